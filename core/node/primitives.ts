@@ -1,0 +1,307 @@
+/**
+ * Cryptographic primitives on node:crypto (OpenSSL 3.5): the service side of `#primitives`. Same surface and
+ * meaning as core/primitives.ts; a test runs the vectors through both.
+ * @module
+ */
+
+import {
+  KeyObject,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  decapsulate,
+  diffieHellman,
+  encapsulate,
+  generateKeyPairSync,
+  hash,
+  randomFillSync,
+  sign,
+  timingSafeEqual,
+  verify,
+} from 'node:crypto';
+import { concat, fixed, fromHex, toBase64Url, type Bytes } from '../bytes.ts';
+import { ExpiringCache } from '../cache.ts';
+import {
+  primitiveError,
+  type AeadKey,
+  type KemResult,
+  type KeyPair,
+  type MlKemKeyPair,
+  type P256PublicKey,
+} from '../primitive-types.ts';
+import type { Sha256Stream } from '../primitives.ts';
+
+export type {
+  AeadKey,
+  KemResult,
+  KeyPair,
+  MlKemKeyPair,
+  P256PublicKey,
+} from '../primitive-types.ts';
+export type { Sha256Stream } from '../primitives.ts';
+
+export const PRIMITIVES = 'node';
+
+/** Hands out plain Uint8Array views: no Buffer leaves this file. */
+function plain(buffer: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return plain(hash(algorithm, only, 'buffer'));
+  const running = createHash(algorithm);
+  for (const part of parts) running.update(part);
+  return plain(running.digest());
+}
+
+export function sha256(...parts: readonly Uint8Array[]): Bytes<32> {
+  return fixed(digest('sha256', parts), 32);
+}
+
+export function sha384(...parts: readonly Uint8Array[]): Bytes<48> {
+  return fixed(digest('sha384', parts), 48);
+}
+
+export function sha512(...parts: readonly Uint8Array[]): Bytes<64> {
+  return fixed(digest('sha512', parts), 64);
+}
+
+export function sha3v256(...parts: readonly Uint8Array[]): Bytes<32> {
+  return fixed(digest('sha3-256', parts), 32);
+}
+
+export function shake256(input: Uint8Array, size: number): Uint8Array {
+  return plain(createHash('shake256', { outputLength: size }).update(input).digest());
+}
+
+export function sha256Stream(): Sha256Stream {
+  const running = createHash('sha256');
+  return {
+    update: (bytes) => void running.update(bytes),
+    digest: () => fixed(plain(running.digest()), 32),
+  };
+}
+
+export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Bytes<32> {
+  const running = createHmac('sha256', key);
+  for (const part of parts) running.update(part);
+  return fixed(plain(running.digest()), 32);
+}
+
+export function randomBytes<N extends number>(size: N): Bytes<N> {
+  return fixed(randomFillSync(new Uint8Array(size)), size);
+}
+
+export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+const P256_KEYS = new WeakMap<P256PublicKey, KeyObject>();
+
+export function p256PublicKey(xy: Bytes<64>): P256PublicKey | undefined {
+  try {
+    const key = createPublicKey({
+      format: 'jwk',
+      key: {
+        kty: 'EC',
+        crv: 'P-256',
+        x: toBase64Url(xy.subarray(0, 32)),
+        y: toBase64Url(xy.subarray(32)),
+      },
+    });
+    const handle: P256PublicKey = { kind: 'p256', xy };
+    P256_KEYS.set(handle, key);
+    return handle;
+  } catch {
+    // Not on the curve: an answer, not an accident.
+    return undefined;
+  }
+}
+
+export function verifyP256(key: P256PublicKey, signature: Bytes<64>, data: Uint8Array): boolean {
+  const handle = P256_KEYS.get(key);
+  if (handle === undefined) throw primitiveError('primitive.key', 'p256');
+  return verify('sha256', data, { key: handle, dsaEncoding: 'ieee-p1363' }, signature);
+}
+
+// DER around fixed-size keys. Spec: RFC 8410 §4 and §7 (Ed25519, X25519); RFC 9935 §4 and §6 (ML-KEM, seed form).
+const ED25519 = {
+  pkcs8: fromHex('302e020100300506032b657004220420'),
+  spki: fromHex('302a300506032b6570032100'),
+};
+const X25519 = {
+  pkcs8: fromHex('302e020100300506032b656e04220420'),
+  spki: fromHex('302a300506032b656e032100'),
+};
+const ML_KEM_768 = {
+  pkcs8: fromHex('3054020100300b06096086480165030404020442' + '8040'),
+  spki: fromHex('308204b2300b0609608648016503040402038204a100'),
+};
+
+const PARSED_KEYS_MAX = 4096;
+const FOREVER = Number.POSITIVE_INFINITY;
+const PARSED_PUBLIC_KEYS = new ExpiringCache<KeyObject>(PARSED_KEYS_MAX);
+/** Keyed by the secret's own byte string, so the parsed key dies with it. */
+const PARSED_SECRET_KEYS = new WeakMap<Uint8Array, KeyObject>();
+
+/** Parsing an SPKI costs 30–130 µs, so public keys that were seen are kept, bounded. */
+function publicKeyObject(form: { readonly spki: Uint8Array }, raw: Uint8Array): KeyObject {
+  const der = concat(form.spki, raw);
+  const id = Buffer.from(der).toString('latin1');
+  const known = PARSED_PUBLIC_KEYS.get(id, 0);
+  if (known !== undefined) return known;
+  const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
+  PARSED_PUBLIC_KEYS.set(id, key, FOREVER);
+  return key;
+}
+
+function secretKeyObject(form: { readonly pkcs8: Uint8Array }, raw: Uint8Array): KeyObject {
+  const known = PARSED_SECRET_KEYS.get(raw);
+  if (known !== undefined) return known;
+  const der = Buffer.from(concat(form.pkcs8, raw));
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  der.fill(0);
+  PARSED_SECRET_KEYS.set(raw, key);
+  return key;
+}
+
+function rawPublicKey(key: KeyObject, size: number): Uint8Array {
+  const der = plain(key.export({ format: 'der', type: 'spki' }));
+  return der.slice(der.length - size);
+}
+
+function rawPair(pair: { readonly publicKey: KeyObject; readonly privateKey: KeyObject }): KeyPair {
+  const der = plain(pair.privateKey.export({ format: 'der', type: 'pkcs8' }));
+  const secretKey = fixed(der.slice(der.length - 32), 32);
+  PARSED_SECRET_KEYS.set(secretKey, pair.privateKey);
+  return { publicKey: fixed(rawPublicKey(pair.publicKey, 32), 32), secretKey };
+}
+
+export function generateEd25519(): KeyPair {
+  return rawPair(generateKeyPairSync('ed25519'));
+}
+
+export function ed25519PublicKey(seed: Bytes<32>): Bytes<32> {
+  return fixed(rawPublicKey(createPublicKey(secretKeyObject(ED25519, seed)), 32), 32);
+}
+
+export function signEd25519(seed: Bytes<32>, data: Uint8Array): Bytes<64> {
+  return fixed(plain(sign(null, data, secretKeyObject(ED25519, seed))), 64);
+}
+
+export function verifyEd25519(
+  publicKey: Bytes<32>,
+  signature: Bytes<64>,
+  data: Uint8Array,
+): boolean {
+  return verify(null, data, publicKeyObject(ED25519, publicKey), signature);
+}
+
+export function generateX25519(): KeyPair {
+  return rawPair(generateKeyPairSync('x25519'));
+}
+
+export function x25519PublicKey(secretKey: Bytes<32>): Bytes<32> {
+  return fixed(rawPublicKey(createPublicKey(secretKeyObject(X25519, secretKey)), 32), 32);
+}
+
+export function x25519SharedSecret(secretKey: Bytes<32>, publicKey: Bytes<32>): Bytes<32> {
+  try {
+    const shared = diffieHellman({
+      privateKey: secretKeyObject(X25519, secretKey),
+      publicKey: publicKeyObject(X25519, publicKey),
+    });
+    return fixed(plain(shared), 32);
+  } catch (cause) {
+    throw primitiveError('primitive.dh', '', { cause });
+  }
+}
+
+export function mlKem768KeyPair(seed: Bytes<64>): MlKemKeyPair {
+  const key = secretKeyObject(ML_KEM_768, seed);
+  return {
+    publicKey: fixed(rawPublicKey(createPublicKey(key), 1184), 1184),
+    handle: { kind: 'node', key },
+  };
+}
+
+export function mlKem768Encapsulate(publicKey: Bytes<1184>): KemResult<1088> {
+  try {
+    const { ciphertext, sharedKey } = encapsulate(publicKeyObject(ML_KEM_768, publicKey));
+    return {
+      ciphertext: fixed(plain(ciphertext), 1088),
+      sharedSecret: fixed(plain(sharedKey), 32),
+    };
+  } catch (cause) {
+    throw primitiveError('primitive.kem', '', { cause });
+  }
+}
+
+export function mlKem768Decapsulate(pair: MlKemKeyPair, ciphertext: Bytes<1088>): Bytes<32> {
+  const { handle } = pair;
+  if (handle.kind !== 'node' || !(handle.key instanceof KeyObject)) {
+    throw primitiveError('primitive.key', 'ml-kem');
+  }
+  return fixed(plain(decapsulate(handle.key, ciphertext)), 32);
+}
+
+const AEAD_KEYS = new WeakMap<AeadKey, KeyObject>();
+
+/** A raw key costs 16–20 µs per call, a KeyObject is made once per direction. */
+export function aes256GcmKey(key: Bytes<32>): AeadKey {
+  const handle: AeadKey = { kind: 'aes-256-gcm' };
+  AEAD_KEYS.set(handle, createSecretKey(key));
+  return handle;
+}
+
+const GCM_TAG_BYTES = 16;
+
+export function sealAes256Gcm(
+  key: AeadKey,
+  nonce: Bytes<12>,
+  aad: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array {
+  const cipher = createCipheriv('aes-256-gcm', aeadKeyObject(key), nonce);
+  cipher.setAAD(aad);
+  const out = new Uint8Array(plaintext.length + GCM_TAG_BYTES);
+  out.set(cipher.update(plaintext), 0);
+  cipher.final();
+  out.set(cipher.getAuthTag(), plaintext.length);
+  return out;
+}
+
+export function openAes256Gcm(
+  key: AeadKey,
+  nonce: Bytes<12>,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+): Uint8Array | undefined {
+  const size = sealed.length - GCM_TAG_BYTES;
+  if (size < 0) return undefined;
+  const decipher = createDecipheriv('aes-256-gcm', aeadKeyObject(key), nonce, {
+    authTagLength: GCM_TAG_BYTES,
+  });
+  decipher.setAAD(aad);
+  decipher.setAuthTag(sealed.subarray(size));
+  const plaintext = plain(decipher.update(sealed.subarray(0, size)));
+  try {
+    decipher.final();
+    return plaintext;
+  } catch {
+    // A wrong tag is an answer; the unauthenticated bytes are dropped here.
+    plaintext.fill(0);
+    return undefined;
+  }
+}
+
+function aeadKeyObject(key: AeadKey): KeyObject {
+  const handle = AEAD_KEYS.get(key);
+  if (handle === undefined) throw primitiveError('primitive.key', 'aes-256-gcm');
+  return handle;
+}

@@ -1,0 +1,226 @@
+/**
+ * Cryptographic primitives for browsers and as a second opinion in tests: the noble libraries behind the same
+ * synchronous surface as core/node/primitives.ts. Import as `#primitives`; package.json picks the side.
+ * Signatures are raw r‖s, high-s valid (FIPS 186-5; Intel signs so); keys are opaque handles.
+ * @module
+ */
+
+import { gcm } from '@noble/ciphers/aes.js';
+import { ed25519, x25519 } from '@noble/curves/ed25519.js';
+import { p256 } from '@noble/curves/nist.js';
+import { hmac } from '@noble/hashes/hmac.js';
+import {
+  sha256 as nobleSha256,
+  sha384 as nobleSha384,
+  sha512 as nobleSha512,
+} from '@noble/hashes/sha2.js';
+import { sha3_256 as nobleSha3, shake256 as nobleShake } from '@noble/hashes/sha3.js';
+import { randomBytes as nobleRandom } from '@noble/hashes/utils.js';
+import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
+import { concat, fixed, type Bytes } from './bytes.ts';
+import {
+  primitiveError,
+  type AeadKey,
+  type KemResult,
+  type KeyPair,
+  type MlKemKeyPair,
+  type P256PublicKey,
+} from './primitive-types.ts';
+
+export type {
+  AeadKey,
+  KemResult,
+  KeyPair,
+  MlKemKeyPair,
+  P256PublicKey,
+} from './primitive-types.ts';
+
+export const PRIMITIVES = 'noble';
+
+export function sha256(...parts: readonly Uint8Array[]): Bytes<32> {
+  const hash = nobleSha256.create();
+  for (const part of parts) hash.update(part);
+  return fixed(hash.digest(), 32);
+}
+
+export function sha384(...parts: readonly Uint8Array[]): Bytes<48> {
+  const hash = nobleSha384.create();
+  for (const part of parts) hash.update(part);
+  return fixed(hash.digest(), 48);
+}
+
+export function sha512(...parts: readonly Uint8Array[]): Bytes<64> {
+  const hash = nobleSha512.create();
+  for (const part of parts) hash.update(part);
+  return fixed(hash.digest(), 64);
+}
+
+export function sha3v256(...parts: readonly Uint8Array[]): Bytes<32> {
+  return fixed(nobleSha3(concat(...parts)), 32);
+}
+
+export function shake256(input: Uint8Array, size: number): Uint8Array {
+  return nobleShake(input, { dkLen: size });
+}
+
+/** Running SHA-256 for streams. */
+export interface Sha256Stream {
+  update(bytes: Uint8Array): void;
+  digest(): Bytes<32>;
+}
+
+export function sha256Stream(): Sha256Stream {
+  const hash = nobleSha256.create();
+  return { update: (bytes) => void hash.update(bytes), digest: () => fixed(hash.digest(), 32) };
+}
+
+export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Bytes<32> {
+  return fixed(hmac(nobleSha256, key, concat(...parts)), 32);
+}
+
+export function randomBytes<N extends number>(size: N): Bytes<N> {
+  return fixed(nobleRandom(size), size);
+}
+
+export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
+  return difference === 0;
+}
+
+const P256_KEYS = new WeakMap<P256PublicKey, Uint8Array>();
+
+/** `xy` is the uncompressed point without its 04 prefix. Undefined when it is not a point of the curve. */
+export function p256PublicKey(xy: Bytes<64>): P256PublicKey | undefined {
+  const point = concat(Uint8Array.of(4), xy);
+  try {
+    p256.Point.fromBytes(point).assertValidity();
+  } catch {
+    // Not on the curve: an answer, not an accident.
+    return undefined;
+  }
+  const key: P256PublicKey = { kind: 'p256', xy };
+  P256_KEYS.set(key, point);
+  return key;
+}
+
+/** ECDSA P-256 / SHA-256 over `data`; `signature` is r‖s. */
+export function verifyP256(key: P256PublicKey, signature: Bytes<64>, data: Uint8Array): boolean {
+  const point = P256_KEYS.get(key);
+  if (point === undefined) throw primitiveError('primitive.key', 'p256');
+  try {
+    return p256.verify(signature, data, point, { lowS: false, prehash: true });
+  } catch {
+    // r or s out of range.
+    return false;
+  }
+}
+
+export function generateEd25519(): KeyPair {
+  const secretKey = ed25519.utils.randomSecretKey();
+  return { publicKey: fixed(ed25519.getPublicKey(secretKey), 32), secretKey: fixed(secretKey, 32) };
+}
+
+export function ed25519PublicKey(seed: Bytes<32>): Bytes<32> {
+  return fixed(ed25519.getPublicKey(seed), 32);
+}
+
+export function signEd25519(seed: Bytes<32>, data: Uint8Array): Bytes<64> {
+  return fixed(ed25519.sign(data, seed), 64);
+}
+
+export function verifyEd25519(
+  publicKey: Bytes<32>,
+  signature: Bytes<64>,
+  data: Uint8Array,
+): boolean {
+  try {
+    return ed25519.verify(signature, data, publicKey, { zip215: false });
+  } catch {
+    // Not a point, or s out of range.
+    return false;
+  }
+}
+
+export function generateX25519(): KeyPair {
+  const secretKey = x25519.utils.randomSecretKey();
+  return { publicKey: fixed(x25519.getPublicKey(secretKey), 32), secretKey: fixed(secretKey, 32) };
+}
+
+export function x25519PublicKey(secretKey: Bytes<32>): Bytes<32> {
+  return fixed(x25519.getPublicKey(secretKey), 32);
+}
+
+/** Throws `primitive.dh` when the result is all zero (small-order peer, RFC 7748 §6.1). */
+export function x25519SharedSecret(secretKey: Bytes<32>, publicKey: Bytes<32>): Bytes<32> {
+  try {
+    return fixed(x25519.getSharedSecret(secretKey, publicKey), 32);
+  } catch (cause) {
+    throw primitiveError('primitive.dh', '', { cause });
+  }
+}
+
+/** `seed` is d‖z (FIPS 203 §7.1). */
+export function mlKem768KeyPair(seed: Bytes<64>): MlKemKeyPair {
+  const pair = ml_kem768.keygen(seed);
+  return {
+    publicKey: fixed(pair.publicKey, 1184),
+    handle: { kind: 'noble', secretKey: pair.secretKey },
+  };
+}
+
+/** Throws `primitive.kem` when the key fails the modulus check of FIPS 203 §7.2. */
+export function mlKem768Encapsulate(publicKey: Bytes<1184>): KemResult<1088> {
+  try {
+    const { cipherText, sharedSecret } = ml_kem768.encapsulate(publicKey);
+    return { ciphertext: fixed(cipherText, 1088), sharedSecret: fixed(sharedSecret, 32) };
+  } catch (cause) {
+    throw primitiveError('primitive.kem', '', { cause });
+  }
+}
+
+export function mlKem768Decapsulate(pair: MlKemKeyPair, ciphertext: Bytes<1088>): Bytes<32> {
+  if (pair.handle.kind !== 'noble') throw primitiveError('primitive.key', 'ml-kem');
+  return fixed(ml_kem768.decapsulate(ciphertext, pair.handle.secretKey), 32);
+}
+
+const AEAD_KEYS = new WeakMap<AeadKey, Uint8Array>();
+
+export function aes256GcmKey(key: Bytes<32>): AeadKey {
+  const handle: AeadKey = { kind: 'aes-256-gcm' };
+  AEAD_KEYS.set(handle, key.slice());
+  return handle;
+}
+
+/** Ciphertext ‖ 16-byte tag. */
+export function sealAes256Gcm(
+  key: AeadKey,
+  nonce: Bytes<12>,
+  aad: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array {
+  return gcm(rawKey(key), nonce, aad).encrypt(plaintext);
+}
+
+/** Undefined when the tag does not match. */
+export function openAes256Gcm(
+  key: AeadKey,
+  nonce: Bytes<12>,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+): Uint8Array | undefined {
+  if (sealed.length < 16) return undefined;
+  try {
+    return gcm(rawKey(key), nonce, aad).decrypt(sealed);
+  } catch {
+    // A wrong tag is an answer.
+    return undefined;
+  }
+}
+
+function rawKey(key: AeadKey): Uint8Array {
+  const raw = AEAD_KEYS.get(key);
+  if (raw === undefined) throw primitiveError('primitive.key', 'aes-256-gcm');
+  return raw;
+}
