@@ -1,0 +1,80 @@
+/**
+ * The worker's own error codes. Those of the exchange itself are in protocol/sx/errors.ts.
+ * Spec: STYLE §6; openai-gateway-and-engine §2.5, §5.4.
+ * @module
+ */
+
+import { defineErrors, type ErrorSpec } from '../core/errors.ts';
+
+const BROKEN_MODEL: ErrorSpec = {
+  status: 500,
+  recovery: 'stop',
+  public: 'The model of this worker cannot be loaded.',
+};
+const ENGINE_GONE: ErrorSpec = {
+  status: 502,
+  recovery: 'try_other_worker',
+  public: 'The model stopped unexpectedly.',
+};
+const NO_ROOM: ErrorSpec = {
+  status: 503,
+  recovery: 'try_other_worker',
+  public: 'The model is busy.',
+};
+const MISCONFIGURED: ErrorSpec = {
+  status: 500,
+  recovery: 'stop',
+  public: 'The worker is not configured correctly.',
+};
+
+export const engineError = defineErrors({
+  /** The file is not the one whose digest was asked for. Raised before a byte of it is interpreted. */
+  'engine.digest': BROKEN_MODEL,
+  /** The file could not be copied to private memory: unreadable, or no room. */
+  'engine.copy': BROKEN_MODEL,
+  'engine.load': BROKEN_MODEL,
+  'engine.template': BROKEN_MODEL,
+  'engine.crashed': ENGINE_GONE,
+  'engine.failed': ENGINE_GONE,
+  'engine.busy': NO_ROOM,
+  'engine.down': NO_ROOM,
+  'engine.prompt_too_long': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The prompt does not fit into the context of the model.',
+  },
+});
+
+export const workerError = defineErrors({
+  'worker.config': MISCONFIGURED,
+  'worker.owner_refused': {
+    status: 500,
+    recovery: 'stop',
+    public: 'The owner did not sign the statement of this worker.',
+  },
+  'worker.owner_silent': {
+    status: 504,
+    recovery: 'retry_later',
+    public: 'The owner did not answer in time.',
+  },
+  'worker.gateway_identity': {
+    status: 502,
+    recovery: 'stop',
+    public: 'The gateway is not the one this worker is configured for.',
+  },
+  'worker.gateway_refused': {
+    status: 502,
+    recovery: 'stop',
+    public: 'The gateway did not admit this worker.',
+  },
+  'worker.gateway_unreachable': {
+    status: 503,
+    recovery: 'retry_later',
+    public: 'The gateway cannot be reached.',
+  },
+  'worker.closed': {
+    status: 503,
+    recovery: 'try_other_worker',
+    public: 'The worker is shutting down.',
+  },
+});
