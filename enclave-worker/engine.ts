@@ -4,11 +4,8 @@
  * @module
  */
 
-export interface ChatTurn {
-  readonly role: 'system' | 'user' | 'assistant';
-  /** Always text, never markup: control tokens spelled out in it stay text. */
-  readonly content: string;
-}
+import type { ChatCapability, ChatTurn } from '../protocol/openai/chat.ts';
+import type { Usage } from '../protocol/receipt.ts';
 
 export interface GenerateJob {
   readonly messages: readonly ChatTurn[];
@@ -25,14 +22,6 @@ export interface GenerateJob {
   readonly stop: readonly string[];
 }
 
-/** Token counts of the settlement paper. `cached` counts within `prompt`, `reasoning` within `completion`. */
-export interface TokenUsage {
-  readonly prompt: number;
-  readonly cached: number;
-  readonly completion: number;
-  readonly reasoning: number;
-}
-
 export type EngineEvent =
   /** The prompt fits and work has begun. Comes first. */
   | { readonly kind: 'started' }
@@ -44,15 +33,12 @@ export interface Generation {
   /** Iterate once. A slow reader slows the engine down. Throws `engine.*`. */
   readonly events: AsyncIterable<EngineEvent>;
   /** Counted so far; right at every moment and after every way to end, a crash included. */
-  readonly usage: () => TokenUsage;
+  readonly usage: () => Usage;
 }
-
-/** What an engine can do beyond plain text chat. Requests that need more are refused, never trimmed. */
-export type EngineCapability = 'chat';
 
 export interface Engine {
   readonly name: string;
-  readonly capabilities: readonly EngineCapability[];
+  readonly capabilities: readonly ChatCapability[];
   /** Prompt and answer together. */
   readonly contextTokens: number;
   /** Generations that can run at the same time. */

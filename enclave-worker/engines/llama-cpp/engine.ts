@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomBytes } from '#primitives';
 import { assert } from '../../../core/errors.ts';
-import type { Engine, EngineCapability, GenerateJob, Generation } from '../../engine.ts';
+import type { ChatCapability } from '../../../protocol/openai/chat.ts';
+import type { Engine, GenerateJob, Generation } from '../../engine.ts';
 import { engineError } from '../../errors.ts';
 import { GenerationQueue } from './generation.ts';
 import type { FromChild } from './messages.ts';
@@ -53,7 +54,7 @@ interface Running {
 
 class LlamaCppEngine implements Engine {
   readonly name = 'llama-cpp';
-  readonly capabilities: readonly EngineCapability[] = ['chat'];
+  readonly capabilities: readonly ChatCapability[] = ['chat'];
   readonly contextTokens: number;
   readonly slots: number;
   readonly #options: LlamaCppOptions;
@@ -155,7 +156,8 @@ class LlamaCppEngine implements Engine {
 
   async #startAgain(): Promise<void> {
     const { signal } = this.#closing;
-    while (++this.#crashes <= CRASHES_MAX) {
+    while (this.#crashes < CRASHES_MAX) {
+      this.#crashes++;
       const waitMs = Math.min(BACK_OFF_MAX_MS, BACK_OFF_FIRST_MS * 2 ** (this.#crashes - 1));
       try {
         await sleep(waitMs, undefined, { signal });

@@ -5,7 +5,8 @@
  */
 
 import type { VeilError } from '../../../core/errors.ts';
-import type { EngineEvent, Generation, TokenUsage } from '../../engine.ts';
+import type { Usage } from '../../../protocol/receipt.ts';
+import type { EngineEvent, Generation } from '../../engine.ts';
 import { engineError } from '../../errors.ts';
 import { WINDOW_MESSAGES, type FromChild } from './messages.ts';
 
@@ -25,7 +26,7 @@ export class GenerationQueue implements Generation {
     this.#taken = taken;
   }
 
-  readonly usage = (): TokenUsage => ({
+  readonly usage = (): Usage => ({
     prompt: this.#prompt,
     cached: 0,
     completion: this.#completion,
@@ -38,28 +39,25 @@ export class GenerationQueue implements Generation {
 
   /** True when this was the last message of the generation. */
   receive(message: FromChild): boolean {
-    switch (message.kind) {
-      case 'started':
-        this.#prompt = message.promptTokens;
-        this.#push({ kind: 'started' });
-        return false;
-      case 'text':
-        this.#completion = Math.max(this.#completion, message.completionTokens);
-        if (message.text === '') this.#acknowledge();
-        else this.#push({ kind: 'text', text: message.text });
-        return false;
-      case 'end':
-        this.#completion = Math.max(this.#completion, message.completionTokens);
-        this.#push({ kind: 'end', reason: message.reason });
-        return true;
-      case 'failed':
-        this.fail(engineError(message.code));
-        return true;
-      case 'beat':
-      case 'ready':
-      case 'load-failed':
-        return false;
+    if (message.kind === 'started') {
+      this.#prompt = message.promptTokens;
+      this.#push({ kind: 'started' });
+      return false;
     }
+    if (message.kind === 'text') {
+      this.#completion = Math.max(this.#completion, message.completionTokens);
+      if (message.text === '') this.#acknowledge();
+      else this.#push({ kind: 'text', text: message.text });
+      return false;
+    }
+    if (message.kind === 'failed') {
+      this.fail(engineError(message.code));
+      return true;
+    }
+    if (message.kind !== 'end') return false;
+    this.#completion = Math.max(this.#completion, message.completionTokens);
+    this.#push({ kind: 'end', reason: message.reason });
+    return true;
   }
 
   /** Text that arrived before still reaches the reader; then the iteration throws. */

@@ -39,9 +39,7 @@ export class TokenText<Token> {
 
   /** What is left when no more tokens come; an incomplete character becomes U+FFFD. */
   end(): string {
-    return this.#held.length === 0
-      ? ''
-      : this.#release(this.#detokenize(this.#held, this.#before));
+    return this.#held.length === 0 ? '' : this.#release(this.#detokenize(this.#held, this.#before));
   }
 
   #release(text: string): string {
