@@ -1,0 +1,36 @@
+/**
+ * What a command says to a person. Colours only where a person looks; everything else is plain text.
+ * @module
+ */
+
+export type Colour = 'red' | 'green' | 'yellow' | 'blue' | 'dim' | 'bold';
+
+const SGR: Readonly<Record<Colour, readonly [number, number]>> = {
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  blue: [34, 39],
+  dim: [2, 22],
+  bold: [1, 22],
+};
+
+/** A line on standard output: the result of a command. */
+export function outputLine(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** A line on standard error: progress, warnings, failures. */
+export function errorLine(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+export function isTerminal(): boolean {
+  return process.stdout.isTTY;
+}
+
+/** Paints `text` when standard output is a terminal, and leaves it alone in pipes and files. */
+export function paint(colour: Colour, text: string): string {
+  if (!isTerminal()) return text;
+  const [on, off] = SGR[colour];
+  return `\u001B[${on}m${text}\u001B[${off}m`;
+}
