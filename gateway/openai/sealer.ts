@@ -4,21 +4,17 @@
  * @module
  */
 
-/** An OpenAI request that this gateway can read, with what sealing needs to know of it. */
+/** An OpenAI request that this gateway can read. */
 export interface PlainRequest {
   /** Inner path, such as `/v1/chat/completions`. */
   readonly path: string;
-  readonly model: string;
   readonly body: Uint8Array;
-  readonly mode: 'stream' | 'unary';
-  /** All choices together, when the request bounds its output. */
-  readonly maxOutputTokens: number | undefined;
-  /** Channel id or SHA-256 of the API key. */
+  /** Channel id or SHA-256 of the API key; 32 bytes. */
   readonly payer: Uint8Array;
 }
 
 /** Status and headers that the worker sealed, and who it was. */
-export interface SealedHead {
+export interface PlainHead {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly workerId: Uint8Array;
@@ -30,22 +26,23 @@ export interface SealedHead {
 
 /** Where opened bytes go. `data` answers false when the reader is slow; then `drain` says when to go on. */
 export interface PlainSink {
-  head(head: SealedHead): void;
+  head(head: PlainHead): void;
   data(bytes: Uint8Array): boolean;
   drain(): Promise<void>;
 }
 
-/** Where the dispatcher writes the sealed answer; the sealer opens it from there. */
+/** Where the dispatcher writes the sealed answer; the sealer opens it from there. Its methods never throw. */
 export interface SealedSink {
   head(kid: Uint8Array): void;
+  /** False asks for `drain` before the next write. */
   write(bytes: Uint8Array): boolean;
   drain(): Promise<void>;
   end(): void;
-  /** The dispatcher gave up; `code` is one of the protocol's clear error codes. */
+  /** The exchange was refused before an answer began; `code` is one of the protocol's clear error codes. */
   fail(code: string): void;
 }
 
-/** Dispatch in process, with account and limits already bound to it. Ends by `end` or `fail` of the sink. */
+/** Dispatch in process, with account and limits bound to it. Resolves after `end` or `fail`, or rejects. */
 export type SealedSend = (
   sealed: Uint8Array,
   sink: SealedSink,
@@ -55,7 +52,7 @@ export type SealedSend = (
 export interface Sealer {
   /**
    * Seals, sends, opens. Resolves only after FINAL and a receipt that verified; rejects with a `VeilError` otherwise,
-   * also when part of the answer has already reached the sink.
+   * also when part of an event stream has already reached the sink. Anything but an event stream reaches the sink whole.
    */
   exchange(
     request: PlainRequest,

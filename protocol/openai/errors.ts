@@ -187,6 +187,10 @@ export type FailureCode = keyof typeof ROWS;
 
 export const FAILURE_CODES: readonly string[] = Object.keys(ROWS);
 
+function isFailureCode(code: string): code is FailureCode {
+  return Object.hasOwn(ROWS, code);
+}
+
 export interface FailureDetail {
   /** Fixed text in place of the table's. */
   readonly message?: string;
@@ -217,6 +221,25 @@ function retryHeaders(row: FailureRow, detail: FailureDetail): OpenAiFailure['he
   }
   if (row.shouldRetry !== undefined) headers.push(['x-should-retry', String(row.shouldRetry)]);
   return headers;
+}
+
+export interface Refusal {
+  readonly status: number;
+  readonly code: string | undefined;
+  readonly retryAfterMs: number | undefined;
+}
+
+/** Another party's refusal in our words: its code where status and code are a row of the table, else by its status. */
+export function refusalOf(refusal: Refusal): OpenAiFailure {
+  const detail = refusal.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs };
+  const { code, status } = refusal;
+  if (code !== undefined && isFailureCode(code) && ROWS[code].status === status) {
+    return openAiFailure(code, detail);
+  }
+  const byStatus = BY_STATUS[status];
+  if (byStatus !== undefined) return openAiFailure(byStatus, detail);
+  const theirs = status >= 400 && status < 500;
+  return openAiFailure(theirs ? 'invalid_value' : 'gateway_unreachable', detail);
 }
 
 /** Codes whose edge form their status and recovery do not tell. */

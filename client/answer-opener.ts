@@ -1,0 +1,210 @@
+/**
+ * Turns the sealed bytes of one answer into verified pieces for the app. A unary answer, and any sealed error, waits for
+ * FINAL and its receipt; an event stream flows, except for its `[DONE]`. Spec: docs/protocol.md "Response".
+ * @module
+ */
+
+import { concat, type Bytes } from '../core/bytes.ts';
+import type { VeilError } from '../core/errors.ts';
+import type { AttestedKey } from '../attestation/verdict.ts';
+import { sxError } from '../protocol/sx/errors.ts';
+import {
+  ResponseReader,
+  type ResponseEvent,
+  type VerifiedReceipt,
+} from '../protocol/sx/read-response.ts';
+import type { SealedRequest } from '../protocol/sx/seal.ts';
+import type { SealedSink } from './carrier.ts';
+import { DoneGate } from './done-gate.ts';
+import { clientError } from './errors.ts';
+import { ANSWER_MAX_BYTES } from './limits.ts';
+
+/** Status and headers as the worker sealed them, and the key that did. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly key: AttestedKey;
+  readonly msgId: Bytes<16>;
+}
+
+/** Where verified bytes go. `data` answers false when the reader is slow. */
+export interface AnswerSink {
+  head(head: AnswerHead): void;
+  data(bytes: Uint8Array): boolean;
+  drain(): Promise<void>;
+}
+
+export interface OpenedAnswer {
+  readonly head: AnswerHead;
+  readonly receipt: VerifiedReceipt | undefined;
+}
+
+const EVENT_STREAM = /^text\/event-stream\b/i;
+
+function isEventStream(head: AnswerHead): boolean {
+  return head.headers.some(
+    ([name, value]) => name.toLowerCase() === 'content-type' && EVENT_STREAM.test(value),
+  );
+}
+
+/** One exchange's answer. Never throws into the carrier: it stops it and keeps the reason for `finish`. */
+export class AnswerOpener implements SealedSink {
+  readonly #reader: ResponseReader;
+  readonly #msgId: Bytes<16>;
+  readonly #sink: AnswerSink;
+  readonly #stop = new AbortController();
+  readonly #gate = new DoneGate();
+  readonly #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #head: AnswerHead | undefined;
+  #flows = false;
+  #receipt: VerifiedReceipt | undefined;
+  #isFinal = false;
+  #ended = false;
+  #roomy = true;
+  #failure: unknown;
+
+  constructor(sealed: SealedRequest, sink: AnswerSink) {
+    this.#reader = new ResponseReader(sealed.exchange);
+    this.#msgId = sealed.msgId;
+    this.#sink = sink;
+  }
+
+  /** Aborted once there is no point in reading on. */
+  get stopped(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** True once the worker's authenticated head has arrived: from here nothing is sent again. */
+  get started(): boolean {
+    return this.#head !== undefined;
+  }
+
+  head(): void {
+    // The carrier's kid is a hint of the gateway; the reader learns the true one from the bytes.
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#failure !== undefined) return true;
+    this.#guard(() => {
+      for (const event of this.#reader.push(bytes)) this.#take(event);
+    });
+    return this.#roomy;
+  }
+
+  async drain(): Promise<void> {
+    if (this.#failure === undefined && !this.#roomy) await this.#sink.drain();
+    this.#roomy = true;
+  }
+
+  end(): void {
+    if (this.#failure !== undefined) return;
+    this.#ended = true;
+    this.#guard(() => this.#reader.end());
+  }
+
+  fail(code: string): void {
+    this.#guard(() => {
+      throw clearError(code);
+    });
+  }
+
+  /** After the carrier is done. Throws what went wrong, the first thing first. */
+  finish(): OpenedAnswer {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (!this.#ended || !this.#isFinal || this.#head === undefined) throw sxError('sx.truncated');
+    return { head: this.#head, receipt: this.#receipt };
+  }
+
+  /** The reason kept, if any: the carrier's own error is often only its consequence. */
+  failureOr(error: unknown): unknown {
+    return this.#failure ?? error;
+  }
+
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#failure ??= error;
+      this.#stop.abort();
+    }
+  }
+
+  #take(event: ResponseEvent): void {
+    switch (event.kind) {
+      case 'head':
+        this.#begin({
+          status: event.status,
+          headers: event.headers,
+          key: event.key,
+          msgId: this.#msgId,
+        });
+        return;
+      case 'data':
+        this.#data(event.bytes);
+        return;
+      case 'receipt':
+        this.#receipt = event.receipt;
+        return;
+      case 'final':
+        this.#complete();
+        return;
+      case 'gateway-error':
+        throw clearError(event.code);
+      case 'trailer':
+      case 'ledger-unverified':
+    }
+  }
+
+  #begin(head: AnswerHead): void {
+    this.#head = head;
+    this.#flows = head.status === 200 && isEventStream(head);
+    if (this.#flows) this.#sink.head(head);
+  }
+
+  #data(bytes: Uint8Array): void {
+    if (this.#flows) {
+      this.#emit(this.#gate.pass(bytes));
+      return;
+    }
+    this.#waitingBytes += bytes.length;
+    if (this.#waitingBytes > ANSWER_MAX_BYTES) throw clientError('client.answer_size');
+    // The reader's views may point into its buffer.
+    this.#waiting.push(bytes.slice());
+  }
+
+  #complete(): void {
+    this.#isFinal = true;
+    if (this.#flows) {
+      this.#emit(this.#gate.release());
+      return;
+    }
+    if (this.#head !== undefined) this.#sink.head(this.#head);
+    this.#emit(concat(...this.#waiting));
+    this.#waiting.length = 0;
+  }
+
+  #emit(bytes: Uint8Array): void {
+    if (bytes.length > 0 && !this.#sink.data(bytes)) this.#roomy = false;
+  }
+}
+
+const CLEAR_CODES = {
+  key_unknown: 'sx.key_unknown',
+  no_recipient: 'sx.no_recipient',
+  busy: 'sx.busy',
+  price: 'sx.price',
+  replay: 'sx.replay',
+  refused: 'sx.refused',
+  unsupported: 'sx.unsupported',
+} as const;
+
+const CLEAR_CODE_ENTRIES: ReadonlyMap<string, (typeof CLEAR_CODES)[keyof typeof CLEAR_CODES]> =
+  new Map(Object.entries(CLEAR_CODES));
+
+/** The gateway's word for what happened, as ours; an unknown word says only that the gateway ended it. */
+export function clearError(code: string): VeilError {
+  const known = CLEAR_CODE_ENTRIES.get(code.replace(/^sx\./, '').replaceAll('-', '_'));
+  if (known !== undefined) return sxError(known);
+  return sxError('sx.gateway');
+}

@@ -1,0 +1,86 @@
+/**
+ * Where a session looks workers up: the gateway's signed document and the evidence it hands out. All of it is untrusted
+ * until the session has appraised it. Spec: docs/protocol.md "Discovery".
+ * @module
+ */
+
+import { z } from 'zod';
+import type { Clock } from '../core/clock.ts';
+import { parseJson } from '../core/json.ts';
+import { decodeEvidence, type EvidenceBundle } from '../attestation/evidence.ts';
+import { verifyGatewayDocument } from '../protocol/gateway-document.ts';
+import { decodeModelNames } from '../protocol/openai/models.ts';
+import { clientError } from './errors.ts';
+import { fetchBounded, type Fetch } from './fetch-bounded.ts';
+import {
+  CANDIDATES_MAX,
+  EVIDENCE_MAX_BYTES,
+  GATEWAY_DOCUMENT_MAX_BYTES,
+  MODEL_LIST_MAX_BYTES,
+} from './limits.ts';
+
+export interface Candidate {
+  readonly claimedWorkerId: string;
+  /** Decoded on demand, so that one unreadable bundle does not spoil the list. */
+  readonly evidence: () => EvidenceBundle;
+}
+
+export interface Directory {
+  /** The gateway's identity, from a document that it signed and that is not expired. */
+  gateway(signal: AbortSignal): Promise<{ readonly aud: string }>;
+  candidates(model: string, signal: AbortSignal): Promise<readonly Candidate[]>;
+  /** Names only, unproven. */
+  modelNames(signal: AbortSignal): Promise<readonly string[]>;
+}
+
+const EVIDENCE_LIST = z.looseObject({
+  candidates: z
+    .array(z.looseObject({ workerId: z.string().max(128), evidence: z.unknown() }))
+    .max(CANDIDATES_MAX),
+});
+
+/** Throws `client.evidence` when the list itself is unreadable. */
+export function decodeCandidates(json: unknown): readonly Candidate[] {
+  const decoded = EVIDENCE_LIST.safeParse(json);
+  if (!decoded.success) throw clientError('client.evidence');
+  return decoded.data.candidates.map((entry) => ({
+    claimedWorkerId: entry.workerId,
+    evidence: () => decodeEvidence(entry.evidence),
+  }));
+}
+
+export interface FetchDirectoryOptions {
+  readonly fetch: Fetch;
+  /** Without the `/v1` of an OpenAI base URL. */
+  readonly gatewayUrl: string;
+  /** `Bearer …`, for gateways that show evidence to their users only. */
+  readonly authorization: string | undefined;
+  readonly clock: Clock;
+}
+
+export function fetchDirectory(options: FetchDirectoryOptions): Directory {
+  const { gatewayUrl, clock } = options;
+  const get = async (path: string, maxBytes: number, signal: AbortSignal): Promise<unknown> => {
+    const bytes = await fetchBounded(options.fetch, `${gatewayUrl}${path}`, {
+      headers: options.authorization === undefined ? {} : { authorization: options.authorization },
+      maxBytes,
+      signal,
+    });
+    return parseJson(bytes, maxBytes);
+  };
+  return {
+    gateway: async (signal) => {
+      const json = await get('/v1/gateway', GATEWAY_DOCUMENT_MAX_BYTES, signal);
+      return verifyGatewayDocument(json, clock());
+    },
+    candidates: async (model, signal) => {
+      const path = `/v1/evidence?model=${encodeURIComponent(model)}`;
+      return decodeCandidates(await get(path, EVIDENCE_MAX_BYTES, signal));
+    },
+    modelNames: async (signal) => {
+      const names = decodeModelNames(await get('/v1/models', MODEL_LIST_MAX_BYTES, signal));
+      if (names === undefined) throw clientError('client.evidence', 'model list');
+      return names;
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/**
+ * What can go wrong on the app's side before and around a sealed exchange; the exchange's own codes are `sx.*`.
+ * @module
+ */
+
+import { defineErrors, type ErrorSpec } from '../core/errors.ts';
+
+const GATEWAY_UNFIT: ErrorSpec = {
+  status: 502,
+  recovery: 'stop',
+  public: 'The gateway did not show a valid identity.',
+};
+
+export const clientError = defineErrors({
+  'client.option': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The client was set up with an option that is not valid.',
+  },
+  'client.policy_file': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The policy could not be read.',
+  },
+  'client.insecure_url': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The API key would travel in clear: use https, or a loopback address.',
+  },
+  'client.path': {
+    status: 404,
+    recovery: 'fix_request',
+    public: 'This path is not served sealed, and nothing is sent unsealed.',
+  },
+  'client.request': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The request is malformed.',
+  },
+  'client.gateway_document': GATEWAY_UNFIT,
+  'client.gateway_changed': {
+    ...GATEWAY_UNFIT,
+    public: 'The gateway shows another identity than before or than pinned.',
+  },
+  /** Facts: status, and code when it is one of ours. Unauthenticated by nature. */
+  'client.gateway_refused': {
+    status: 502,
+    recovery: 'stop',
+    public: 'The gateway refused the request.',
+  },
+  /** Success without the seal: never content. */
+  'client.not_sealed': {
+    status: 502,
+    recovery: 'stop',
+    public: 'The gateway answered without a seal; the answer was discarded.',
+  },
+  'client.unreachable': {
+    status: 502,
+    recovery: 'retry_later',
+    public: 'The gateway could not be reached.',
+  },
+  'client.evidence': {
+    status: 502,
+    recovery: 'retry_later',
+    public: 'The gateway sent evidence that cannot be read.',
+  },
+  'client.no_worker': {
+    status: 503,
+    recovery: 'retry_later',
+    public: 'The gateway has no worker for this model now.',
+  },
+  'client.none_admitted': {
+    status: 502,
+    recovery: 'stop',
+    public: 'No worker of this model proves itself under your policy.',
+  },
+  'client.none_usable': {
+    status: 502,
+    recovery: 'stop',
+    public: 'No admitted worker offers an allowed key agreement at an allowed price.',
+  },
+  'client.answer_size': {
+    status: 502,
+    recovery: 'stop',
+    public: 'The answer is larger than allowed.',
+  },
+  'client.deadline': {
+    status: 504,
+    recovery: 'retry_later',
+    public: 'The exchange did not finish in its time.',
+  },
+});

@@ -1,0 +1,173 @@
+/**
+ * One exchange, start to end, without web streams: pick keys, seal, send, open, and once again with fresh keys when the
+ * gateway knows none of them. `sealedFetch` and the gateway's convenience mode are thin shells around it.
+ * Spec: docs/protocol.md "Failover and errors".
+ * @module
+ */
+
+import type { Bytes } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import { hasCode } from '../core/errors.ts';
+import type { AttestedKey, KemName } from '../attestation/verdict.ts';
+import { ceilingOf } from '../protocol/price.ts';
+import { RECIPIENTS_MAX } from '../protocol/sx/limits.ts';
+import { sealRequest, type SealedRequest } from '../protocol/sx/seal.ts';
+import { AnswerOpener, type AnswerSink, type OpenedAnswer } from './answer-opener.ts';
+import type { SealedSend } from './carrier.ts';
+import { clientError } from './errors.ts';
+import { DEADLINE_MS, RECIPIENTS_DEFAULT, TEMPLATE_TOKENS, TTL_S } from './limits.ts';
+import type { Session } from './session.ts';
+import { shuffled } from './shuffle.ts';
+
+export interface ExchangeRequest {
+  /** Inner path, such as `/v1/chat/completions`. */
+  readonly path: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Uint8Array;
+  readonly model: string;
+  readonly mode: 'stream' | 'unary';
+  readonly choices: number;
+  /** Per choice; undefined leaves it to the workers' limit. */
+  readonly outputTokens: number | undefined;
+  /** Channel id or SHA-256 of the API key. */
+  readonly payer: Bytes<32>;
+}
+
+export interface ExchangeOptions {
+  readonly session: Session;
+  readonly clock: Clock;
+  readonly recipients?: number;
+  readonly allowedKems?: readonly KemName[];
+  /** The most one exchange may cost, in the asset's atomic unit; dearer workers are left out. */
+  readonly maxAmount?: bigint;
+  readonly deadlineMs?: number;
+}
+
+const DEFAULT_KEMS: readonly KemName[] = ['X-Wing'];
+
+/**
+ * Resolves after FINAL and the receipt's verification; part of an event stream may have reached the sink when it rejects.
+ * Throws `client.*`, `sx.*`; the abort reason when `signal` fired.
+ */
+export async function exchange(
+  options: ExchangeOptions,
+  request: ExchangeRequest,
+  via: { readonly send: SealedSend; readonly sink: AnswerSink; readonly signal: AbortSignal },
+): Promise<OpenedAnswer> {
+  const deadline = AbortSignal.timeout(options.deadlineMs ?? DEADLINE_MS);
+  const signal = AbortSignal.any([via.signal, deadline]);
+  try {
+    return await attempts(options, request, { ...via, signal });
+  } catch (error) {
+    // An abort error would read as the app's own wish to stop, and SDKs end such a stream quietly.
+    if (deadline.aborted && !via.signal.aborted) {
+      throw clientError('client.deadline', '', { cause: error });
+    }
+    via.signal.throwIfAborted();
+    throw error;
+  }
+}
+
+type Via = Parameters<typeof exchange>[2];
+
+async function attempts(
+  options: ExchangeOptions,
+  request: ExchangeRequest,
+  via: Via,
+): Promise<OpenedAnswer> {
+  const known = await options.session.keys(request.model, via.signal);
+  const first = seal(options, request, known);
+  try {
+    return await sendOnce(first, via);
+  } catch (error) {
+    const stale = hasCode(error, 'sx.key_unknown') || hasCode(error, 'sx.no_recipient');
+    if (!stale) throw error;
+    const fresh = await options.session.renew(request.model, via.signal);
+    // The same keys again would fail again; a gateway cannot make the client spin.
+    const tried = new Set(first.keys.map((key) => key.kid.join()));
+    if (fresh.every((key) => tried.has(key.kid.join()))) throw error;
+    return sendOnce(seal(options, request, fresh), via);
+  }
+}
+
+async function sendOnce(sealed: SealedTo, via: Via): Promise<OpenedAnswer> {
+  const opener = new AnswerOpener(sealed.request, via.sink);
+  try {
+    await via.send(sealed.request.bytes, opener, AbortSignal.any([via.signal, opener.stopped]));
+  } catch (error) {
+    throw opener.failureOr(error);
+  }
+  via.signal.throwIfAborted();
+  return opener.finish();
+}
+
+interface SealedTo {
+  readonly request: SealedRequest;
+  readonly keys: readonly AttestedKey[];
+}
+
+function seal(
+  options: ExchangeOptions,
+  request: ExchangeRequest,
+  known: readonly AttestedKey[],
+): SealedTo {
+  const allowed = options.allowedKems ?? DEFAULT_KEMS;
+  const usable = ofOneKind(known, allowed).filter(
+    (key) => options.maxAmount === undefined || ceiling(key, request) <= options.maxAmount,
+  );
+  const count = Math.min(options.recipients ?? RECIPIENTS_DEFAULT, RECIPIENTS_MAX);
+  const keys = shuffled(usable).slice(0, count);
+  const [some] = keys;
+  if (some === undefined) throw clientError('client.none_usable');
+  const ceilings = keys.map((key) => ceiling(key, request));
+  return {
+    keys,
+    request: sealRequest({
+      keys,
+      request: { path: request.path, headers: request.headers, body: request.body },
+      bounds: {
+        maxAmount: ceilings.reduce((a, b) => (a > b ? a : b)),
+        maxPrompt: Math.max(...keys.map((key) => promptBound(key, request))),
+        maxOutput: Math.max(...keys.map((key) => outputBound(key, request))),
+        asset: some.prices.asset === 'TON' ? 0 : 1,
+      },
+      payer: request.payer,
+      stream: request.mode === 'stream',
+      ttlS: TTL_S,
+      deadlineMs: options.deadlineMs ?? DEADLINE_MS,
+      nowMs: options.clock(),
+      flags: { receiptRequired: true },
+      allowedKems: allowed,
+    }),
+  };
+}
+
+/** The best allowed KEM that any key has, never a worse one beside it; and one asset, that of most keys. */
+function ofOneKind(
+  keys: readonly AttestedKey[],
+  allowed: readonly KemName[],
+): readonly AttestedKey[] {
+  const kem = (['X-Wing', 'X25519'] as const).find(
+    (name) => allowed.includes(name) && keys.some((key) => key.kem === name),
+  );
+  const ofKem = keys.filter((key) => key.kem === kem);
+  const inTon = ofKem.filter((key) => key.prices.asset === 'TON');
+  return inTon.length * 2 >= ofKem.length ? inTon : ofKem.filter((key) => !inTon.includes(key));
+}
+
+function ceiling(key: AttestedKey, request: ExchangeRequest): bigint {
+  return ceilingOf(key.prices, promptBound(key, request), outputBound(key, request));
+}
+
+/** Every token is at least one byte of the body, which repeats all of the prompt; a worker reads no more than its limit. */
+function promptBound(key: AttestedKey, request: ExchangeRequest): number {
+  return Math.min(request.body.length + TEMPLATE_TOKENS, key.limits.maxPromptTokens);
+}
+
+function outputBound(key: AttestedKey, request: ExchangeRequest): number {
+  const perChoice = Math.min(
+    request.outputTokens ?? key.limits.maxOutputTokens,
+    key.limits.maxOutputTokens,
+  );
+  return perChoice * request.choices;
+}

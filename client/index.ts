@@ -1,0 +1,13 @@
+/** The package's entrance: `sealedFetch` for OpenAI's SDK, `openSession` without it. @module */
+
+export { sealedFetch, type SealedFetch } from './sealed-fetch.ts';
+export {
+  openSession,
+  type ClientOptions,
+  type CompleteAnswer,
+  type OpenSessionOptions,
+  type SealedCall,
+  type SealedSession,
+} from './open-session.ts';
+export type { WorkerVerdict } from './session.ts';
+export type { PolicySource } from './policy-source.ts';

@@ -1,0 +1,28 @@
+/** Every bound of the client in one place. @module */
+
+/** Sealed to so many by default: enough to fail over, few enough to keep the request small. */
+export const RECIPIENTS_DEFAULT = 3;
+export const CANDIDATES_MAX = 64;
+export const MODELS_MAX = 64;
+export const GATEWAYS_MAX = 8;
+
+export const REQUEST_BODY_MAX_BYTES = 8_000_000;
+export const ANSWER_MAX_BYTES = 67_108_864;
+export const GATEWAY_DOCUMENT_MAX_BYTES = 65_536;
+export const MODEL_LIST_MAX_BYTES = 1_048_576;
+/** Sixty-four bundles at their cap would be more; a gateway that needs more than this pages wrongly. */
+export const EVIDENCE_MAX_BYTES = 33_554_432;
+export const ERROR_BODY_MAX_BYTES = 65_536;
+
+export const DOCUMENT_TIMEOUT_MS = 20_000;
+/** Keys are looked up anew after this long although they still live: workers come and go. */
+export const KEYS_MAX_AGE_MS = 300_000;
+/** A key that ends within this is renewed first. */
+export const KEY_MARGIN_MS = 60_000;
+
+export const TTL_S = 120;
+export const DEADLINE_MS = 600_000;
+/** A byte is at least one token; the chat template around the messages adds these. */
+export const TEMPLATE_TOKENS = 512;
+/** Sealed answers wait in memory up to this much when the app reads slowly. */
+export const READ_AHEAD_BYTES = 65_536;

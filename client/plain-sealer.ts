@@ -1,0 +1,88 @@
+/**
+ * The sealing client for a gateway's own convenience mode: same verification, same sealing, in process. The gateway
+ * receives it from the composition root. Spec: overview "Roles in one request".
+ * @module
+ */
+
+import { fixed } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import type { CompiledPolicy } from '../attestation/policy/compile.ts';
+import type { KemName } from '../attestation/verdict.ts';
+import { decodeChatEnvelope } from '../protocol/openai/envelope.ts';
+import type { AnswerHead } from './answer-opener.ts';
+import type { SealedSend } from './carrier.ts';
+import type { Directory } from './directory.ts';
+import { exchange } from './exchange.ts';
+import { REQUEST_BODY_MAX_BYTES } from './limits.ts';
+import { requestIdOf } from './open-session.ts';
+import { Session } from './session.ts';
+
+export interface PlainSealerOptions {
+  readonly directory: Directory;
+  readonly policy: CompiledPolicy;
+  /** The gateway's own `aud`. */
+  readonly gateway: string;
+  readonly clock: Clock;
+  readonly recipients?: number;
+  readonly allowedKems?: readonly KemName[];
+  readonly deadlineMs?: number;
+}
+
+/** The members that sealing needs; the gateway's `PlainRequest` has them. */
+export interface PlainCall {
+  readonly path: string;
+  readonly body: Uint8Array;
+  readonly payer: Uint8Array;
+}
+
+export interface OpenedHead {
+  readonly status: number;
+  readonly headers: AnswerHead['headers'];
+  readonly workerId: Uint8Array;
+  readonly kid: Uint8Array;
+  readonly simulated: boolean;
+  readonly requestId: string;
+}
+
+export interface OpenedSink {
+  head(head: OpenedHead): void;
+  data(bytes: Uint8Array): boolean;
+  drain(): Promise<void>;
+}
+
+export interface PlainSealer {
+  exchange(call: PlainCall, send: SealedSend, sink: OpenedSink, signal: AbortSignal): Promise<void>;
+}
+
+export function plainSealer(options: PlainSealerOptions): PlainSealer {
+  const session = new Session(options);
+  return {
+    exchange: async (call, send, sink, signal) => {
+      const envelope = decodeChatEnvelope(call.body, REQUEST_BODY_MAX_BYTES);
+      const request = {
+        ...envelope,
+        path: call.path,
+        headers: [['content-type', 'application/json']] as const,
+        body: call.body,
+        payer: fixed(call.payer, 32, 'payer'),
+      };
+      await exchange({ ...options, session }, request, { send, sink: opened(sink), signal });
+    },
+  };
+}
+
+function opened(sink: OpenedSink): Parameters<typeof exchange>[2]['sink'] {
+  return {
+    head: (head) =>
+      sink.head({
+        status: head.status,
+        headers: head.headers,
+        workerId: head.key.workerId,
+        kid: head.key.kid,
+        simulated: head.key.simulated,
+        requestId: requestIdOf(head),
+      }),
+    data: (bytes) => sink.data(bytes),
+    drain: () => sink.drain(),
+  };
+}

@@ -1,0 +1,247 @@
+/**
+ * A `fetch` for OpenAI's SDK that speaks sealed: `new OpenAI({ baseURL, apiKey, fetch: sealedFetch({ policy }) })`.
+ * What cannot be sealed is refused, never sent plain. Spec: docs/protocol.md "Client"; WHATWG Fetch, Streams.
+ * @module
+ */
+
+import { toHex, utf8 } from '../core/bytes.ts';
+import { CHAT_PATH } from '../protocol/openai/envelope.ts';
+import { modelList, modelObject } from '../protocol/openai/models.ts';
+import type { AnswerHead, AnswerSink } from './answer-opener.ts';
+import { clientError } from './errors.ts';
+import { failureResponse } from './failure-response.ts';
+import { GATEWAYS_MAX, MODELS_MAX, READ_AHEAD_BYTES, REQUEST_BODY_MAX_BYTES } from './limits.ts';
+import {
+  openSession,
+  requestIdOf,
+  type ClientOptions,
+  type SealedCall,
+  type SealedSession,
+} from './open-session.ts';
+import type { WorkerVerdict } from './session.ts';
+
+export interface SealedFetch {
+  (input: string | URL | Request, init?: RequestInit): Promise<Response>;
+  /** The latest verdict on every candidate of every gateway used through this function. */
+  verdicts(): readonly WorkerVerdict[];
+}
+
+/** Sessions begin with the first request and live as long as the function. */
+export function sealedFetch(options: ClientOptions): SealedFetch {
+  const sessions = new Sessions(options);
+  const run = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const request = new Request(input, init);
+    try {
+      return await answer(sessions, request);
+    } catch (error) {
+      request.signal.throwIfAborted();
+      return failureResponse(error);
+    }
+  };
+  return Object.assign(run, { verdicts: () => sessions.verdicts() });
+}
+
+/** One session per gateway and key; the SDK holds one of each, so the bound is generous. */
+class Sessions {
+  readonly #options: ClientOptions;
+  readonly #open = new Map<string, Promise<SealedSession>>();
+  readonly #ready = new Set<SealedSession>();
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  async for(baseUrl: string, apiKey: string): Promise<SealedSession> {
+    const name = `${baseUrl} ${apiKey}`;
+    const known = this.#open.get(name);
+    if (known !== undefined) return known;
+    if (this.#open.size >= GATEWAYS_MAX) throw clientError('client.option', 'too many gateways');
+    const opening = openSession({ ...this.#options, baseUrl, apiKey });
+    this.#open.set(name, opening);
+    try {
+      const session = await opening;
+      this.#ready.add(session);
+      return session;
+    } catch (error) {
+      this.#open.delete(name);
+      throw error;
+    }
+  }
+
+  verdicts(): readonly WorkerVerdict[] {
+    return [...this.#ready].flatMap((session) => session.verdicts());
+  }
+}
+
+const MODELS_PATH = '/v1/models';
+
+async function answer(sessions: Sessions, request: Request): Promise<Response> {
+  const url = new URL(request.url);
+  const at = url.pathname.lastIndexOf('/v1/');
+  const path = url.pathname.slice(Math.max(at, 0));
+  if (at === -1 || url.search !== '') throw clientError('client.path');
+  const baseUrl = `${url.origin}${url.pathname.slice(0, at)}/v1`;
+  const session = (): Promise<SealedSession> => sessions.for(baseUrl, apiKeyOf(request));
+  if (request.method === 'POST' && path === CHAT_PATH) {
+    return sealedAnswer(await session(), request);
+  }
+  if (request.method === 'GET' && path === MODELS_PATH) {
+    return provenModels(await session(), request.signal);
+  }
+  if (request.method === 'GET' && path.startsWith(`${MODELS_PATH}/`)) {
+    const id = decodeURIComponent(path.slice(MODELS_PATH.length + 1));
+    return provenModel(await session(), id, request.signal);
+  }
+  throw clientError('client.path');
+}
+
+function apiKeyOf(request: Request): string {
+  const match = /^Bearer (\S{1,512})$/.exec(request.headers.get('authorization') ?? '');
+  return match?.[1] ?? '';
+}
+
+async function sealedAnswer(session: SealedSession, request: Request): Promise<Response> {
+  const body = new Uint8Array(await request.arrayBuffer());
+  if (body.length > REQUEST_BODY_MAX_BYTES) throw clientError('client.request', 'size');
+  const call: SealedCall = { path: CHAT_PATH, headers: innerHeaders(request), body };
+  const started = Promise.withResolvers<Response>();
+  const leave = new AbortController();
+  const pipe = new Pipe(leave, (head, stream) => {
+    started.resolve(new Response(stream, { status: head.status, headers: labelled(head) }));
+  });
+  // The response begins with the authenticated head; what fails later errors its stream.
+  const signal = AbortSignal.any([request.signal, leave.signal]);
+  session.stream(call, pipe, signal).then(
+    () => pipe.close(),
+    (error: unknown) => {
+      pipe.break(error);
+      started.reject(error);
+    },
+  );
+  return started.promise;
+}
+
+const INNER_HEADERS = ['sx-cache-salt', 'sx-priority', 'idempotency-key'] as const;
+
+function innerHeaders(request: Request): SealedCall['headers'] {
+  const headers: (readonly [string, string])[] = [['content-type', 'application/json']];
+  for (const name of INNER_HEADERS) {
+    const value = request.headers.get(name);
+    if (value !== null) headers.push([name, value]);
+  }
+  return headers;
+}
+
+/** From push to web stream. A stream that broke is *errored*: an SDK takes a quiet end for a whole answer. */
+class Pipe implements AnswerSink {
+  readonly #leave: AbortController;
+  readonly #begin: (head: AnswerHead, stream: ReadableStream<Uint8Array>) => void;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #room = Promise.withResolvers<void>();
+  #closed = false;
+
+  constructor(
+    leave: AbortController,
+    begin: (head: AnswerHead, stream: ReadableStream<Uint8Array>) => void,
+  ) {
+    this.#leave = leave;
+    this.#begin = begin;
+  }
+
+  head(head: AnswerHead): void {
+    const stream = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => this.#makeRoom(),
+        cancel: () => {
+          this.#closed = true;
+          this.#makeRoom();
+          this.#leave.abort();
+        },
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD_BYTES }),
+    );
+    this.#begin(head, stream);
+  }
+
+  data(bytes: Uint8Array): boolean {
+    if (this.#closed || this.#controller === undefined) return true;
+    this.#controller.enqueue(bytes.slice());
+    return (this.#controller.desiredSize ?? 0) > 0;
+  }
+
+  drain(): Promise<void> {
+    if (this.#closed || (this.#controller?.desiredSize ?? 1) > 0) return Promise.resolve();
+    return this.#room.promise;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#controller?.close();
+  }
+
+  break(error: unknown): void {
+    this.#makeRoom();
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#controller?.error(error);
+  }
+
+  #makeRoom(): void {
+    this.#room.resolve();
+    this.#room = Promise.withResolvers<void>();
+  }
+}
+
+/** Of the worker's sealed headers only these reach the app: the rest is ours to say. */
+const PASSED_HEADERS: readonly string[] = [
+  'content-type',
+  'retry-after',
+  'retry-after-ms',
+  'x-should-retry',
+];
+
+function labelled(head: AnswerHead): Headers {
+  const headers = new Headers();
+  for (const [name, value] of head.headers) {
+    if (PASSED_HEADERS.includes(name.toLowerCase())) headers.set(name, value);
+  }
+  headers.set('sx-privacy', 'end-to-end');
+  headers.set('sx-authenticated', 'true');
+  headers.set('sx-worker', toHex(head.key.workerId));
+  headers.set('sx-kid', toHex(head.key.kid));
+  if (head.key.simulated) headers.set('sx-simulated', 'true');
+  headers.set('x-request-id', requestIdOf(head));
+  return headers;
+}
+
+/** Only models that some worker proved to serve under the policy; the names alone come from the gateway. */
+async function provenModels(session: SealedSession, signal: AbortSignal): Promise<Response> {
+  const names = (await session.modelNames(signal)).slice(0, MODELS_MAX);
+  const found = await Promise.allSettled(names.map((name) => session.keys(name, signal)));
+  signal.throwIfAborted();
+  const models = found
+    .flatMap((result) => (result.status === 'fulfilled' ? result.value.slice(0, 1) : []))
+    .map((key) => key.model);
+  return jsonResponse(modelList(models, 0));
+}
+
+async function provenModel(
+  session: SealedSession,
+  id: string,
+  signal: AbortSignal,
+): Promise<Response> {
+  const [key] = await session.keys(id, signal);
+  if (key === undefined) throw clientError('client.no_worker');
+  return jsonResponse(modelObject(key.model, 0));
+}
+
+function jsonResponse(value: object): Response {
+  return new Response(Uint8Array.from(utf8(JSON.stringify(value))), {
+    status: 200,
+    headers: { 'content-type': 'application/json', 'sx-authenticated': 'true' },
+  });
+}

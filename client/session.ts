@@ -1,0 +1,198 @@
+/**
+ * The end-to-end session: the worker keys that this client verified under its own policy, each until the earliest end of
+ * all it rests on, renewed before that, one look-up at a time per model. Spec: overview "The sealed exchange".
+ * @module
+ */
+
+import { toHex } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import { VeilError } from '../core/errors.ts';
+import { appraise } from '../attestation/appraise.ts';
+import type { CompiledPolicy } from '../attestation/policy/compile.ts';
+import type { AttestedKey, Check, Verdict } from '../attestation/verdict.ts';
+import type { Candidate, Directory } from './directory.ts';
+import { clientError } from './errors.ts';
+import { DOCUMENT_TIMEOUT_MS, KEYS_MAX_AGE_MS, KEY_MARGIN_MS, MODELS_MAX } from './limits.ts';
+
+/** What the client found about one candidate, admitted or not. */
+export interface WorkerVerdict {
+  readonly model: string;
+  /** As the gateway names it; proven only when `verdict` admits. */
+  readonly claimedWorkerId: string;
+  /** How the gateway's identity was accepted: pinned, or on first use. */
+  readonly gateway: Check;
+  readonly appraisal:
+    | { readonly outcome: 'admitted' | 'denied'; readonly verdict: Verdict }
+    | { readonly outcome: 'unreadable'; readonly code: string };
+}
+
+export interface SessionOptions {
+  readonly directory: Directory;
+  readonly policy: CompiledPolicy;
+  readonly clock: Clock;
+  /** `aud` of the gateway to accept; without it the first one seen is kept. */
+  readonly gateway?: string;
+  readonly onVerdict?: (verdict: WorkerVerdict) => void;
+}
+
+interface KeySet {
+  readonly keys: readonly AttestedKey[];
+  readonly verdicts: readonly WorkerVerdict[];
+  readonly sinceMs: number;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #sets = new Map<string, KeySet>();
+  readonly #lookups = new Map<string, Promise<KeySet>>();
+  #aud: string | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#aud = options.gateway;
+  }
+
+  /** Keys that may be used now, at least one. Throws `client.no_worker`, `client.none_admitted`, `client.gateway_*`. */
+  async keys(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]> {
+    const set = this.#sets.get(model);
+    const live = set === undefined ? [] : this.#live(set, 0);
+    if (set === undefined || live.length === 0) return this.renew(model, signal);
+    const old = this.#options.clock() - set.sinceMs >= KEYS_MAX_AGE_MS;
+    if (!old && this.#live(set, KEY_MARGIN_MS).length > 0) return live;
+    // What is held still serves; a failed renewal shows when it no longer does.
+    this.#lookup(model).catch(ignoreUntilNeeded);
+    return live;
+  }
+
+  /** Looks the model's workers up anew. */
+  async renew(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]> {
+    const set = await unlessAborted(this.#lookup(model), signal);
+    const live = this.#live(set, 0);
+    if (live.length > 0) return live;
+    if (set.verdicts.length === 0) throw clientError('client.no_worker');
+    throw clientError('client.none_admitted', firstReason(set.verdicts), {
+      facts: { candidates: set.verdicts.length },
+    });
+  }
+
+  /** The latest verdict on every candidate of every model asked for. */
+  verdicts(): readonly WorkerVerdict[] {
+    return [...this.#sets.values()].flatMap((set) => set.verdicts);
+  }
+
+  #live(set: KeySet, marginMs: number): readonly AttestedKey[] {
+    const nowMs = this.#options.clock() + marginMs;
+    return set.keys.filter((key) => nowMs < key.expiresAtMs);
+  }
+
+  #lookup(model: string): Promise<KeySet> {
+    const running = this.#lookups.get(model);
+    if (running !== undefined) return running;
+    // Its own time limit: the caller that came first must not take the others down when it leaves.
+    const lookup = this.#fetchKeys(model, AbortSignal.timeout(DOCUMENT_TIMEOUT_MS)).finally(() =>
+      this.#lookups.delete(model),
+    );
+    this.#lookups.set(model, lookup);
+    return lookup;
+  }
+
+  async #fetchKeys(model: string, signal: AbortSignal): Promise<KeySet> {
+    const { aud, check } = await this.#gateway(signal);
+    const candidates = await this.#options.directory.candidates(model, signal);
+    const nowMs = this.#options.clock();
+    const keys = new Map<string, AttestedKey>();
+    const verdicts: WorkerVerdict[] = [];
+    for (const candidate of candidates) {
+      const { key, ...found } = this.#appraise(candidate, aud, nowMs);
+      verdicts.push({ model, gateway: check, ...found });
+      if (key !== undefined && key.model.id === model) keys.set(toHex(key.kid), key);
+    }
+    const set: KeySet = { keys: [...keys.values()], verdicts, sinceMs: nowMs };
+    this.#keep(model, set);
+    for (const verdict of verdicts) this.#options.onVerdict?.(verdict);
+    return set;
+  }
+
+  #keep(model: string, set: KeySet): void {
+    this.#sets.delete(model);
+    this.#sets.set(model, set);
+    if (this.#sets.size <= MODELS_MAX) return;
+    for (const oldest of this.#sets.keys()) {
+      this.#sets.delete(oldest);
+      return;
+    }
+  }
+
+  async #gateway(signal: AbortSignal): Promise<{ readonly aud: string; readonly check: Check }> {
+    const { aud } = await this.#options.directory.gateway(signal);
+    if (this.#aud !== undefined && this.#aud !== aud) throw clientError('client.gateway_changed');
+    this.#aud = aud;
+    if (this.#options.gateway !== undefined) {
+      return { aud, check: { id: 'gateway.identity', outcome: 'pass' } };
+    }
+    return { aud, check: FIRST_USE };
+  }
+
+  #appraise(
+    candidate: Candidate,
+    aud: string,
+    nowMs: number,
+  ): Pick<WorkerVerdict, 'claimedWorkerId' | 'appraisal'> & {
+    readonly key?: AttestedKey;
+  } {
+    const { claimedWorkerId } = candidate;
+    try {
+      const result = appraise({
+        evidence: candidate.evidence(),
+        policy: this.#options.policy,
+        nowMs,
+        aud,
+        challenge: { waived: CHALLENGE_WAIVED_BY },
+      });
+      const { outcome, verdict } = result;
+      if (result.outcome === 'denied') {
+        return { claimedWorkerId, appraisal: { outcome, verdict } };
+      }
+      return { claimedWorkerId, appraisal: { outcome, verdict }, key: result.key };
+    } catch (error) {
+      // One candidate's unreadable bundle is no reason to drop the others; anything not ours is a bug and surfaces.
+      if (!(error instanceof VeilError) || error.spec.status === 500) throw error;
+      return { claimedWorkerId, appraisal: { outcome: 'unreadable', code: error.code } };
+    }
+  }
+}
+
+/** The challenge in a statement is the gateway's: a client dates the statement by its `iat`. */
+const CHALLENGE_WAIVED_BY = 'limits.challenge: gateway';
+
+const FIRST_USE: Check = {
+  id: 'gateway.identity',
+  outcome: 'waived',
+  by: 'client option gateway (not given)',
+  note: 'The identity of the gateway was taken on first use; pin it to have it checked.',
+};
+
+function ignoreUntilNeeded(): void {
+  // The keys held are still valid, and whoever needs new ones asks again and gets the error.
+}
+
+function firstReason(verdicts: readonly WorkerVerdict[]): string {
+  for (const { appraisal } of verdicts) {
+    if (appraisal.outcome === 'unreadable') return appraisal.code;
+    const failed = appraisal.verdict.checks.find((check) => check.outcome === 'fail');
+    if (failed !== undefined) return failed.id;
+  }
+  return '';
+}
+
+async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Reads a request body with a limit that holds before and while it arrives. Spec: RFC 9110 §8.6, §15.5.14.
+ * @module
+ */
+
+import type { IncomingMessage } from 'node:http';
+import { concat } from '../../core/bytes.ts';
+import { defineErrors } from '../../core/errors.ts';
+
+export const bodyError = defineErrors({
+  'body.too_large': {
+    status: 413,
+    recovery: 'fix_request',
+    public: 'The request body is too large.',
+  },
+  'body.media_type': {
+    status: 415,
+    recovery: 'fix_request',
+    public: 'The request body must be application/json.',
+  },
+  'body.encoding': {
+    status: 415,
+    recovery: 'fix_request',
+    public: 'The request body must not be compressed.',
+  },
+  'body.aborted': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The request body ended early.',
+  },
+});
+
+/** Throws `body.*`. The caller answers; what is left of the body is not read. */
+export async function readJsonBody(
+  request: IncomingMessage,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
+    throw bodyError('body.media_type');
+  }
+  if (request.headers['content-encoding'] !== undefined) throw bodyError('body.encoding');
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw bodyError('body.too_large');
+  return collect(request, maxBytes);
+}
+
+function collect(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  request.on('data', (chunk: Uint8Array) => {
+    size += chunk.length;
+    if (size > maxBytes) {
+      request.pause();
+      reject(bodyError('body.too_large'));
+      return;
+    }
+    parts.push(chunk);
+  });
+  request.once('end', () => resolve(concat(...parts)));
+  request.once('error', (cause) => reject(bodyError('body.aborted', '', { cause })));
+  request.once('close', () => reject(bodyError('body.aborted')));
+  return promise;
+}

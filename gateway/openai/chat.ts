@@ -1,0 +1,173 @@
+/**
+ * POST /v1/chat/completions for apps that use a plain OpenAI SDK: this gateway reads the prompt, says so in the label,
+ * and seals it to a worker like any client. The status line waits for the worker's sealed head.
+ * Spec: openai-gateway-and-engine §2.4; overview "Privacy labels".
+ * @module
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { toHex } from '../../core/bytes.ts';
+import { CHAT_PATH, decodeChatEnvelope } from '../../protocol/openai/envelope.ts';
+import { failureOf, openAiFailure, type OpenAiFailure } from '../../protocol/openai/errors.ts';
+import { SSE_HEADERS, SSE_PING, sseEvent } from '../../protocol/openai/sse.ts';
+import { readJsonBody } from './body.ts';
+import { CHAT_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
+import { respondFailure } from './respond.ts';
+import type { PlainHead, PlainSink, SealedSend, Sealer } from './sealer.ts';
+
+/** Whose request it is, and the dispatcher bound to that account. */
+export interface PlainCaller {
+  /** Channel id or SHA-256 of the API key; 32 bytes. */
+  readonly payer: Uint8Array;
+  readonly send: SealedSend;
+}
+
+export interface ChatDeps {
+  /** Absent: this gateway serves sealed requests only, and refuses to read a prompt. */
+  readonly sealer?: Sealer;
+  /** Throws a `VeilError` (401, 403, 429) when the caller may not ask. */
+  readonly authenticate: (request: IncomingMessage) => PlainCaller | Promise<PlainCaller>;
+  readonly bodyMaxBytes?: number;
+  readonly pingIntervalMs?: number;
+  /** For logs and counters: what ended the request other than a whole answer. */
+  readonly onFailure?: (error: unknown, stage: 'before-head' | 'after-head') => void;
+}
+
+/** Owns the response to its end; never rejects. */
+export async function handleChat(
+  deps: ChatDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const answer = new ChatAnswer(response, deps.pingIntervalMs ?? PING_INTERVAL_MS);
+  const left = new AbortController();
+  response.once('close', () => left.abort());
+  try {
+    if (deps.sealer === undefined) {
+      answer.refuse(openAiFailure('plaintext_disabled'));
+      return;
+    }
+    const { payer, send } = await deps.authenticate(request);
+    const body = await readJsonBody(request, deps.bodyMaxBytes ?? CHAT_BODY_MAX_BYTES);
+    // Refused here, before a reservation is made for it; the sealer reads the same members again.
+    decodeChatEnvelope(body, body.length);
+    await deps.sealer.exchange({ path: CHAT_PATH, body, payer }, send, answer, left.signal);
+    answer.complete();
+  } catch (error) {
+    if (left.signal.aborted) return;
+    deps.onFailure?.(error, answer.stage);
+    answer.fail(failureOf(error));
+  } finally {
+    answer.stop();
+    // An unread rest of a refused body must not become the next request.
+    if (!request.complete) response.once('finish', () => request.destroy());
+  }
+}
+
+/** Of the worker's headers only these are passed on: the rest is this gateway's to say. */
+const PASSED_HEADERS: readonly string[] = [
+  'content-type',
+  'retry-after',
+  'retry-after-ms',
+  'x-should-retry',
+];
+
+const LINE_FEED = 0x0a;
+
+class ChatAnswer implements PlainSink {
+  readonly #response: ServerResponse;
+  readonly #pingIntervalMs: number;
+  #ping: NodeJS.Timeout | undefined;
+  #head: PlainHead | undefined;
+  #betweenEvents = true;
+
+  constructor(response: ServerResponse, pingIntervalMs: number) {
+    this.#response = response;
+    this.#pingIntervalMs = pingIntervalMs;
+  }
+
+  get stage(): 'before-head' | 'after-head' {
+    return this.#head === undefined ? 'before-head' : 'after-head';
+  }
+
+  head(head: PlainHead): void {
+    this.#head = head;
+    const response = this.#response;
+    response.statusCode = head.status;
+    for (const [name, value] of head.headers) {
+      if (PASSED_HEADERS.includes(name.toLowerCase())) response.setHeader(name, value);
+    }
+    response.setHeader('sx-privacy', 'gateway-visible');
+    response.setHeader('sx-worker', toHex(head.workerId));
+    response.setHeader('sx-kid', toHex(head.kid));
+    if (head.simulated) response.setHeader('sx-simulated', 'true');
+    response.setHeader('x-request-id', head.requestId);
+    if (!this.#streams()) return;
+    for (const [name, value] of SSE_HEADERS) response.setHeader(name, value);
+    response.flushHeaders();
+    this.#ping = setInterval(() => this.#pingIfIdle(), this.#pingIntervalMs);
+  }
+
+  data(bytes: Uint8Array): boolean {
+    if (this.#response.destroyed) return true;
+    this.#ping?.refresh();
+    this.#betweenEvents = bytes.at(-1) === LINE_FEED;
+    return this.#response.write(bytes);
+  }
+
+  /** Until the app has read, or has left. */
+  async drain(): Promise<void> {
+    const response = this.#response;
+    if (response.destroyed || !response.writableNeedDrain) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    response.once('drain', resolve);
+    response.once('close', resolve);
+    await promise;
+    response.off('drain', resolve);
+    response.off('close', resolve);
+  }
+
+  complete(): void {
+    this.#response.end();
+  }
+
+  refuse(failure: OpenAiFailure): void {
+    respondFailure(this.#response, failure);
+  }
+
+  /**
+   * Before the status line: an HTTP error, so that typed errors and retries work. After it: an error event, and the
+   * connection ends without the closing chunk, so that even a reader who skips events sees that this was not all.
+   */
+  fail(failure: OpenAiFailure): void {
+    const response = this.#response;
+    if (!response.headersSent) {
+      for (const name of response.getHeaderNames()) response.removeHeader(name);
+      this.refuse(failure);
+      return;
+    }
+    const { socket } = response;
+    if (!this.#streams()) {
+      response.destroy();
+      return;
+    }
+    response.write(sseEvent(failure.body), () => socket?.end());
+  }
+
+  stop(): void {
+    clearInterval(this.#ping);
+  }
+
+  /** A comment is legal only between events, and pieces may end anywhere. */
+  #pingIfIdle(): void {
+    if (this.#betweenEvents && !this.#response.writableNeedDrain) this.#response.write(SSE_PING);
+  }
+
+  #streams(): boolean {
+    return this.#head?.headers.some(isEventStream) ?? false;
+  }
+}
+
+function isEventStream([name, value]: readonly [string, string]): boolean {
+  return name.toLowerCase() === 'content-type' && value.startsWith('text/event-stream');
+}

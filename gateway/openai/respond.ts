@@ -1,0 +1,36 @@
+/**
+ * Answers of the OpenAI surface on raw responses, each with a request id. Spec: OpenAI API reference, "Debugging
+ * requests".
+ * @module
+ */
+
+import type { ServerResponse } from 'node:http';
+import { toHex } from '../../core/bytes.ts';
+import type { OpenAiFailure } from '../../protocol/openai/errors.ts';
+import { randomBytes } from '#primitives';
+
+const REQUEST_ID_BYTES = 16;
+
+export function newRequestId(): string {
+  return `req_${toHex(randomBytes(REQUEST_ID_BYTES))}`;
+}
+
+/** For the time before the status line. Does nothing once the client has left. */
+export function respondFailure(response: ServerResponse, failure: OpenAiFailure): void {
+  respondJson(response, failure.status, failure.body, failure.headers);
+}
+
+export function respondJson(
+  response: ServerResponse,
+  status: number,
+  body: object,
+  headers: readonly (readonly [name: string, value: string])[] = [],
+): void {
+  if (response.headersSent || response.destroyed) return;
+  response.statusCode = status;
+  for (const [name, value] of headers) response.setHeader(name, value);
+  response.setHeader('content-type', 'application/json');
+  response.setHeader('cache-control', 'no-store');
+  if (!response.hasHeader('x-request-id')) response.setHeader('x-request-id', newRequestId());
+  response.end(JSON.stringify(body));
+}
