@@ -1,0 +1,33 @@
+/** What a worker may say about itself: ids, codes, counts. Never content. Spec: STYLE §7. @module */
+
+import { defineEvents, type Log } from '../core/node/log.ts';
+
+export const WORKER_EVENTS = defineEvents({
+  'worker.started': { level: 'info', fields: { worker: 'digest', model: 'id', port: 'count' } },
+  'worker.registered': {
+    level: 'info',
+    fields: { worker: 'digest', statement: 'digest', expires_in_s: 'count', simulated: 'flag' },
+  },
+  'worker.register_failed': { level: 'warn', fields: { code: 'code', retry_in_ms: 'count' } },
+  /** One check of the gateway's verdict that failed, by its id. */
+  'worker.denied': { level: 'error', fields: { check: 'id' } },
+  'worker.engine': { level: 'warn', fields: { state: 'id' } },
+  'worker.closing': { level: 'info', fields: { active: 'count' } },
+  'worker.closed': { level: 'info', fields: {} },
+  'worker.failed': { level: 'error', fields: { code: 'code' } },
+  'exchange.refused': { level: 'info', fields: { code: 'code', reason: 'id' } },
+  'exchange.done': {
+    level: 'info',
+    fields: {
+      request: 'digest',
+      status: 'count',
+      outcome: 'id',
+      code: 'code',
+      prompt_tokens: 'count',
+      completion_tokens: 'count',
+      duration_ms: 'count',
+    },
+  },
+});
+
+export type WorkerLog = Log<typeof WORKER_EVENTS>;

@@ -1,0 +1,150 @@
+/**
+ * The keys of a worker, epoch by epoch, in memory only: HPKE to read requests, Ed25519 to sign receipts, P-256 for the
+ * link. Each epoch has its own statement and its own quote. Spec: overview "Key life", "One binding".
+ * @module
+ */
+
+import { generateEd25519, signEd25519 } from '#primitives';
+import { ascii, concat, toHex, type Bytes } from '../core/bytes.ts';
+import { assert } from '../core/errors.ts';
+import { cardDigestOf, workerIdOf, type Card } from '../attestation/card.ts';
+import { encodeStatement, reportDataOf, statementHash } from '../attestation/statement.ts';
+import type { KemName } from '../attestation/verdict.ts';
+import { generateP256, selfSign, type SelfSigned } from '../attestation/x509.ts';
+import { generateHpkeKeyPair, type HpkeKeyPair } from '../protocol/hpke.ts';
+import { systemFingerprint } from '../protocol/openai/completion.ts';
+import { ReceiptSigner } from '../protocol/receipt.ts';
+import { RecipientKeys } from '../protocol/sx/recipient-keys.ts';
+import type { EvidenceProvider } from './evidence/provider.ts';
+import type { EvidenceBundle } from '../attestation/evidence.ts';
+import { STATEMENT_LIFETIME_MAX_S, TLS_CERTIFICATE_SKEW_MS } from './limits.ts';
+
+const MS_PER_S = 1000;
+const LEAVE_TAG = concat(ascii('veilgate.worker-leave/1'), Uint8Array.of(0));
+
+export interface EpochInput {
+  readonly kem: KemName;
+  readonly lifetimeS: number;
+  readonly nowMs: number;
+  readonly aud: string;
+  readonly challenge: Bytes<32>;
+  readonly workload: { readonly image: Bytes<32>; readonly config: Bytes<32> };
+  readonly card: Card;
+  readonly cardBytes: Uint8Array;
+  readonly provider: EvidenceProvider;
+}
+
+export interface Epoch {
+  readonly evidence: EvidenceBundle;
+  readonly statementHash: Bytes<32>;
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
+  readonly recipient: HpkeKeyPair;
+  readonly signer: ReceiptSigner;
+  readonly tls: SelfSigned;
+  /** What the standard field `system_fingerprint` says while this epoch serves. */
+  readonly systemFingerprint: string;
+  /** Tells the gateway, under `keys.sig`, that this statement serves no more. */
+  readonly signLeave: () => Bytes<64>;
+}
+
+/** Keys first, then the statement about them, then the quote over the statement. */
+export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise<Epoch> {
+  assert(input.lifetimeS <= STATEMENT_LIFETIME_MAX_S, 'a statement lives at most an hour');
+  const { card, cardBytes, provider, nowMs } = input;
+  const recipient = generateHpkeKeyPair(input.kem);
+  const signing = generateEd25519();
+  const tls = await selfSign({
+    keys: await generateP256(),
+    commonName: 'veilgate worker',
+    notBeforeMs: nowMs - TLS_CERTIFICATE_SKEW_MS,
+    notAfterMs: nowMs + TLS_CERTIFICATE_SKEW_MS,
+  });
+  const iat = Math.floor(nowMs / MS_PER_S);
+  const statement = encodeStatement({
+    aud: input.aud,
+    iat,
+    exp: iat + input.lifetimeS,
+    nonce: input.challenge,
+    tee: 'tdx',
+    keys: {
+      hpke: { kem: input.kem, pk: recipient.publicKey },
+      sig: { alg: 'Ed25519', pk: signing.publicKey },
+      tls: { spkiSha256: tls.spkiSha256 },
+    },
+    workload: { ...input.workload, model: card.model.weights },
+    devices: null,
+    card: cardDigestOf(cardBytes),
+  });
+  const { quote, endorsements } = await provider.collect(reportDataOf(statement), signal);
+  const hash = statementHash(statement);
+  return {
+    evidence: { tee: 'tdx', statement, quote, card: cardBytes, endorsements },
+    statementHash: hash,
+    issuedAtMs: iat * MS_PER_S,
+    expiresAtMs: (iat + input.lifetimeS) * MS_PER_S,
+    recipient,
+    signer: new ReceiptSigner({
+      secretKey: signing.secretKey,
+      workerId: workerIdOf(card.owner),
+      statementHash: hash,
+      modelDigest: card.model.weights,
+      priceDigest: cardDigestOf(cardBytes),
+      prices: card.prices,
+      simulated: provider.simulated,
+    }),
+    tls,
+    systemFingerprint: systemFingerprint(input.workload.image, card.model.weights),
+    signLeave: () => signEd25519(signing.secretKey, concat(LEAVE_TAG, hash)),
+  };
+}
+
+/** What is needed to serve an exchange once its request was opened. */
+export type ServingEpoch = Pick<Epoch, 'signer' | 'systemFingerprint'>;
+
+/**
+ * The epochs that can be sealed to. An epoch opens before the gateway is told of it, because the first request may
+ * arrive before the answer to the registration does; it closes at its `exp`. What a running exchange still needs, the
+ * receipt signer, it holds itself.
+ */
+export class Epochs {
+  readonly recipients = new RecipientKeys();
+  readonly #open = new Map<
+    string,
+    { readonly epoch: Epoch; readonly kid: Bytes<16>; readonly expiresAtMs: number }
+  >();
+
+  open(epoch: Epoch): void {
+    const { kid } = this.recipients.add({
+      statementHash: epoch.statementHash,
+      pair: epoch.recipient,
+      expiresAtMs: epoch.expiresAtMs,
+    });
+    this.#open.set(toHex(epoch.statementHash), { epoch, kid, expiresAtMs: epoch.expiresAtMs });
+  }
+
+  /** The gateway refused it: nobody can have sealed to it. */
+  withdraw(epoch: Epoch): void {
+    const name = toHex(epoch.statementHash);
+    const entry = this.#open.get(name);
+    if (entry === undefined) return;
+    this.recipients.retire(entry.kid);
+    this.#open.delete(name);
+  }
+
+  of(hash: Uint8Array): ServingEpoch | undefined {
+    return this.#open.get(toHex(hash))?.epoch;
+  }
+
+  /** Erases what has expired. */
+  purge(nowMs: number): void {
+    this.recipients.purge(nowMs);
+    for (const [name, entry] of this.#open) {
+      if (entry.expiresAtMs <= nowMs) this.#open.delete(name);
+    }
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+}

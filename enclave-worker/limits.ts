@@ -1,0 +1,26 @@
+/** Every bound of the worker in one place. Those of the exchange are in protocol/sx/limits.ts. @module */
+
+export const STATEMENT_LIFETIME_MAX_S = 3600;
+export const RECEIPT_KEEP_MS = 15 * 60_000;
+export const RECEIPTS_MAX = 20_000;
+/** A gateway that is not reachable is asked again after this, then ever more slowly. */
+export const REGISTER_BACK_OFF_FIRST_MS = 500;
+export const REGISTER_BACK_OFF_MAX_MS = 30_000;
+export const REGISTER_TIMEOUT_MS = 20_000;
+export const OWNER_TIMEOUT_MS = 10_000;
+export const GATEWAY_ANSWER_MAX_BYTES = 262_144;
+export const OWNER_REQUESTS_MAX = 16;
+
+/** How long the sealed status waits for the first text, so that a failure can still be an HTTP error. */
+export const HEAD_HOLD_MAX_MS = 10_000;
+export const PING_EVERY_MS = 10_000;
+
+export const LINK_CONNECTIONS_MAX = 512;
+export const LINK_HEADERS_TIMEOUT_MS = 10_000;
+/** For the whole request; the largest is 8 MiB. */
+export const LINK_REQUEST_TIMEOUT_MS = 60_000;
+/** Longer than the gateway keeps an idle connection, so that it is never the worker that closes one in use. */
+export const LINK_KEEP_ALIVE_MS = 75_000;
+export const LINK_HEADER_BYTES_MAX = 8192;
+/** A certificate is pinned by its key: its dates carry no trust and only have to include now. */
+export const TLS_CERTIFICATE_SKEW_MS = 24 * 3_600_000;

@@ -1,0 +1,112 @@
+/**
+ * One answer on its way out: head, content, receipt and end mark in that order, with padding and coalescing below and
+ * back-pressure above. What goes wrong after opening is said inside the seal. Spec: gateways-and-e2ee §7.5, §7.6;
+ * openai-gateway-and-engine §2.4.
+ * @module
+ */
+
+import { utf8, type Bytes } from '../core/bytes.ts';
+import { SSE_HEADERS } from '../protocol/openai/sse.ts';
+import type { OpenAiFailure } from '../protocol/openai/errors.ts';
+import type { ReceiptOutcome, ReceiptSigner, SignedReceipt, Usage } from '../protocol/receipt.ts';
+import { FrameCoalescer, type Scheduler } from '../protocol/sx/coalesce.ts';
+import type { ResponseSealer } from '../protocol/sx/respond.ts';
+
+/** The raw HTTP answer of the link. Writing after the peer has gone is harmless. */
+export interface ExchangeSink {
+  /** A bare refusal: a status and nothing else. */
+  refuse(status: number): void;
+  /** 200, headers out at once. */
+  accept(kid: Uint8Array): void;
+  /** False: wait for `drained` before the next write. */
+  write(bytes: Uint8Array): boolean;
+  /** Resolves when there is room, and also when the peer is gone. */
+  drained(): Promise<void>;
+  end(): void;
+}
+
+const TIMERS: Scheduler = {
+  after: (delayMs, run) => {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+const JSON_HEADERS = [['content-type', 'application/json']] as const;
+
+export class SealedAnswer {
+  readonly #responder: ResponseSealer;
+  readonly #sink: ExchangeSink;
+  readonly #coalescer: FrameCoalescer;
+  #status: number | undefined;
+  #full = false;
+
+  constructor(responder: ResponseSealer, sink: ExchangeSink) {
+    this.#responder = responder;
+    this.#sink = sink;
+    this.#coalescer = new FrameCoalescer({
+      scheduler: TIMERS,
+      emit: (bytes) => this.#write(this.#responder.data(bytes)),
+    });
+  }
+
+  /** Sealed status, once it is out. */
+  get status(): number | undefined {
+    return this.#status;
+  }
+
+  /** The whole answer in one piece. */
+  json(status: number, body: object, headers: OpenAiFailure['headers'] = []): void {
+    this.#begin(status, [...JSON_HEADERS, ...headers]);
+    this.#write(this.#responder.data(utf8(JSON.stringify(body))));
+  }
+
+  failure(failure: OpenAiFailure): void {
+    this.json(failure.status, failure.body, failure.headers);
+  }
+
+  beginStream(): void {
+    if (this.#status === undefined) this.#begin(200, SSE_HEADERS);
+  }
+
+  event(bytes: Uint8Array): void {
+    this.#coalescer.write(bytes);
+  }
+
+  /** Waits while the reader is slow, so that the engine waits too. */
+  async room(): Promise<void> {
+    if (!this.#full) return;
+    await this.#sink.drained();
+    this.#full = false;
+  }
+
+  /**
+   * Signs the receipt and closes the seal. An answer that never began still gets its receipt: the peer that went away
+   * may ask for it.
+   */
+  finish(input: {
+    readonly signer: ReceiptSigner;
+    readonly policyDigest: Bytes<32>;
+    readonly usage: Usage;
+    readonly outcome: ReceiptOutcome;
+    readonly startMs: number;
+    readonly endMs: number;
+  }): SignedReceipt {
+    this.#coalescer.flush();
+    if (this.#status === undefined) this.#begin(499, []);
+    const { bytes, signed } = this.#responder.receipt(input);
+    this.#write(bytes);
+    this.#write(this.#responder.final());
+    this.#sink.end();
+    return signed;
+  }
+
+  #begin(status: number, headers: OpenAiFailure['headers']): void {
+    this.#status = status;
+    this.#write(this.#responder.head(status, headers));
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (!this.#sink.write(bytes)) this.#full = true;
+  }
+}
