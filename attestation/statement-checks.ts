@@ -58,15 +58,17 @@ export interface StatementExpectation {
   readonly nonce:
     | { readonly equals: Bytes<32> }
     /** `by` is the policy line that allows it. */
-    | { readonly waived: string; readonly by: string };
+    | { readonly waived: string; readonly by: string }
+    /** The caller has no challenge of its own and the policy demands one. */
+    | { readonly demanded: string };
   readonly devices: 'required' | 'as-stated';
 }
 
 export interface StatementInput {
   /** As received. */
   readonly bytes: Uint8Array;
-  /** Of the quote; undefined when the quote could not be read. */
-  readonly reportData: Uint8Array | undefined;
+  /** Of a genuine quote, or the failed check because of which there is none. */
+  readonly reportData: Uint8Array | { readonly because: string };
   /** Device evidence as transmitted, when any came. */
   readonly devices?: Uint8Array;
   readonly expected: StatementExpectation;
@@ -137,24 +139,29 @@ const FORM_WANT: Readonly<Record<FormId, string>> = {
 };
 
 function reportDataCheck({ bytes, reportData }: StatementInput): Check {
-  if (reportData === undefined) return skipped('statement.reportData', 'quote.format');
-  const want = reportDataOf(bytes);
-  return compared('statement.reportData', toHex(want), toHex(reportData));
+  if (!(reportData instanceof Uint8Array)) {
+    return skipped('statement.reportData', reportData.because);
+  }
+  return compared('statement.reportData', toHex(reportDataOf(bytes)), toHex(reportData));
 }
 
 function fieldChecks(statement: Statement, { expected }: StatementInput): readonly Check[] {
   return [
     compared('statement.tee', expected.tee, statement.tee),
     compared('statement.aud', expected.aud, statement.aud),
-    'equals' in expected.nonce
-      ? compared('statement.nonce', toHex(expected.nonce.equals), toHex(statement.nonce))
-      : {
-          id: 'statement.nonce',
-          outcome: 'waived',
-          by: expected.nonce.by,
-          note: expected.nonce.waived,
-        },
+    nonceCheck(statement, expected.nonce),
   ];
+}
+
+function nonceCheck(statement: Statement, expected: StatementExpectation['nonce']): Check {
+  const id = 'statement.nonce';
+  if ('equals' in expected) {
+    return compared(id, toHex(expected.equals), toHex(statement.nonce));
+  }
+  if ('demanded' in expected) {
+    return { id, outcome: 'fail', want: expected.demanded, got: 'the verifier set no challenge' };
+  }
+  return { id, outcome: 'waived', by: expected.by, note: expected.waived };
 }
 
 function timeChecks({ iat, exp }: Statement, nowMs: number): readonly Check[] {

@@ -1,0 +1,259 @@
+/**
+ * The one place where evidence becomes trust: bundle, policy and one instant in; a complete verdict out, and only with
+ * it, for an admitted worker, its keys. Pure and synchronous; bad evidence ends in failed checks.
+ * Order: sizes → statement form → quote, chain, TCB → report data → statement fields → devices → card → workload →
+ * policy. Spec: gpu-and-policy §4.4, §5.3; overview "Rules that bind the papers together".
+ * @module
+ */
+
+import { equalPublic, toHex, type Bytes } from '../core/bytes.ts';
+import { VeilError } from '../core/errors.ts';
+import { cardDigestOf, parseCard, workerIdOf, type Card } from './card.ts';
+import { EVIDENCE_MAX_BYTES, oversizedPart, type EvidenceBundle } from './evidence.ts';
+import { assertCompiled, policyRef, type CompiledPolicy } from './policy/compile.ts';
+import { POLICY_CHECK_IDS, RULE_CHECK_IDS, evaluatePolicy } from './policy/evaluate.ts';
+import { holds, skipped } from './policy/rule-check.ts';
+import { STATEMENT_CHECK_IDS, verifyStatement } from './statement-checks.ts';
+import type { StatementExpectation } from './statement-checks.ts';
+import { ehbpKidOf, kidOf, statementHash, type Statement } from './statement.ts';
+import type { AppraisalCaches, Tee } from './tee.ts';
+import { teeOf } from './tees.ts';
+import { mintAttestedKey, type AttestedKey, type Check, type Verdict } from './verdict.ts';
+
+export interface AppraiseInput {
+  readonly evidence: EvidenceBundle;
+  readonly policy: CompiledPolicy;
+  /** The one instant at which everything must be valid, Unix ms. */
+  readonly nowMs: number;
+  /** The gateway identity that the statement must be made for. */
+  readonly aud: string;
+  /** The challenge this verifier set, or why it has none; the policy decides whether it may have none. */
+  readonly challenge: { readonly equals: Bytes<32> } | { readonly waived: string };
+  readonly caches?: AppraisalCaches;
+}
+
+export type Appraisal =
+  | { readonly outcome: 'admitted'; readonly key: AttestedKey; readonly verdict: Verdict }
+  | { readonly outcome: 'denied'; readonly verdict: Verdict };
+
+/** Statement checks about its form; those about its content come after the quote in the verdict. */
+const FORM_CHECKS = 3;
+
+const CARD_CHECK_IDS = ['card.format', 'card.digest', 'card.weights'] as const;
+
+/** Every check of a verdict, in its order. */
+export function appraisalCheckIds(tee: Tee): readonly string[] {
+  return [
+    'evidence.size',
+    ...STATEMENT_CHECK_IDS.slice(0, FORM_CHECKS),
+    ...tee.checkIds,
+    ...STATEMENT_CHECK_IDS.slice(FORM_CHECKS),
+    'gpu.unsupported',
+    ...CARD_CHECK_IDS,
+    ...POLICY_CHECK_IDS,
+    ...RULE_CHECK_IDS,
+    ...tee.ruleCheckIds,
+  ];
+}
+
+/** Throws only for a policy that `compilePolicy` did not make. */
+export function appraise(input: AppraiseInput): Appraisal {
+  assertCompiled(input.policy);
+  const { evidence, policy, nowMs } = input;
+  const tee = teeOf(evidence.tee);
+  const over = oversizedPart(evidence);
+  if (over !== undefined) return oversized(input, tee, over);
+
+  // Everything in `evidence` is the sender's word until the verdict at the end.
+  const finding = tee.verify({
+    evidence,
+    nowMs,
+    simulatedRoots: policy.document.roots?.map(({ simulated }) => simulated) ?? [],
+    caches: input.caches ?? {},
+  });
+  const { checks: statementChecks, statement } = verifyStatement({
+    bytes: evidence.statement,
+    reportData: finding.reportData,
+    expected: {
+      aud: input.aud,
+      tee: tee.name,
+      nonce: expectedNonce(input),
+      devices: 'as-stated',
+    },
+    nowMs,
+  });
+  const { checks: cardChecks, card } = checkCard(evidence.card, statement, statementChecks);
+  const ruling = evaluatePolicy({
+    policy,
+    tee,
+    finding,
+    subject: subjectOf(statement, card, [...statementChecks, ...cardChecks]),
+    nowMs,
+  });
+  const checks = [
+    pass('evidence.size'),
+    ...statementChecks.slice(0, FORM_CHECKS),
+    ...finding.checks,
+    ...statementChecks.slice(FORM_CHECKS),
+    gpuCheck(statement, statementChecks),
+    ...cardChecks,
+    ...ruling.checks,
+  ];
+  const isAdmitted = checks.every(holds);
+  const { checks: _rulingChecks, validUntilMs: rulingEnds, ...names } = ruling;
+  const facts = {
+    checks,
+    warnings: finding.warnings,
+    policy: policyRef(policy),
+    ...names,
+    ...(card === undefined ? {} : { model: card.model.id }),
+    ...(finding.platform === undefined ? {} : { platform: finding.platform }),
+    ...(finding.tcbStatus === undefined ? {} : { tcbStatus: finding.tcbStatus }),
+    simulated: finding.simulated,
+  };
+  if (!isAdmitted || statement === undefined || card === undefined) {
+    return { outcome: 'denied', verdict: { decision: 'denied', ...facts, validUntilMs: 0 } };
+  }
+  const validUntilMs = Math.min(finding.validUntilMs, statement.exp * 1000, rulingEnds);
+  const verdict: Verdict = { decision: 'admitted', ...facts, validUntilMs };
+  return { outcome: 'admitted', key: keyOf(input, statement, card, verdict), verdict };
+}
+
+function keyOf(
+  { evidence, policy }: AppraiseInput,
+  statement: Statement,
+  card: Card,
+  verdict: Verdict,
+): AttestedKey {
+  const { keys } = statement;
+  const hash = statementHash(evidence.statement);
+  return mintAttestedKey({
+    workerId: workerIdOf(card.owner),
+    tee: statement.tee,
+    statementHash: hash,
+    kid: kidOf(hash, keys.hpke.kem, keys.hpke.pk),
+    kem: keys.hpke.kem,
+    publicKey: keys.hpke.pk,
+    receiptKey: keys.sig.pk,
+    tlsSpkiSha256: keys.tls.spkiSha256,
+    ...(keys.ehbp === undefined
+      ? {}
+      : { ehbp: { kid: ehbpKidOf(hash, keys.ehbp.pk), publicKey: keys.ehbp.pk } }),
+    model: {
+      id: card.model.id,
+      digest: statement.workload.model,
+      contextLength: card.model.contextLength,
+      capabilities: card.model.capabilities,
+    },
+    limits: card.limits,
+    prices: card.prices,
+    priceDigest: cardDigestOf(evidence.card),
+    policyDigest: policy.digest,
+    simulated: verdict.simulated,
+    expiresAtMs: verdict.validUntilMs,
+  });
+}
+
+function expectedNonce({ challenge, policy }: AppraiseInput): StatementExpectation['nonce'] {
+  if ('equals' in challenge) return challenge;
+  const rule = policy.document.limits.challenge;
+  const by = `limits.challenge: ${rule} [${policy.at('limits', 'challenge')}]`;
+  if (rule === 'gateway') return { waived: challenge.waived, by };
+  return { demanded: `an answer to a challenge of this verifier, ${by}` };
+}
+
+function checkCard(
+  bytes: Uint8Array,
+  statement: Statement | undefined,
+  statementChecks: readonly Check[],
+): { readonly checks: readonly Check[]; readonly card?: Card } {
+  const read = readCard(bytes);
+  const noStatement = firstFailed(statementChecks);
+  const digest =
+    statement === undefined
+      ? skipped('card.digest', noStatement)
+      : compared(
+          'card.digest',
+          toHex(cardDigestOf(bytes)),
+          statement.card === undefined ? 'no card in the statement' : toHex(statement.card),
+        );
+  if (read.card === undefined) {
+    return { checks: [read.check, digest, skipped('card.weights', 'card.format')] };
+  }
+  const { weights } = read.card.model;
+  const matches =
+    statement === undefined
+      ? skipped('card.weights', noStatement)
+      : equalPublic(weights, statement.workload.model)
+        ? pass('card.weights')
+        : compared('card.weights', toHex(statement.workload.model), toHex(weights));
+  return { checks: [read.check, digest, matches], card: read.card };
+}
+
+function readCard(bytes: Uint8Array): { readonly check: Check; readonly card?: Card } {
+  try {
+    return { check: pass('card.format'), card: parseCard(bytes) };
+  } catch (error) {
+    if (!(error instanceof VeilError)) throw error;
+    const check: Check = {
+      id: 'card.format',
+      outcome: 'fail',
+      want: 'a worker card',
+      got: error.message,
+    };
+    return { check };
+  }
+}
+
+function subjectOf(
+  statement: Statement | undefined,
+  card: Card | undefined,
+  checks: readonly Check[],
+) {
+  if (statement === undefined || card === undefined) return { because: firstFailed(checks) };
+  return { statement, card };
+}
+
+/** Until GPU evidence is verified, a statement that names devices is not half believed. */
+function gpuCheck(statement: Statement | undefined, statementChecks: readonly Check[]): Check {
+  const id = 'gpu.unsupported';
+  if (statement === undefined) return skipped(id, firstFailed(statementChecks));
+  if (statement.devices === null) return pass(id);
+  return {
+    id,
+    outcome: 'fail',
+    want: 'no devices: GPU evidence is not verified yet',
+    got: `${statement.devices.count} of ${statement.devices.type}`,
+  };
+}
+
+function oversized(input: AppraiseInput, tee: Tee, over: string): Appraisal {
+  const [size, ...rest] = appraisalCheckIds(tee);
+  const first: Check = {
+    id: size ?? 'evidence.size',
+    outcome: 'fail',
+    want: `at most ${EVIDENCE_MAX_BYTES} bytes and the cap of each part`,
+    got: over,
+  };
+  const verdict: Verdict = {
+    decision: 'denied',
+    checks: [first, ...rest.map((id) => skipped(id, first.id))],
+    warnings: [],
+    policy: policyRef(input.policy),
+    simulated: true,
+    validUntilMs: 0,
+  };
+  return { outcome: 'denied', verdict };
+}
+
+function firstFailed(checks: readonly Check[]): string {
+  return checks.find(({ outcome }) => outcome === 'fail')?.id ?? 'statement.json';
+}
+
+function pass(id: string): Check {
+  return { id, outcome: 'pass' };
+}
+
+function compared(id: string, want: string, got: string): Check {
+  return want === got ? pass(id) : { id, outcome: 'fail', want, got };
+}
