@@ -1,0 +1,68 @@
+/**
+ * Every bound of the gateway in one place. What an operator may choose is in config.ts and starts from these.
+ * Spec: openai-gateway-and-engine §2.8; gateways-and-e2ee §8.2 D and E.
+ * @module
+ */
+
+// Connections and headers.
+export const HEADER_MAX_BYTES = 16_384;
+export const HEADERS_TIMEOUT_MS = 10_000;
+/** For a whole request with its body, so that a trickle cannot hold a slot. */
+export const REQUEST_TIMEOUT_MS = 60_000;
+export const KEEP_ALIVE_TIMEOUT_MS = 30_000;
+export const CONNECTIONS_CHECK_INTERVAL_MS = 2000;
+export const CONNECTIONS_MAX = 8192;
+export const CONTROL_BODY_MAX_BYTES = 2_097_152;
+
+// Exchanges.
+export const EXCHANGES_MAX = 2048;
+/** Sealed request bodies in memory, all together. */
+export const BODY_BYTES_IN_FLIGHT_MAX = 268_435_456;
+/** From forwarding to the first sealed frame; keepalives do not extend it. */
+export const FIRST_SEALED_TIMEOUT_MS = 120_000;
+/** Between two pieces of an answer. */
+export const IDLE_TIMEOUT_MS = 60_000;
+/** A client that reads nothing for this long has left. */
+export const SLOW_READER_TIMEOUT_MS = 120_000;
+export const DEADLINE_TICK_MS = 250;
+/** What a relay keeps at most while the client is slow: one read of the link and one held end. */
+export const RECEIPT_FETCH_TIMEOUT_MS = 3000;
+export const RECEIPT_FETCH_ATTEMPTS = 3;
+export const RECEIPT_FETCH_PAUSE_MS = 400;
+export const RECEIPT_FETCHES_MAX = 256;
+
+// Workers.
+export const WORKERS_MAX = 1024;
+/** Old and new statement while keys roll over. */
+export const STATEMENTS_PER_WORKER_MAX = 4;
+export const CHALLENGE_LIFETIME_MS = 60_000;
+export const CHALLENGES_MAX = 4096;
+/** Appraisal is synchronous and costs milliseconds: a stranger must not queue many. */
+export const REGISTRATIONS_PER_MINUTE_MAX = 120;
+export const PUBLISH_MARGIN_MAX_MS = 600_000;
+/** A short statement gives up this part of its life instead. */
+export const PUBLISH_MARGIN_DIVISOR = 6;
+export const SWEEP_INTERVAL_MS = 10_000;
+export const EVIDENCE_CANDIDATES_MAX = 64;
+export const WORKER_CONNECTIONS_MAX = 256;
+export const WORKER_CONNECT_TIMEOUT_MS = 3000;
+export const PROBE_TIMEOUT_MS = 3000;
+export const PROBE_FAILURES_MAX = 3;
+
+// Choice of a worker.
+export const BREAKER_FAILURES = 3;
+export const BREAKER_OPEN_MIN_MS = 1000;
+export const BREAKER_OPEN_MAX_MS = 60_000;
+export const BUSY_HOLD_MS = 250;
+
+// Accounts.
+export const API_KEYS_MAX = 100_000;
+export const ACCOUNT_CONCURRENCY_MAX = 256;
+export const ACCOUNT_REQUESTS_PER_MINUTE = 6000;
+export const ACCOUNT_STATES_MAX = 16_384;
+
+// Store.
+export const RESERVATIONS_PENDING_MAX = 8192;
+export const RESERVATION_SKEW_MS = 60_000;
+export const PURGE_INTERVAL_MS = 60_000;
+export const RECEIPTS_KEPT_MS = 30 * 86_400_000;

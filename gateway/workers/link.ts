@@ -1,0 +1,97 @@
+/**
+ * The way to one worker under one statement: a pool of TLS connections that carry bytes only after the worker has shown
+ * the key of its statement, and on which the gateway shows its own identity. Spec: overview "Identities".
+ * @module
+ */
+
+import { toHex, type Bytes } from '../../core/bytes.ts';
+import {
+  createPinnedPool,
+  fetchBytes,
+  type ClientCertificate,
+  type StreamHandler,
+} from '../../core/node/http-client.ts';
+import { RECEIPT_BYTES } from '../../protocol/receipt.ts';
+import {
+  FIRST_SEALED_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  PROBE_TIMEOUT_MS,
+  RECEIPT_FETCH_TIMEOUT_MS,
+  WORKER_CONNECT_TIMEOUT_MS,
+  WORKER_CONNECTIONS_MAX,
+} from '../limits.ts';
+
+export interface LinkOptions {
+  /** `https://host:port`. */
+  readonly endpoint: string;
+  /** The address that passed the rules at registration: a name that later resolves elsewhere changes nothing. */
+  readonly address: string;
+  readonly tlsSpkiSha256: Bytes<32>;
+  readonly identity: ClientCertificate;
+}
+
+export interface WorkerLink {
+  exchange(sealed: Uint8Array, handler: StreamHandler): { abort(): void };
+  /** The receipt payload, or undefined when the worker has none. Throws `http.*`. */
+  fetchReceipt(msgId: Bytes<16>, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** True when the pinned key answers and says it is well. */
+  probe(signal: AbortSignal): Promise<boolean>;
+  /** Lets running exchanges finish. */
+  close(): Promise<void>;
+  destroy(): Promise<void>;
+}
+
+const REQUEST_HEADERS = {
+  'content-type': 'application/vnd.sx1.req',
+  accept: 'application/vnd.sx1.res',
+} as const;
+
+export function createLink(options: LinkOptions): WorkerLink {
+  const pool = createPinnedPool({
+    origin: options.endpoint,
+    address: options.address,
+    trust: { kind: 'spki', sha256: [options.tlsSpkiSha256] },
+    clientCertificate: options.identity,
+    connectionsMax: WORKER_CONNECTIONS_MAX,
+    connectTimeoutMs: WORKER_CONNECT_TIMEOUT_MS,
+    // Behind the deadlines of dispatch, which know the request.
+    headersTimeoutMs: FIRST_SEALED_TIMEOUT_MS * 2,
+    bodyTimeoutMs: IDLE_TIMEOUT_MS * 2,
+  });
+  return {
+    exchange: (sealed, handler) =>
+      pool.stream(
+        { method: 'POST', path: '/sx/v1/exchange', headers: REQUEST_HEADERS, body: sealed },
+        handler,
+      ),
+    fetchReceipt: async (msgId, signal) => {
+      const answer = await fetchBytes(pool, {
+        method: 'GET',
+        path: `/sx/v1/receipts/${toHex(msgId)}`,
+        headers: {},
+        maxBytes: RECEIPT_BYTES,
+        timeoutMs: RECEIPT_FETCH_TIMEOUT_MS,
+        signal,
+      });
+      return answer.status === 200 ? answer.body : undefined;
+    },
+    probe: async (signal) => {
+      try {
+        const answer = await fetchBytes(pool, {
+          method: 'GET',
+          path: '/healthz',
+          headers: {},
+          maxBytes: 4096,
+          timeoutMs: PROBE_TIMEOUT_MS,
+          signal,
+        });
+        return answer.status === 200;
+      } catch {
+        // Unreachable, or another key: both mean not there.
+        return false;
+      }
+    },
+    close: () => pool.close(),
+    destroy: () => pool.destroy(),
+  };
+}
