@@ -16,7 +16,7 @@ import {
   type GenerateMessage,
   type LoadMessage,
 } from './messages.ts';
-import { copyVerified } from './model-file.ts';
+import { assertGgufHeader, copyVerified } from './model-file.ts';
 
 function send(message: FromChild): void {
   // The parent is gone when the channel is: nobody is left to work for.
@@ -35,6 +35,7 @@ async function load(message: LoadMessage): Promise<void> {
   setInterval(() => send({ kind: 'beat' }), message.beatMs);
   try {
     const path = await copyVerified(message.modelPath, message.privateDir, message.modelSha256Hex);
+    await assertGgufHeader(path);
     loaded = await loadModel(path, message);
     // The mapping stays; the name goes, so nothing is left on any file system when this process ends.
     await rm(path, { force: true });

@@ -36,6 +36,18 @@ export async function copyVerified(
   return target;
 }
 
+const HEADER_BYTES = 24;
+const MAGIC = 'GGUF';
+
+/** The library's reader waits for ever on a file that ends within the header. Throws `engine.load`. */
+export async function assertGgufHeader(path: string): Promise<void> {
+  await using file = await open(path, 'r');
+  const header = new Uint8Array(HEADER_BYTES);
+  const { bytesRead } = await file.read(header, 0, HEADER_BYTES, 0);
+  const magic = String.fromCharCode(...header.subarray(0, MAGIC.length));
+  if (bytesRead < HEADER_BYTES || magic !== MAGIC) throw engineError('engine.load', 'no GGUF');
+}
+
 async function copyHashed(source: string, target: string): Promise<string> {
   await using from = await open(source, 'r');
   // wx: a file that already stands there is somebody else's.
