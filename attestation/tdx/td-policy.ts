@@ -13,7 +13,7 @@ export interface Unchecked {
   readonly unchecked: string;
 }
 
-/** A whole identity of a TD image on one machine shape. All ten registers count together, never one by one. */
+/** A whole identity of a TD image on one machine shape. All eight registers count together, never one by one. */
 export interface TdxMeasurement {
   /** Names for people and logs; they do not take part in the comparison. */
   readonly image: string;

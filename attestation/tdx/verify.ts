@@ -5,13 +5,56 @@
  * @module
  */
 
-import type { Bytes } from '../../core/bytes.ts';
-import type { Check, Warning } from '../verdict.ts';
+import { assert } from '../../core/errors.ts';
+import type { TdxCache } from './cache.ts';
+import { judgePckChain, type Judging, type PckChain } from './chain.ts';
+import { AUTHENTICITY_CHECKS, CheckSheet, POLICY_CHECKS, type TdxCheckId } from './check-list.ts';
 import type { TdxCollateral } from './collateral.ts';
-import type { QeReport, TdReport } from './quote.ts';
-import type { TrustRoot } from './roots.ts';
+import { judgeDocument, judgeQeIdentity, judgeTcbInfo, type DocumentContext } from './documents.ts';
+import { attempt } from './errors.ts';
+import type { PckExtension } from './pck-extension.ts';
+import {
+  judgePlatformPolicy,
+  judgeTcbPolicy,
+  judgeTdPolicy,
+  skipTcbPolicy,
+  skipTdPolicy,
+} from './policy-checks.ts';
+import type { QeIdentity } from './qe-identity.ts';
+import {
+  judgeModule,
+  judgeQeAgainstIdentity,
+  judgeQeReport,
+  judgeQuote,
+  MODULE_CHECKS,
+  QE_CHECKS,
+} from './quote-checks.ts';
+import { parseTdxQuote, type TdxQuote } from './quote.ts';
+import { CertificateReader, type ReadCollateral } from './read.ts';
+import {
+  recallCollateral,
+  recallParts,
+  remember,
+  type QuoteParts,
+  type Recalling,
+} from './recall.ts';
+import {
+  chainEndsMs,
+  collateralUsed,
+  factsOf,
+  platformOf,
+  warningsOf,
+  type TdxPlatform,
+  type TdxResult,
+} from './result.ts';
+import { judgeChainRevocation, judgeList } from './revocation.ts';
+import { DEFAULT_ROOTS, type TrustRoot } from './roots.ts';
+import { evaluateTcb } from './tcb-evaluation.ts';
+import type { TcbInfo } from './tcb-info.ts';
 import type { TdxTcb } from './tcb.ts';
 import type { TdxMeasurement, TdxPolicy } from './td-policy.ts';
+
+export type { TdxPlatform, TdxQuoteFacts, TdxResult } from './result.ts';
 
 export interface TdxVerifyInput {
   readonly quote: Uint8Array;
@@ -21,65 +64,192 @@ export interface TdxVerifyInput {
   readonly policy: TdxPolicy;
   /** Absent: Intel's root alone. */
   readonly roots?: readonly TrustRoot[];
+  /** Makes repeated verification faster and changes no answer. */
+  readonly cache?: TdxCache;
 }
 
-/** From the SGX extension of the PCK leaf; there only when the PCK chain is genuine. Hex is lower case. */
-export interface TdxPlatform {
-  readonly ppid: string;
-  readonly fmspc: string;
-  readonly pceId: string;
-  readonly pceSvn: number;
-  readonly tcbComponents: readonly number[];
-  readonly cpuSvn: string;
-  /** 0 standard, 1 scalable, 2 scalable with integrity. */
-  readonly sgxType: number;
-  readonly ca: 'platform' | 'processor';
-  readonly platformInstanceId?: string;
-  readonly configuration?: {
-    readonly dynamicPlatform: boolean;
-    readonly cachedKeys: boolean;
-    readonly smtEnabled: boolean;
+/** Never throws on bad evidence. */
+export function verifyTdx(input: TdxVerifyInput): TdxResult {
+  const { nowMs, cache } = input;
+  const sheet = new CheckSheet();
+  const judging: Judging = { sheet, nowMs, roots: input.roots ?? DEFAULT_ROOTS };
+  const recalling: Recalling = { cache, nowMs, certificates: new CertificateReader() };
+  const collateral = recallCollateral(input.collateral, recalling);
+  const quote = readQuote(input.quote, sheet);
+  const parts = quote === undefined ? undefined : recallParts(quote, input.collateral, recalling);
+  const chain = judgeParts(quote, parts, judging);
+  const documents = judgeCollateral(collateral.value, chain, judging);
+  const evidence: Evidence = { quote, chain, ...documents };
+  judgeAgainstDocuments(evidence, collateral.value, sheet);
+  const machine = authenticMachine(evidence, sheet);
+  const measurement = judgePolicy(input.policy, { quote, machine }, sheet);
+  if (cache !== undefined && parts !== undefined && machine !== undefined) {
+    remember(cache, { collateral, ...parts, ...machine });
+  }
+  return {
+    checks: sheet.close(),
+    warnings: warningsOf({ quote, pck: chain?.extension, ...documents }),
+    authentic: machine !== undefined,
+    accepted: machine !== undefined && sheet.firstBad(POLICY_CHECKS) === undefined,
+    ...(machine === undefined ? {} : { tcb: machine.tcb }),
+    ...platformMember(chain, sheet),
+    ...(quote === undefined ? {} : { quote: factsOf(quote) }),
+    ...(measurement === undefined ? {} : { measurement }),
+    collateral: collateralUsed(collateral.value),
+    simulated: chain?.trusted?.simulated ?? false,
+    validUntilMs:
+      machine === undefined ? 0 : Math.min(machine.collateralEndsMs, machine.chainEndsMs),
   };
-  readonly pckSerial: string;
 }
 
-/** The quote's own claims. Only worth anything when `authentic`. */
-export interface TdxQuoteFacts {
-  readonly version: 4 | 5;
-  readonly bodyType: 2 | 3 | 4;
-  readonly td: TdReport;
-  readonly qe: QeReport;
-  /** Bytes after the authentication data. */
-  readonly trailingBytes: number;
+interface Documents {
+  readonly tcbInfo: TcbInfo | undefined;
+  readonly qeIdentity: QeIdentity | undefined;
+  /** Earliest end of everything in the collateral. */
+  readonly collateralEndsMs: number;
 }
 
-/** What was used, for an audit bundle. */
-export interface CollateralUsed {
-  readonly kind: 'tcbInfo' | 'qeIdentity' | 'pckCrl' | 'rootCaCrl';
-  readonly sha256: Bytes<32>;
-  readonly issuedMs: number;
-  readonly nextUpdateMs: number;
+interface Evidence extends Documents {
+  readonly quote: TdxQuote | undefined;
+  readonly chain: PckChain | undefined;
 }
 
-export interface TdxResult {
-  /** Fixed order, always complete: every id of `TDX_CHECK_IDS` once. */
-  readonly checks: readonly Check[];
-  readonly warnings: readonly Warning[];
-  /** Quote and collateral are genuine, fresh, unrevoked and consistent; says nothing about the policy. */
-  readonly authentic: boolean;
-  /** `authentic`, and no policy check failed or was skipped. */
-  readonly accepted: boolean;
-  /** Present when authentic. */
-  readonly tcb?: TdxTcb;
-  readonly platform?: TdxPlatform;
-  readonly quote?: TdxQuoteFacts;
-  /** The policy's tuple that the TD matches; absent when measurements were waived or none matches. */
-  readonly measurement?: TdxMeasurement;
-  readonly collateral: readonly CollateralUsed[];
-  /** True unless the PCK chain ends in a root that is not a development root. */
-  readonly simulated: boolean;
-  /** Earliest expiry of everything the verdict rests on, Unix ms; verify again after it. 0 when not authentic. */
-  readonly validUntilMs: number;
+/** Exists only when every check of authenticity passed. */
+interface Machine {
+  readonly tcb: TdxTcb;
+  readonly pck: PckExtension;
+  readonly collateralEndsMs: number;
+  readonly chainEndsMs: number;
 }
 
-export type VerifyTdx = (input: TdxVerifyInput) => TdxResult;
+function readQuote(bytes: Uint8Array, sheet: CheckSheet): TdxQuote | undefined {
+  const read = attempt(() => parseTdxQuote(bytes));
+  if (read.outcome === 'read') {
+    sheet.pass('quote.format');
+    return read.value;
+  }
+  sheet.fail('quote.format', 'a TDX quote of version 4 or 5', read.reason);
+  return undefined;
+}
+
+const WITHOUT_QUOTE: readonly TdxCheckId[] = [
+  'quote.qeVendor',
+  'quote.attestationKey',
+  'quote.signature',
+  'qe.keyBinding',
+  'qe.reportSignature',
+  'pck.chain',
+  'pck.root',
+  'pck.leafRole',
+  'pck.caConstraint',
+  'pck.validity',
+  'pck.extension',
+];
+
+function judgeParts(
+  quote: TdxQuote | undefined,
+  parts: QuoteParts | undefined,
+  judging: Judging,
+): PckChain | undefined {
+  const { sheet } = judging;
+  if (quote === undefined || parts === undefined) {
+    sheet.skip(WITHOUT_QUOTE, 'quote.format');
+    return undefined;
+  }
+  judgeQuote(quote, parts.qe.value, sheet);
+  const chain = judgePckChain(parts.chain.value, judging);
+  judgeQeReport(parts.qe.value, chain, sheet);
+  return chain;
+}
+
+function judgeCollateral(
+  read: ReadCollateral,
+  chain: PckChain | undefined,
+  judging: Judging,
+): Documents {
+  const { sheet, nowMs } = judging;
+  const cause: TdxCheckId = 'pck.chain';
+  const rootCrl = judgeList('rootCrl', read.rootCrl, { sheet, nowMs, issuer: chain?.root, cause });
+  const pckCrl = judgeList('pckCrl', read.pckCrl, {
+    sheet,
+    nowMs,
+    issuer: chain?.intermediate,
+    cause,
+  });
+  judgeChainRevocation(chain, { rootCrl, pckCrl }, { sheet, cause });
+  const context: DocumentContext = { judging, rootCrl, pckChain: chain };
+  const tcbInfo = judgeDocument('tcbInfo', read.tcbInfo, context);
+  const qeIdentity = judgeDocument('qeIdentity', read.qeIdentity, context);
+  return {
+    tcbInfo: tcbInfo.content,
+    qeIdentity: qeIdentity.content,
+    collateralEndsMs: Math.min(
+      ...collateralUsed(read).map((document) => document.nextUpdateMs),
+      tcbInfo.signer?.notAfterMs ?? 0,
+      qeIdentity.signer?.notAfterMs ?? 0,
+    ),
+  };
+}
+
+/** Whether the documents are about this machine and this quote. */
+function judgeAgainstDocuments(evidence: Evidence, read: ReadCollateral, sheet: CheckSheet): void {
+  const { quote, chain, tcbInfo, qeIdentity } = evidence;
+  const pckCause = chain === undefined ? 'pck.chain' : 'pck.extension';
+  judgeTcbInfo(read.tcbInfo.body, chain?.extension, { sheet, pckCause });
+  judgeQeIdentity(read.qeIdentity.body, sheet);
+  if (quote === undefined) {
+    sheet.skip([...QE_CHECKS, ...MODULE_CHECKS], 'quote.format');
+    return;
+  }
+  judgeQeAgainstIdentity(quote.qe, qeIdentity, sheet);
+  judgeModule(quote.td, tcbInfo, sheet);
+}
+
+function authenticMachine(evidence: Evidence, sheet: CheckSheet): Machine | undefined {
+  if (sheet.firstBad(AUTHENTICITY_CHECKS) !== undefined) return undefined;
+  const { quote, chain, tcbInfo, qeIdentity, collateralEndsMs } = evidence;
+  const pck = chain?.extension;
+  assert(quote !== undefined && chain !== undefined && pck !== undefined, 'authentic parts');
+  assert(tcbInfo !== undefined && qeIdentity !== undefined, 'authentic documents');
+  return {
+    tcb: evaluateTcb({ tcbInfo, qeIdentity, pck, td: quote.td, qe: quote.qe }),
+    pck,
+    collateralEndsMs,
+    chainEndsMs: chainEndsMs(chain),
+  };
+}
+
+/** The TD's own rules are judged on any readable quote; those about the machine need an authentic one. */
+function judgePolicy(
+  policy: TdxPolicy,
+  { quote, machine }: { quote: TdxQuote | undefined; machine: Machine | undefined },
+  sheet: CheckSheet,
+): TdxMeasurement | undefined {
+  if (machine === undefined) {
+    skipTcbPolicy(sheet, sheet.firstBad(AUTHENTICITY_CHECKS) ?? 'quote.format');
+  } else {
+    judgeTcbPolicy(machine.tcb, policy, sheet);
+    judgePlatformPolicy(machine.pck, policy, sheet);
+  }
+  if (quote !== undefined) return judgeTdPolicy(quote.td, policy, sheet);
+  skipTdPolicy(sheet, 'quote.format');
+  return undefined;
+}
+
+const IDENTITY_CHECKS: readonly TdxCheckId[] = [
+  'pck.chain',
+  'pck.root',
+  'pck.leafRole',
+  'pck.caConstraint',
+  'pck.extension',
+];
+
+/** Also for evidence that is not authentic otherwise: a denied machine is worth naming. */
+function platformMember(
+  chain: PckChain | undefined,
+  sheet: CheckSheet,
+): { readonly platform?: TdxPlatform } {
+  if (chain?.extension === undefined || chain.ca === undefined) return {};
+  if (sheet.firstBad(IDENTITY_CHECKS) !== undefined) return {};
+  return { platform: platformOf(chain.extension, chain.ca, chain.leaf.serial) };
+}

@@ -1,0 +1,96 @@
+/**
+ * Reading with memory: what a cache knows under the digest of the raw bytes is not read again, and what an authentic
+ * verification used is put in. Spec: tdx module design, "Speed".
+ * @module
+ */
+
+import { cacheKey, collateralKey, type KnownQe, type TdxCache } from './cache.ts';
+import { LazyPublicKey, Signed } from './certificate.ts';
+import type { TdxCollateral } from './collateral.ts';
+import type { TdxQuote } from './quote.ts';
+import {
+  chainSource,
+  readCollateral,
+  readPckChain,
+  type CertificateReader,
+  type ReadChain,
+  type ReadCollateral,
+} from './read.ts';
+
+export interface Recalled<Value> {
+  /** Undefined without a cache, or when the bytes are not worth remembering. */
+  readonly key: string | undefined;
+  readonly value: Value;
+}
+
+export interface Recalling {
+  readonly cache: TdxCache | undefined;
+  readonly nowMs: number;
+  readonly certificates: CertificateReader;
+}
+
+export function recallCollateral(
+  collateral: TdxCollateral,
+  { cache, nowMs, certificates }: Recalling,
+): Recalled<ReadCollateral> {
+  const key = cache === undefined ? undefined : collateralKey(collateral);
+  const known = key === undefined ? undefined : cache?.collateral.get(key, nowMs);
+  return { key, value: known ?? readCollateral(collateral, certificates) };
+}
+
+/** What the quote brings beside its body. */
+export interface QuoteParts {
+  readonly chain: Recalled<ReadChain>;
+  readonly qe: Recalled<KnownQe>;
+}
+
+export function recallParts(
+  quote: TdxQuote,
+  collateral: TdxCollateral,
+  recalling: Recalling,
+): QuoteParts {
+  return { chain: recallChain(quote, collateral, recalling), qe: recallQe(quote, recalling) };
+}
+
+function recallChain(
+  quote: TdxQuote,
+  collateral: TdxCollateral,
+  { cache, nowMs, certificates }: Recalling,
+): Recalled<ReadChain> {
+  const source = chainSource(quote, collateral);
+  // Only chains inside quotes: that is the form every real quote has, and the bytes are at hand.
+  const key =
+    cache === undefined || source === undefined || 'pem' in source
+      ? undefined
+      : cacheKey(source.bytes);
+  const known = key === undefined ? undefined : cache?.chains.get(key, nowMs);
+  return { key, value: known ?? readPckChain(source, certificates) };
+}
+
+function recallQe(quote: TdxQuote, { cache, nowMs }: Recalling): Recalled<KnownQe> {
+  const key = cache === undefined ? undefined : cacheKey(quote.qeSpan);
+  const known = key === undefined ? undefined : cache?.qes.get(key, nowMs);
+  return {
+    key,
+    value: known ?? {
+      attestationKey: new LazyPublicKey(quote.attestationKey),
+      report: new Signed(quote.qeReportBytes, quote.qeReportSignature),
+    },
+  };
+}
+
+export interface Remembering extends QuoteParts {
+  readonly collateral: Recalled<ReadCollateral>;
+  readonly collateralEndsMs: number;
+  readonly chainEndsMs: number;
+}
+
+/** Only after an authentic verification: nothing an attacker makes up takes room. */
+export function remember(cache: TdxCache, what: Remembering): void {
+  const { collateral, chain, qe } = what;
+  if (collateral.key !== undefined) {
+    cache.collateral.set(collateral.key, collateral.value, what.collateralEndsMs);
+  }
+  if (chain.key !== undefined) cache.chains.set(chain.key, chain.value, what.chainEndsMs);
+  if (qe.key !== undefined) cache.qes.set(qe.key, qe.value, what.chainEndsMs);
+}
