@@ -6,7 +6,7 @@
 
 import { assert } from '../core/errors.ts';
 import type { PriceList } from '../attestation/verdict.ts';
-import type { Usage } from './receipt.ts';
+import type { ReceiptOutcome, Usage } from './receipt.ts';
 
 const TOKENS_PER_PRICE = 1_000_000n;
 
@@ -25,6 +25,13 @@ export function amountOf(prices: PriceList, usage: Usage): bigint {
     BigInt(usage.completion) * prices.completion +
     BigInt(usage.reasoning) * prices.reasoning;
   return prices.base + perMillionUp(total);
+}
+
+/** What a receipt says: an exchange that failed or was cancelled before it cost a token costs nothing, not even `base`. */
+export function amountDue(prices: PriceList, usage: Usage, outcome: ReceiptOutcome): bigint {
+  const tokens = usage.prompt + usage.cached + usage.completion + usage.reasoning;
+  if (outcome !== 'ok' && tokens === 0) return 0n;
+  return amountOf(prices, usage);
 }
 
 /** The most that `maxPrompt` and `maxOutput` tokens can cost, whatever kinds they turn out to be. */

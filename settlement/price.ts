@@ -6,7 +6,7 @@
 
 import { assert } from '../core/errors.ts';
 
-export { amountOf, ceilingOf, isFree } from '../protocol/price.ts';
+export { amountDue, amountOf, ceilingOf, isFree } from '../protocol/price.ts';
 
 const BASIS_POINTS = 10_000n;
 

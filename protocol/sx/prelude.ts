@@ -87,7 +87,10 @@ function kemOfId(id: number): KemName {
   throw sxError('sx.unsupported', 'kem');
 }
 
-/** Throws `sx.refused`, or `sx.unsupported` for a version, suite or mode of another day. */
+/**
+ * Copies what it keeps: a prelude outlives the megabytes it came with.
+ * Throws `sx.refused`, or `sx.unsupported` for a version, suite or mode of another day.
+ */
 export function parsePrelude(bytes: Uint8Array): Prelude {
   const reader = new Reader(bytes, () => refused('size'));
   if (reader.u16be('magic') !== MAGIC) throw refused('prelude'); // +0
@@ -96,7 +99,7 @@ export function parsePrelude(bytes: Uint8Array): Prelude {
   if (recipientCount < 1 || recipientCount > RECIPIENTS_MAX) throw refused('prelude');
   const flags = parseFlags(reader.u16be('flags')); // +4
   if (reader.u16be('reserved') !== 0) throw refused('prelude'); // +6
-  const msgId = reader.bytes(16, 'msg_id'); // +8
+  const msgId = fixed(reader.bytes(16, 'msg_id').slice(), 16); // +8
   const issuedAtMs = Number(reader.u64be('issued_at')); // +24
   if (!Number.isSafeInteger(issuedAtMs)) throw refused('prelude');
   const ttlS = reader.u16be('ttl'); // +32
@@ -104,7 +107,7 @@ export function parsePrelude(bytes: Uint8Array): Prelude {
   const deadlineMs = reader.u32be('deadline'); // +34
   if (deadlineMs < 1 || deadlineMs > DEADLINE_MAX_MS) throw refused('prelude');
   const kem = kemOfId(reader.u16be('kem_id')); // +38
-  const routeTag = reader.bytes(16, 'route_tag'); // +40
+  const routeTag = fixed(reader.bytes(16, 'route_tag').slice(), 16); // +40
   const maxAmount = reader.u64be('max_amount'); // +56
   const maxPrompt = reader.u32be('max_prompt'); // +64
   const maxOutput = reader.u32be('max_output'); // +68
@@ -112,7 +115,7 @@ export function parsePrelude(bytes: Uint8Array): Prelude {
   const asset = reader.u8('asset'); // +72
   if (asset !== 0 && asset !== 1) throw refused('prelude');
   if (!isZero(reader.bytes(7, 'zero'))) throw refused('prelude'); // +73
-  const payerRef = reader.bytes(32, 'payer_ref'); // +80
+  const payerRef = fixed(reader.bytes(32, 'payer_ref').slice(), 32); // +80
   return {
     recipientCount,
     flags,

@@ -3,8 +3,33 @@
  * @module
  */
 
-import type { Bytes } from '../../core/bytes.ts';
+import { ascii, concat, type Bytes } from '../../core/bytes.ts';
+import { assert } from '../../core/errors.ts';
+import { sha256Stream } from '#primitives';
+import { encodeContentChunk, encodeResponseHead, RESPONSE_END, type Fields } from '../bhttp.ts';
 import type { ReceiptOutcome, ReceiptSigner, SignedReceipt, Usage } from '../receipt.ts';
+import {
+  clearFrame,
+  DATA_LENGTH_BYTES,
+  FRAME,
+  FRAME_DATA_MAX_BYTES,
+  FrameSealer,
+} from './frames.ts';
+import { checkResponseHead } from './inner.ts';
+import { responseKeys } from './key-schedule.ts';
+import { RESPONSE_PADDING_BYTES, TRAILER_MAX_BYTES } from './limits.ts';
+import { responsePlaintextBytes } from './padding.ts';
+import type { Prelude } from './prelude.ts';
+import { sxError } from './errors.ts';
+
+export interface ResponderInput {
+  readonly kid: Bytes<16>;
+  readonly prelude: Prelude;
+  readonly th: Bytes<32>;
+  readonly nonce: Bytes<32>;
+  /** Exported from the HPKE context of this recipient: another candidate cannot answer in its name. */
+  readonly secret: Bytes<32>;
+}
 
 export interface ReceiptInput {
   readonly signer: ReceiptSigner;
@@ -15,19 +40,121 @@ export interface ReceiptInput {
   readonly endMs: number;
 }
 
-export declare class ResponseSealer {
+/** Frame 0x11, empty; legal only between the 48 opening bytes and the first sealed frame. */
+export const KEEPALIVE_FRAME: Uint8Array = clearFrame(FRAME.keepalive, new Uint8Array());
+
+/** One content chunk fills a frame together with the data length and its own 4-byte length. */
+const CHUNK_MAX_BYTES = FRAME_DATA_MAX_BYTES - 4;
+const NO_RECEIPT = new Uint8Array(32);
+const RESPONSE_HASH_LABEL = ascii('sx1 rh');
+
+type Stage = 'head' | 'content' | 'trailer' | 'end' | 'receipted' | 'done';
+
+export class ResponseSealer {
   readonly kid: Bytes<16>;
-  /** First, once: kid ‖ nonce ‖ the DATA frame that carries status and headers. */
-  head(status: number, headers: readonly (readonly [string, string])[]): Uint8Array;
+  readonly #input: ResponderInput;
+  readonly #frames: FrameSealer;
+  readonly #hash = sha256Stream();
+  #stage: Stage = 'head';
+  #receiptHash: Uint8Array = NO_RECEIPT;
+
+  constructor(input: ResponderInput) {
+    this.kid = input.kid;
+    this.#input = input;
+    this.#frames = new FrameSealer(responseKeys(input.th, input.nonce, input.secret));
+    this.#hash.update(RESPONSE_HASH_LABEL);
+    this.#hash.update(input.nonce);
+  }
+
+  #advance(from: readonly Stage[], to: Stage): void {
+    assert(from.includes(this.#stage), `response: ${to} after ${this.#stage}`);
+    this.#stage = to;
+  }
+
+  /** Seals and takes into resp_hash. */
+  #seal(type: number, data: Uint8Array, plaintextBytes?: number): Uint8Array {
+    const size = plaintextBytes ?? responsePlaintextBytes(DATA_LENGTH_BYTES + data.length);
+    const wire = this.#frames.seal(type, data, size);
+    this.#hash.update(wire);
+    return wire;
+  }
+
+  /** First, once: kid ‖ nonce ‖ the DATA frame that carries status and headers, the authenticated "accepted". */
+  head(status: number, headers: Fields): Uint8Array {
+    this.#advance(['head'], 'content');
+    const head = { status, fields: headers };
+    checkResponseHead(head, (what) => sxError('sx.inner', what));
+    return concat(this.kid, this.#input.nonce, this.#seal(FRAME.data, encodeResponseHead(head)));
+  }
+
   /** Any size; split into frames as needed. */
-  data(bytes: Uint8Array): Uint8Array;
-  pad(paddedBytes: number): Uint8Array;
+  data(bytes: Uint8Array): Uint8Array {
+    this.#advance(['content'], 'content');
+    if (bytes.length <= CHUNK_MAX_BYTES) {
+      return bytes.length === 0 ? bytes : this.#seal(FRAME.data, encodeContentChunk(bytes));
+    }
+    const frames: Uint8Array[] = [];
+    for (let at = 0; at < bytes.length; at += CHUNK_MAX_BYTES) {
+      const chunk = bytes.subarray(at, at + CHUNK_MAX_BYTES);
+      frames.push(this.#seal(FRAME.data, encodeContentChunk(chunk)));
+    }
+    return concat(...frames);
+  }
+
+  /** A frame that says nothing; `paddedBytes` is rounded up to the size of any other frame. */
+  pad(paddedBytes: number = RESPONSE_PADDING_BYTES): Uint8Array {
+    this.#advance(['content'], 'content');
+    const size = responsePlaintextBytes(Math.max(paddedBytes, DATA_LENGTH_BYTES));
+    return this.#seal(FRAME.pad, new Uint8Array(), size);
+  }
+
+  /** Ends the content before whatever follows it. */
+  #endContent(): Uint8Array {
+    if (this.#stage !== 'content') return new Uint8Array();
+    this.#stage = 'trailer';
+    return this.#seal(FRAME.data, RESPONSE_END);
+  }
+
   /** Private usage detail, at most once, after the last data. */
-  trailer(bytes: Uint8Array): Uint8Array;
-  /** At most once, after everything sealed but FINAL. `signed` is kept for `GET /sx/v1/receipts/{msg_id}`. */
-  receipt(input: ReceiptInput): { readonly bytes: Uint8Array; readonly signed: SignedReceipt };
-  final(): Uint8Array;
+  trailer(bytes: Uint8Array): Uint8Array {
+    assert(bytes.length <= TRAILER_MAX_BYTES, 'trailer size');
+    const end = this.#endContent();
+    this.#advance(['trailer'], 'end');
+    return concat(end, this.#seal(FRAME.trailer, bytes));
+  }
+
+  /** At most once, after everything sealed but FINAL. `signed` is kept for whoever asks for the receipt later. */
+  receipt(input: ReceiptInput): { readonly bytes: Uint8Array; readonly signed: SignedReceipt } {
+    const end = this.#endContent();
+    this.#advance(['trailer', 'end'], 'receipted');
+    const { prelude, th } = this.#input;
+    const { signer, ...fields } = input;
+    const signed = signer.sign({
+      ...fields,
+      requestId: prelude.msgId,
+      kid: this.kid,
+      payerRef: prelude.payerRef,
+      reqHash: th,
+      respHash: this.#hash.digest(),
+    });
+    assertWithinBounds(signed, prelude);
+    this.#receiptHash = signed.hash;
+    return { bytes: concat(end, clearFrame(FRAME.receipt, signed.payload)), signed };
+  }
+
+  /** Last, once. */
+  final(): Uint8Array {
+    const end = this.#endContent();
+    this.#advance(['trailer', 'end', 'receipted'], 'done');
+    const size = responsePlaintextBytes(DATA_LENGTH_BYTES + this.#receiptHash.length);
+    return concat(end, this.#frames.seal(FRAME.final, this.#receiptHash, size));
+  }
 }
 
-/** Frame 0x11, empty; legal only between the 48 opening bytes and the first sealed frame. */
-export declare const KEEPALIVE_FRAME: Uint8Array;
+/** The worker enforces the client's bounds while it generates; a receipt beyond them is a bug and is not sent. */
+function assertWithinBounds({ receipt }: SignedReceipt, prelude: Prelude): void {
+  const { usage, amount } = receipt;
+  assert(usage.prompt + usage.cached <= prelude.maxPrompt, 'prompt within the bound');
+  assert(usage.completion + usage.reasoning <= prelude.maxOutput, 'output within the bound');
+  assert(amount <= prelude.maxAmount, 'amount within the ceiling');
+}
