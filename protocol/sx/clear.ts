@@ -3,8 +3,15 @@
  * @module
  */
 
-import type { Bytes } from '../../core/bytes.ts';
+import { ascii, concat, equalPublic, type Bytes } from '../../core/bytes.ts';
+import { assert } from '../../core/errors.ts';
+import { sha256Stream } from '#primitives';
+import { parseEnvelope } from './envelope.ts';
+import { sxError } from './errors.ts';
+import { clearFrame, FRAME, HEADER_BYTES } from './frames.ts';
+import { GATEWAY_ERROR_CODE_MAX_BYTES, LEDGER_FRAME_MAX_BYTES } from './limits.ts';
 import type { Prelude } from './prelude.ts';
+import { ResponseStream } from './response-stream.ts';
 
 export interface ClearRequest {
   readonly prelude: Prelude;
@@ -14,7 +21,10 @@ export interface ClearRequest {
 }
 
 /** The whole sealed request; checks sizes, fixed fields and the frame headers. Throws `sx.refused`, `sx.unsupported`. */
-export declare function parseClearRequest(bytes: Uint8Array): ClearRequest;
+export function parseClearRequest(bytes: Uint8Array): ClearRequest {
+  const { prelude, kids, th } = parseEnvelope(bytes);
+  return { prelude, kids, th };
+}
 
 export interface RelayStep {
   /** Bytes that may go to the client now. */
@@ -27,18 +37,111 @@ export interface RelayStep {
   readonly final: boolean;
 }
 
-/** One worker's answer on its way through. Forwards nothing before the first sealed frame. */
-export declare class ResponseRelay {
+/**
+ * One worker's answer on its way through. Forwards nothing before the first sealed frame, so that until then another worker
+ * can still be asked; holds RECEIPT and FINAL until the settlement is durable.
+ */
+export class ResponseRelay {
+  readonly #kid: Bytes<16>;
+  readonly #stream: ResponseStream;
+  readonly #hash = sha256Stream();
+  #respHash: Bytes<32> | undefined;
+  #opening: Uint8Array | undefined;
+  #forward: Uint8Array[] = [];
+  #hasForwarded = false;
+  #firstSealed = false;
+  #receipt: Uint8Array | undefined;
+  #final: Uint8Array | undefined;
+  #isReleased = false;
+
   /** Throws `sx.response` when the worker's stream breaks the grammar or answers for another kid than `kid`. */
-  constructor(kid: Bytes<16>);
-  push(chunk: Uint8Array): RelayStep;
-  /** resp_hash over the sealed frames so far; compare with the receipt's once it has arrived. */
-  respHash(): Bytes<32>;
-  /** After `final`: RECEIPT, the optional ledger line, FINAL. */
-  release(ledger?: Uint8Array): readonly Uint8Array[];
+  constructor(kid: Bytes<16>) {
+    this.#kid = kid;
+    this.#stream = new ResponseStream({
+      from: 'worker',
+      ports: {
+        onOpening: (got, nonce) => this.#open(got, nonce),
+        onFrame: (type, wire) => this.#frame(type, wire),
+      },
+    });
+  }
+
+  push(chunk: Uint8Array): RelayStep {
+    const hadReceipt = this.#receipt !== undefined;
+    this.#forward = [];
+    this.#firstSealed = false;
+    this.#stream.push(chunk);
+    const step = {
+      forward: this.#forward,
+      firstSealed: this.#firstSealed,
+      final: this.#final !== undefined,
+    };
+    if (hadReceipt || this.#receipt === undefined) return step;
+    return { ...step, receipt: this.#receipt.subarray(HEADER_BYTES) };
+  }
+
+  /** resp_hash over the sealed frames before the receipt; fixed by the first call, so ask when the receipt is there. */
+  respHash(): Bytes<32> {
+    this.#respHash ??= this.#hash.digest();
+    return this.#respHash;
+  }
+
+  /** After `final`: RECEIPT, the optional ledger line, FINAL. Once. */
+  release(ledger?: Uint8Array): readonly Uint8Array[] {
+    assert(this.#final !== undefined && !this.#isReleased, 'release after final, once');
+    this.#isReleased = true;
+    if (this.#receipt === undefined) {
+      assert(ledger === undefined, 'a ledger line follows a receipt');
+      return [this.#final];
+    }
+    if (ledger === undefined) return [this.#receipt, this.#final];
+    assert(ledger.length > 0 && ledger.length <= LEDGER_FRAME_MAX_BYTES, 'ledger line size');
+    return [this.#receipt, clearFrame(FRAME.ledger, ledger), this.#final];
+  }
+
   /** The worker's stream ended. Throws `sx.truncated` without FINAL. */
-  end(): void;
+  end(): void {
+    this.#stream.end();
+  }
+
+  #open(kid: Bytes<16>, nonce: Bytes<32>): void {
+    if (!equalPublic(kid, this.#kid)) throw sxError('sx.response', 'kid');
+    this.#opening = concat(kid, nonce);
+    this.#hash.update(ascii('sx1 rh'));
+    this.#hash.update(nonce);
+  }
+
+  #frame(type: number, wire: Uint8Array): void {
+    switch (type) {
+      // Only the opening could go with it, and that would end failover for nothing.
+      case FRAME.keepalive:
+        return;
+      case FRAME.receipt:
+        this.#receipt = wire.slice();
+        return;
+      case FRAME.final:
+        this.#final = wire.slice();
+        return;
+      default:
+        this.#sealed(wire);
+    }
+  }
+
+  #sealed(wire: Uint8Array): void {
+    this.#hash.update(wire);
+    if (!this.#hasForwarded) {
+      assert(this.#opening !== undefined, 'the opening comes before any frame');
+      this.#forward.push(this.#opening);
+      this.#hasForwarded = true;
+      this.#firstSealed = true;
+    }
+    this.#forward.push(wire);
+  }
 }
 
-/** Frame 0x1F: ends a stream whose headers are already out. `code` is lower-case ASCII, at most 64. */
-export declare function gatewayErrorFrame(code: string): Uint8Array;
+/** Frame 0x1F: ends a stream whose headers are already out. `code` is a code of ours, never a message. */
+export function gatewayErrorFrame(code: string): Uint8Array {
+  assert(/^[a-z0-9._]+$/.test(code), 'gateway error code');
+  assert(code.length <= GATEWAY_ERROR_CODE_MAX_BYTES, 'gateway error code size');
+  return clearFrame(FRAME.gatewayError, ascii(code));
+}
