@@ -1,6 +1,6 @@
 /**
- * The keys of a worker, epoch by epoch, in memory only: HPKE to read requests, Ed25519 to sign receipts, P-256 for the
- * link. Each epoch has its own statement and its own quote. Spec: overview "Key life", "One binding".
+ * The keys of a worker, in memory only. Each epoch has its own HPKE key to read requests, its own Ed25519 key to sign
+ * receipts, its own statement and its own quote. Spec: overview "Key life", "One binding".
  * @module
  */
 
@@ -17,7 +17,11 @@ import { ReceiptSigner } from '../protocol/receipt.ts';
 import { RecipientKeys } from '../protocol/sx/recipient-keys.ts';
 import type { EvidenceProvider } from './evidence/provider.ts';
 import type { EvidenceBundle } from '../attestation/evidence.ts';
-import { STATEMENT_LIFETIME_MAX_S, TLS_CERTIFICATE_SKEW_MS } from './limits.ts';
+import {
+  STATEMENT_LIFETIME_MAX_S,
+  TLS_CERTIFICATE_LIFE_MS,
+  TLS_CERTIFICATE_SKEW_MS,
+} from './limits.ts';
 
 const MS_PER_S = 1000;
 const LEAVE_TAG = concat(ascii('veilgate.worker-leave/1'), Uint8Array.of(0));
@@ -32,6 +36,20 @@ export interface EpochInput {
   readonly card: Card;
   readonly cardBytes: Uint8Array;
   readonly provider: EvidenceProvider;
+  readonly linkKey: SelfSigned;
+}
+
+/**
+ * The key of the link lives as long as the process, not as long as a statement: two statements are valid at a time, one
+ * listener shows one key, and the link carries sealed bytes only.
+ */
+export async function makeLinkKey(nowMs: number): Promise<SelfSigned> {
+  return selfSign({
+    keys: await generateP256(),
+    commonName: 'veilgate worker',
+    notBeforeMs: nowMs - TLS_CERTIFICATE_SKEW_MS,
+    notAfterMs: nowMs + TLS_CERTIFICATE_LIFE_MS,
+  });
 }
 
 export interface Epoch {
@@ -41,7 +59,6 @@ export interface Epoch {
   readonly expiresAtMs: number;
   readonly recipient: HpkeKeyPair;
   readonly signer: ReceiptSigner;
-  readonly tls: SelfSigned;
   /** What the standard field `system_fingerprint` says while this epoch serves. */
   readonly systemFingerprint: string;
   /** Tells the gateway, under `keys.sig`, that this statement serves no more. */
@@ -54,12 +71,6 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
   const { card, cardBytes, provider, nowMs } = input;
   const recipient = generateHpkeKeyPair(input.kem);
   const signing = generateEd25519();
-  const tls = await selfSign({
-    keys: await generateP256(),
-    commonName: 'veilgate worker',
-    notBeforeMs: nowMs - TLS_CERTIFICATE_SKEW_MS,
-    notAfterMs: nowMs + TLS_CERTIFICATE_SKEW_MS,
-  });
   const iat = Math.floor(nowMs / MS_PER_S);
   const statement = encodeStatement({
     aud: input.aud,
@@ -70,7 +81,7 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
     keys: {
       hpke: { kem: input.kem, pk: recipient.publicKey },
       sig: { alg: 'Ed25519', pk: signing.publicKey },
-      tls: { spkiSha256: tls.spkiSha256 },
+      tls: { spkiSha256: input.linkKey.spkiSha256 },
     },
     workload: { ...input.workload, model: card.model.weights },
     devices: null,
@@ -93,7 +104,6 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
       prices: card.prices,
       simulated: provider.simulated,
     }),
-    tls,
     systemFingerprint: systemFingerprint(input.workload.image, card.model.weights),
     signLeave: () => signEd25519(signing.secretKey, concat(LEAVE_TAG, hash)),
   };

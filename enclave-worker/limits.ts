@@ -22,5 +22,7 @@ export const LINK_REQUEST_TIMEOUT_MS = 60_000;
 /** Longer than the gateway keeps an idle connection, so that it is never the worker that closes one in use. */
 export const LINK_KEEP_ALIVE_MS = 75_000;
 export const LINK_HEADER_BYTES_MAX = 8192;
-/** A certificate is pinned by its key: its dates carry no trust and only have to include now. */
+/** The certificate is pinned by its key: its dates carry no trust and only have to include now. */
 export const TLS_CERTIFICATE_SKEW_MS = 24 * 3_600_000;
+export const TLS_CERTIFICATE_LIFE_MS = 10 * 365 * 24 * 3_600_000;
+export const PURGE_EVERY_MS = 10_000;

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { toBase64Url, toHex } from '../core/bytes.ts';
+import { fixed, toHex } from '../core/bytes.ts';
 import { assert } from '../core/errors.ts';
+import { audOf } from '../protocol/gateway-document.ts';
 import { REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
 import {
   LINK_CONNECTIONS_MAX,
@@ -38,15 +38,14 @@ export interface LinkOptions {
 
 export interface Link {
   readonly port: number;
-  /** New connections see this key; those that stand keep theirs. */
-  readonly present: (identity: LinkIdentity) => void;
   readonly close: () => Promise<void>;
 }
 
 export async function openLink(options: LinkOptions): Promise<Link> {
   const server = createServer(
     {
-      ...tlsOf(options.identity),
+      cert: options.identity.certificatePem,
+      key: options.identity.privateKeyPem,
       minVersion: 'TLSv1.3',
       // Any certificate may be shown; whose it is, `isGateway` decides. The handshake proves the key is held.
       requestCert: true,
@@ -67,17 +66,12 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   assert(typeof address === 'object' && address !== null, 'the link listens on TCP');
   return {
     port: address.port,
-    present: (identity) => server.setSecureContext({ ...tlsOf(identity), minVersion: 'TLSv1.3' }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
-}
-
-function tlsOf(identity: LinkIdentity): { readonly cert: string; readonly key: string } {
-  return { cert: identity.certificatePem, key: identity.privateKeyPem };
 }
 
 function listening(server: Server, { host, port }: LinkOptions): Promise<void> {
@@ -134,8 +128,7 @@ export function peerAudience(socket: TLSSocket): string | undefined {
   const key = socket.getPeerX509Certificate()?.publicKey;
   if (key?.asymmetricKeyType !== 'ed25519') return undefined;
   const spki = key.export({ format: 'der', type: 'spki' });
-  const raw = spki.subarray(spki.length - ED25519_KEY_BYTES);
-  return `gw1.${toBase64Url(createHash('sha256').update(raw).digest())}`;
+  return audOf(fixed(new Uint8Array(spki.subarray(-ED25519_KEY_BYTES)), ED25519_KEY_BYTES));
 }
 
 const AUDIENCES = new WeakMap<TLSSocket, string | undefined>();

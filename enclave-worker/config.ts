@@ -1,0 +1,93 @@
+/**
+ * What a worker has to be told. Comes as a file (`--config`), from the environment (`VEILGATE_WORKER_<KEY>`), or as one
+ * IPC message from the process that started it. It holds no secret: keys are made inside, the owner's stays outside.
+ * Spec: STYLE §11.
+ * @module
+ */
+
+import { z } from 'zod';
+import { fixed, fromBase64Url, fromHex, type Bytes } from '../core/bytes.ts';
+import { CARD_MAX_BYTES } from '../attestation/card.ts';
+import { ENGINES, type EngineName } from './engines.ts';
+import { PROVIDERS, type ProviderName } from './evidence/providers.ts';
+import { STATEMENT_LIFETIME_MAX_S } from './limits.ts';
+
+const PATH_MAX_CHARS = 4096;
+const URL_MAX_CHARS = 512;
+const PATH = z.string().min(1).max(PATH_MAX_CHARS);
+const ORIGIN = z
+  .url({ protocol: /^https?$/ })
+  .max(URL_MAX_CHARS)
+  .refine((text) => new URL(text).pathname === '/', 'an origin has no path');
+
+const DIGEST_HEX = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits')
+  .transform((text): Bytes<32> => fixed(fromHex(text), 32));
+const DIGEST_BASE64URL = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/, 'want 43 base64url characters')
+  .transform((text): Bytes<32> => fixed(fromBase64Url(text), 32));
+
+const ENGINE_NAMES = ENGINES.map((engine): EngineName => engine.name);
+const PROVIDER_NAMES = PROVIDERS.map((provider): ProviderName => provider.name);
+
+/** The only variables an engine process can be given: those that GPU libraries read. */
+const ENGINE_VARIABLE = z.enum([
+  'CUDA_VISIBLE_DEVICES',
+  'LD_LIBRARY_PATH',
+  'NVIDIA_VISIBLE_DEVICES',
+]);
+
+export const WORKER_CONFIG = z.strictObject({
+  gateway: z.strictObject({
+    /** `https://host[:port]`, or `http://` on this machine. */
+    url: ORIGIN,
+    /** `gw1.…`: the identity that statements are made for and that exchanges are accepted from. */
+    aud: z.string().regex(/^gw1\.[A-Za-z0-9_-]{43}$/, 'want gw1. and 43 base64url characters'),
+    /** TLS keys of the gateway. Absent: the public certificate authorities decide. */
+    tlsSpkiSha256: z.array(DIGEST_BASE64URL).min(1).max(16).exactOptional(),
+  }),
+  listen: z
+    .strictObject({
+      host: z.string().min(1).max(255).default('127.0.0.1'),
+      /** 0: any free port. */
+      port: z.int().min(0).max(65_535).default(0),
+      /** How the gateway reaches this listener. Absent: `https://host:port` of the listener itself. */
+      endpoint: ORIGIN.exactOptional(),
+    })
+    .prefault({}),
+  /** The worker card: exact text, signed into every statement. One of the two. */
+  card: z.string().max(CARD_MAX_BYTES).exactOptional(),
+  cardFile: PATH.exactOptional(),
+  /** Digests that the policy lists for the image this process runs in. */
+  workload: z.strictObject({ image: DIGEST_HEX, config: DIGEST_HEX }),
+  kem: z.enum(['X-Wing', 'X25519']).default('X-Wing'),
+  /** New keys and a new quote at half of it. */
+  statementLifetimeS: z
+    .int()
+    .min(60)
+    .max(STATEMENT_LIFETIME_MAX_S)
+    .default(STATEMENT_LIFETIME_MAX_S),
+  engine: z.strictObject({
+    name: z.enum(ENGINE_NAMES).default('llama-cpp'),
+    /** Its SHA-256 must be `model.weights` of the card. */
+    modelPath: PATH,
+    /** More than the physical cores left to it makes llama.cpp many times slower. */
+    threads: z.int().min(1).max(1024).default(1),
+    gpu: z.union([z.literal('auto'), z.literal(false), z.literal('cuda')]).default(false),
+    environment: z.partialRecord(ENGINE_VARIABLE, z.string().max(PATH_MAX_CHARS)).default({}),
+    /** Where the verified private copy of the model is made. Absent: /dev/shm, or where there is none the temporary directory. */
+    copyRoot: PATH.exactOptional(),
+  }),
+  evidence: z.strictObject({
+    provider: z.enum(PROVIDER_NAMES),
+    /** simulator: where the development hierarchy is kept. */
+    pkiDir: PATH,
+  }),
+  /** How long running exchanges may go on after the worker was asked to end. */
+  drainMs: z.int().min(0).max(1_800_000).default(30_000),
+});
+
+export type WorkerConfig = z.output<typeof WORKER_CONFIG>;
+export type WorkerConfigInput = z.input<typeof WORKER_CONFIG>;

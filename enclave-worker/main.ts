@@ -1,0 +1,102 @@
+/**
+ * The worker process: `node enclave-worker/main.ts --config FILE`, or without arguments under a parent that sends
+ * `{kind: 'config', config}` over IPC. The parent also holds the owner's key and answers `owner.sign`. Prints log events
+ * and nothing else. Spec: overview "Identities"; STYLE §11.
+ * @module
+ */
+
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { toHex } from '../core/bytes.ts';
+import { systemClock } from '../core/clock.ts';
+import { decodeConfig, loadConfig } from '../core/node/config.ts';
+import { untilSignal } from '../core/node/lifecycle.ts';
+import { codeOf, createLog } from '../core/node/log.ts';
+import { WORKER_CONFIG, type WorkerConfig } from './config.ts';
+import { workerError } from './errors.ts';
+import { PROVIDERS } from './evidence/providers.ts';
+import type { EvidenceProvider } from './evidence/provider.ts';
+import { WORKER_EVENTS } from './events.ts';
+import { ipcOwnerSigner, type IpcChannel } from './owner.ts';
+import { createWorker } from './worker.ts';
+
+const PART = 'worker';
+const log = createLog({ events: WORKER_EVENTS, part: PART });
+
+/** Throws `worker.config` when nobody listens: without a parent there is no owner to sign. */
+function parentChannel(): IpcChannel {
+  if (process.send === undefined) throw workerError('worker.config', 'start it with IPC');
+  return {
+    // A parent that is gone ends us through `disconnect`; a message to it is lost.
+    send: (message) => void (process.connected && process.send?.(message)),
+    onMessage: (listener) => {
+      process.on('message', listener);
+      return () => void process.off('message', listener);
+    },
+  };
+}
+
+const CONFIG_MESSAGE = z.strictObject({ kind: z.literal('config'), config: z.unknown() });
+
+async function configOf(channel: IpcChannel): Promise<WorkerConfig> {
+  const { values } = parseArgs({ options: { config: { type: 'string' } }, strict: true });
+  if (values.config !== undefined) {
+    return loadConfig(WORKER_CONFIG, { part: PART, filePath: values.config });
+  }
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const stop = channel.onMessage((raw) => {
+    const message = CONFIG_MESSAGE.safeParse(raw);
+    if (message.success) resolve(message.data.config);
+  });
+  try {
+    return decodeConfig(WORKER_CONFIG, await promise);
+  } finally {
+    stop();
+  }
+}
+
+function providerOf({ evidence }: WorkerConfig): Promise<EvidenceProvider> {
+  const kind = PROVIDERS.find((provider) => provider.name === evidence.provider);
+  if (kind === undefined) throw workerError('worker.config', 'evidence.provider');
+  return kind.create({ pkiDir: evidence.pkiDir });
+}
+
+async function main(): Promise<void> {
+  const channel = parentChannel();
+  const stop = new AbortController();
+  const config = await configOf(channel);
+  // Asked to end, or left alone: both drain.
+  const asked = Promise.race([
+    untilSignal(),
+    new Promise<void>((resolve) => {
+      process.once('disconnect', resolve);
+    }),
+  ]);
+  void asked.then(() => stop.abort());
+  const worker = await createWorker(
+    config,
+    {
+      provider: await providerOf(config),
+      owner: ipcOwnerSigner(channel),
+      clock: systemClock,
+      log,
+    },
+    stop.signal,
+  );
+  channel.send({
+    kind: 'ready',
+    workerId: toHex(worker.workerId),
+    pid: process.pid,
+    endpoint: worker.endpoint,
+  });
+  await asked;
+  await worker.close();
+}
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  log.event('worker.failed', { code: codeOf(error) });
+  process.exit(1);
+}

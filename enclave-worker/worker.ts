@@ -1,0 +1,258 @@
+/**
+ * A running worker: engine, link and keys, registered at its gateway and registered again before its statement is old.
+ * Spec: overview "Key life", "Roles in one request".
+ * @module
+ */
+
+import { readFile } from 'node:fs/promises';
+import { toHex, utf8, type Bytes } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import { VeilError } from '../core/errors.ts';
+import { pause } from '../core/node/lifecycle.ts';
+import { codeOf } from '../core/node/log.ts';
+import { parseCard, workerIdOf, type Card } from '../attestation/card.ts';
+import { ReplaySet } from '../protocol/sx/replay.ts';
+import type { WorkerConfig } from './config.ts';
+import type { Engine } from './engine.ts';
+import { ENGINES } from './engines.ts';
+import { workerError } from './errors.ts';
+import type { EvidenceProvider } from './evidence/provider.ts';
+import type { WorkerLog } from './events.ts';
+import { ExchangeLoad, handleExchange } from './handle.ts';
+import { Epochs, makeEpoch, makeLinkKey, type Epoch } from './keys.ts';
+import {
+  PURGE_EVERY_MS,
+  REGISTER_BACK_OFF_FIRST_MS,
+  REGISTER_BACK_OFF_MAX_MS,
+  REGISTER_TIMEOUT_MS,
+} from './limits.ts';
+import { openLink, type Link } from './link.ts';
+import type { OwnerSigner } from './owner.ts';
+import { ReceiptStore } from './receipts.ts';
+import { leave, register, type RegisterDeps } from './register.ts';
+
+export interface WorkerDeps {
+  readonly provider: EvidenceProvider;
+  readonly owner: OwnerSigner;
+  readonly clock: Clock;
+  readonly log: WorkerLog;
+}
+
+export interface RunningWorker {
+  readonly workerId: Bytes<32>;
+  readonly endpoint: string;
+  readonly port: number;
+  /** Takes no more exchanges, lets running ones end within `drainMs`, tells the gateway, stops the engine. */
+  close(): Promise<void>;
+}
+
+/**
+ * Resolves when the gateway has admitted the worker. A gateway that cannot be reached is tried until `signal` aborts;
+ * one that refuses, an owner who refuses, or a model that is not the one of the card ends the start.
+ */
+export async function createWorker(
+  config: WorkerConfig,
+  deps: WorkerDeps,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<RunningWorker> {
+  const cardBytes = await cardBytesOf(config);
+  const card = parseCard(cardBytes);
+  const engine = await startEngine(config, card, deps.log);
+  try {
+    return await serve(config, { ...deps, card, cardBytes, engine }, signal);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+async function cardBytesOf(config: WorkerConfig): Promise<Uint8Array> {
+  const { card, cardFile } = config;
+  if (card !== undefined && cardFile === undefined) return utf8(card);
+  if (card === undefined && cardFile !== undefined) return new Uint8Array(await readFile(cardFile));
+  throw workerError('worker.config', 'exactly one of card and cardFile');
+}
+
+async function startEngine(config: WorkerConfig, card: Card, log: WorkerLog): Promise<Engine> {
+  const { name, modelPath, threads, gpu, environment, copyRoot } = config.engine;
+  const kind = ENGINES.find((engine) => engine.name === name);
+  if (kind === undefined) throw workerError('worker.config', 'engine.name');
+  return kind.start({
+    modelPath,
+    modelSha256Hex: toHex(card.model.weights),
+    contextTokens: card.model.contextLength,
+    slots: card.limits.maxConcurrent,
+    threads,
+    gpu,
+    environment,
+    ...(copyRoot === undefined ? {} : { copyRoot }),
+    onState: (state) => log.event('worker.engine', { state }),
+  });
+}
+
+interface Serving extends WorkerDeps {
+  readonly card: Card;
+  readonly cardBytes: Uint8Array;
+  readonly engine: Engine;
+}
+
+async function serve(
+  config: WorkerConfig,
+  serving: Serving,
+  signal: AbortSignal,
+): Promise<RunningWorker> {
+  const { card, cardBytes, engine, clock, log, provider } = serving;
+  const workerId = workerIdOf(card.owner);
+  const epochs = new Epochs();
+  const load = new ExchangeLoad(Math.min(card.limits.maxConcurrent, engine.slots));
+  const linkKey = await makeLinkKey(clock());
+  const link = await openExchangeLink(config, { serving, epochs, load, identity: linkKey });
+  const endpoint = config.listen.endpoint ?? endpointOf(config.listen.host, link.port);
+  log.event('worker.started', { worker: workerId, model: card.model.id, port: link.port });
+
+  const { kem, statementLifetimeS: lifetimeS, workload, gateway } = config;
+  const registration: RegisterDeps = {
+    gateway,
+    endpoint,
+    epochs,
+    owner: serving.owner,
+    clock,
+    log,
+    makeEpoch: (challenge, stop) =>
+      makeEpoch(
+        {
+          kem,
+          lifetimeS,
+          nowMs: clock(),
+          aud: gateway.aud,
+          challenge,
+          workload,
+          card,
+          cardBytes,
+          provider,
+          linkKey,
+        },
+        stop,
+      ),
+  };
+  const closing = new AbortController();
+  const keeper = new Registrar(registration, workerId, provider.simulated);
+  const purge = setInterval(() => epochs.purge(clock()), PURGE_EVERY_MS);
+  try {
+    await keeper.first(AbortSignal.any([signal, closing.signal]));
+  } catch (error) {
+    clearInterval(purge);
+    await link.close();
+    throw error;
+  }
+  const kept = keeper.keep(closing.signal);
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    log.event('worker.closing', { active: load.active });
+    closing.abort();
+    await kept;
+    await keeper.leave();
+    await Promise.race([load.drain(), pause(config.drainMs, new AbortController().signal)]);
+    clearInterval(purge);
+    await link.close();
+    await engine.close();
+    log.event('worker.closed', {});
+  };
+  return { workerId, endpoint, port: link.port, close: () => (closed ??= close()) };
+}
+
+function openExchangeLink(
+  config: WorkerConfig,
+  parts: {
+    readonly serving: Serving;
+    readonly epochs: Epochs;
+    readonly load: ExchangeLoad;
+    readonly identity: { readonly certificatePem: string; readonly privateKeyPem: string };
+  },
+): Promise<Link> {
+  const { serving, epochs, load, identity } = parts;
+  const { card, engine, clock, log } = serving;
+  const receipts = new ReceiptStore();
+  const exchange = { card, engine, epochs, replay: new ReplaySet(), receipts, load, clock, log };
+  return openLink({
+    host: config.listen.host,
+    port: config.listen.port,
+    gatewayAud: config.gateway.aud,
+    identity,
+    onExchange: (bytes, sink, gone) => handleExchange(exchange, bytes, sink, gone),
+    receiptOf: (msgIdHex) => receipts.get(msgIdHex, clock()),
+    healthy: () => engine.healthy(),
+  });
+}
+
+function endpointOf(host: string, port: number): string {
+  return host.includes(':') ? `https://[${host}]:${port}` : `https://${host}:${port}`;
+}
+
+const MS_PER_S = 1000;
+
+/** Keeps the worker registered. */
+class Registrar {
+  readonly #deps: RegisterDeps;
+  readonly #workerId: Bytes<32>;
+  readonly #simulated: boolean;
+  #current: Epoch | undefined;
+
+  constructor(deps: RegisterDeps, workerId: Bytes<32>, simulated: boolean) {
+    this.#deps = deps;
+    this.#workerId = workerId;
+    this.#simulated = simulated;
+  }
+
+  /** Until the gateway has decided. Throws what cannot get better by waiting. */
+  async first(signal: AbortSignal): Promise<void> {
+    const admitted = await this.#attempts(signal, (error) => {
+      if (!canWait(error)) throw error;
+    });
+    if (!admitted) throw workerError('worker.closed');
+  }
+
+  /** New keys and a new quote at half life, until `signal` aborts. */
+  async keep(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const { issuedAtMs = 0, expiresAtMs = 0 } = this.#current ?? {};
+      const dueMs = issuedAtMs + (expiresAtMs - issuedAtMs) / 2;
+      if (!(await pause(Math.max(0, dueMs - this.#deps.clock()), signal))) return;
+      await this.#attempts(signal, () => undefined);
+    }
+  }
+
+  async leave(): Promise<void> {
+    if (this.#current === undefined) return;
+    const signal = AbortSignal.timeout(REGISTER_TIMEOUT_MS);
+    await leave(this.#deps, this.#workerId, this.#current, signal);
+  }
+
+  /** True when registered, false when aborted. */
+  async #attempts(signal: AbortSignal, onError: (error: unknown) => void): Promise<boolean> {
+    const { log, clock } = this.#deps;
+    let waitMs = REGISTER_BACK_OFF_FIRST_MS;
+    for (;;) {
+      try {
+        this.#current = await register(this.#deps, signal);
+        log.event('worker.registered', {
+          worker: this.#workerId,
+          statement: this.#current.statementHash,
+          expires_in_s: Math.round((this.#current.expiresAtMs - clock()) / MS_PER_S),
+          simulated: this.#simulated,
+        });
+        return true;
+      } catch (error) {
+        if (signal.aborted) return false;
+        log.event('worker.register_failed', { code: codeOf(error), retry_in_ms: waitMs });
+        onError(error);
+      }
+      if (!(await pause(waitMs, signal))) return false;
+      waitMs = Math.min(waitMs * 2, REGISTER_BACK_OFF_MAX_MS);
+    }
+  }
+}
+
+function canWait(error: unknown): boolean {
+  return error instanceof VeilError && error.spec.recovery === 'retry_later';
+}
