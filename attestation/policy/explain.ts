@@ -59,16 +59,9 @@ function countText(checks: readonly Check[]): string {
 }
 
 function detail(check: Check): string {
-  switch (check.outcome) {
-    case 'pass':
-      return '';
-    case 'fail':
-      return `want ${check.want}   got ${check.got}`;
-    case 'waived':
-      return `${check.note}   by ${check.by}`;
-    case 'skipped':
-      return `because of ${check.because}`;
-  }
+  if (check.outcome === 'fail') return `want ${check.want}   got ${check.got}`;
+  if (check.outcome === 'waived') return `${check.note}   by ${check.by}`;
+  return check.outcome === 'skipped' ? `because of ${check.because}` : '';
 }
 
 /** One line per cause: a broken quote skips dozens of checks. */
