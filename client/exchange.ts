@@ -16,7 +16,6 @@ import { AnswerOpener, type AnswerSink, type OpenedAnswer } from './answer-opene
 import type { SealedSend } from './carrier.ts';
 import { clientError } from './errors.ts';
 import { DEADLINE_MS, RECIPIENTS_DEFAULT, TEMPLATE_TOKENS, TTL_S } from './limits.ts';
-import type { Session } from './session.ts';
 import { shuffled } from './shuffle.ts';
 
 export interface ExchangeRequest {
@@ -33,8 +32,14 @@ export interface ExchangeRequest {
   readonly payer: Bytes<32>;
 }
 
+/** Where verified keys come from: a `Session`. */
+export interface KeySource {
+  keys(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]>;
+  renew(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]>;
+}
+
 export interface ExchangeOptions {
-  readonly session: Session;
+  readonly session: KeySource;
   readonly clock: Clock;
   readonly recipients?: number;
   readonly allowedKems?: readonly KemName[];
