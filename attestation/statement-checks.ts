@@ -39,9 +39,9 @@ export const STATEMENT_CHECK_IDS = [
   'statement.expired',
   /** `iat` < `exp` ≤ `iat` + 1 h. */
   'statement.lifetime',
-  /** Devices are there where required, and nowhere else. */
+  /** Devices are stated where required, and their evidence came where stated. */
   'devices.present',
-  /** The statement commits to the device evidence as transmitted. */
+  /** The statement commits to the device evidence as transmitted; without devices none may come. */
   'devices.digest',
   /** The devices answered the nonce derived from challenge and keys. */
   'devices.nonce',
@@ -187,14 +187,16 @@ function deviceChecks(statement: Statement, input: StatementInput): readonly Che
   const stated = statement.devices;
   const got = input.devices;
   if (stated === null) {
-    const isMissing = input.expected.devices === 'required';
     return [
-      demanded('devices.present', !isMissing && got === undefined, {
-        want: isMissing ? 'devices' : 'no device evidence, as the statement says',
-        got: isMissing ? 'none' : 'device evidence',
+      demanded('devices.present', input.expected.devices === 'as-stated', {
+        want: 'devices',
+        got: 'none stated',
       }),
-      // The statement claims no devices, so there is nothing that could differ.
-      pass('devices.digest'),
+      demanded('devices.digest', got === undefined, {
+        want: 'no device evidence, as the statement says',
+        got: 'device evidence that nothing commits to',
+      }),
+      // The statement claims no devices, so no nonce can differ.
       pass('devices.nonce'),
     ];
   }
