@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { runStatementCase } from '../../cli/vectors/statement.ts';
+import { statementVectors } from '../../cli/vectors/statement.ts';
 import { parseJson } from '../../core/json.ts';
 
 const CORPUS = '../shared/vectors/nvidia';
@@ -37,7 +37,7 @@ test(
     const cases = statementCases();
     assert.equal(cases.length, 26);
     for (const { expect, ...entry } of cases) {
-      const outcome = runStatementCase(entry, (path) => readFileSync(`${CORPUS}/${path}`));
+      const outcome = statementVectors.run(entry, (path) => readFileSync(`${CORPUS}/${path}`));
       assert.equal(outcome.verdict, expect.verdict, entry.id);
       if (expect.verdict === 'reject') {
         assert.deepEqual(outcome.failing, expect.reasons, entry.id);
