@@ -90,7 +90,7 @@ export interface CertificateFaults {
   readonly ca?: 'platform' | 'processor';
   /** Whose keys sign a certificate instead of its issuer's. */
   readonly signedBy?: Readonly<
-    Partial<Record<'intermediate' | 'pck' | 'tcbSigner', CryptoKeyPair>>
+    Partial<Record<'intermediate' | 'pck' | 'tcbSigner' | 'qeSigner', CryptoKeyPair>>
   >;
 }
 
@@ -125,12 +125,12 @@ export async function issueAll(
   const { root, tcbSigning } = pki;
   const intermediate = faults.ca === 'processor' ? pki.processorCa : pki.platformCa;
   const validity = { ...CERTIFICATE_VALIDITY, facts: { ...PCK_FACTS, ...faults.facts } };
-  const signer = async (spoil: Spoil | undefined): Promise<TestCertificate> =>
+  const signer = async (which: 'tcbSigner' | 'qeSigner'): Promise<TestCertificate> =>
     await certify(
       tcbSigning,
-      signedBy(root, faults.signedBy?.tcbSigner),
+      signedBy(root, faults.signedBy?.[which]),
       await tcbSignerProfile(tcbSigning, root, CERTIFICATE_VALIDITY),
-      spoil,
+      faults[which],
     );
   return {
     root: await certify(root, root, await rootProfile(root, ROOT_VALIDITY), faults.root),
@@ -146,8 +146,8 @@ export async function issueAll(
       await pckProfile(pki.pck, intermediate, validity),
       faults.pck,
     ),
-    tcbSigner: await signer(faults.tcbSigner),
-    qeSigner: await signer(faults.qeSigner),
+    tcbSigner: await signer('tcbSigner'),
+    qeSigner: await signer('qeSigner'),
   };
 }
 
