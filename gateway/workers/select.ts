@@ -41,14 +41,18 @@ export interface Choosable {
   readonly key: { readonly limits: { readonly maxConcurrent: number } };
 }
 
-/** Rank before load: healthy, full or just busy, under suspicion. Lower is better. */
-function rank(worker: Choosable, nowMs: number): number {
-  const { load } = worker;
-  if (load.openUntilMs > nowMs) return 3;
-  // After its pause a suspect gets one request at a time: ahead of the others, or it would never prove itself.
-  if (load.failures >= BREAKER_FAILURES) return load.inFlight > 0 ? 2 : 0;
-  if (load.busyUntilMs > nowMs || load.inFlight >= worker.key.limits.maxConcurrent) return 1;
-  return 0;
+/** Before load counts. Lower is better. */
+const RANK = { trial: 0, ready: 1, full: 2, suspect: 3, closed: 4 } as const;
+type Rank = (typeof RANK)[keyof typeof RANK];
+
+function rankOf({ load, key }: Choosable, nowMs: number): Rank {
+  if (load.openUntilMs > nowMs) return RANK.closed;
+  if (load.failures >= BREAKER_FAILURES) {
+    // After its pause a suspect gets one request, ahead of the others: or it would never prove itself.
+    return load.inFlight > 0 ? RANK.suspect : RANK.trial;
+  }
+  if (load.busyUntilMs > nowMs || load.inFlight >= key.limits.maxConcurrent) return RANK.full;
+  return RANK.ready;
 }
 
 /**
@@ -59,8 +63,8 @@ export function selectOrder<Worker extends Choosable>(
   candidates: readonly Worker[],
   nowMs: number,
 ): readonly Worker[] {
-  const ranked = candidates.map((worker) => ({ worker, rank: rank(worker, nowMs) }));
-  const usable = ranked.filter((entry) => entry.rank < 3);
+  const ranked = candidates.map((worker) => ({ worker, rank: rankOf(worker, nowMs) }));
+  const usable = ranked.filter((entry) => entry.rank < RANK.closed);
   const offered = usable.length > 0 ? usable : ranked;
   return offered
     .sort((a, b) => a.rank - b.rank || compare(a.worker, b.worker))

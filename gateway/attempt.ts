@@ -1,0 +1,203 @@
+/**
+ * One worker's turn at a request: the same sealed bytes go out, frames come back with back-pressure, and the end is held
+ * until the caller has made the receipt durable. Spec: gateways-and-e2ee §7.5 "Failover".
+ * @module
+ */
+
+import { concat, type Bytes } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import { VeilError } from '../core/errors.ts';
+import type { ReadHeaders, StreamControl } from '../core/node/http-client.ts';
+import type { SignedReceipt } from '../protocol/receipt.ts';
+import { ResponseRelay, type ClearRequest } from '../protocol/sx/clear.ts';
+import type { Deadline, Deadlines } from './deadline.ts';
+import type { DispatchLimits, SealedSink } from './dispatch.ts';
+import { verifyReceipt } from './receipt-check.ts';
+import type { LiveWorker } from './workers/registry.ts';
+import type { AttemptNote } from './workers/select.ts';
+
+export type AttemptEnd =
+  /** Nothing was relayed. `sent`: the worker may have read the request. */
+  | {
+      readonly kind: 'moved';
+      readonly code: string;
+      readonly note: AttemptNote;
+      readonly sent: boolean;
+    }
+  /** The worker refuses the request itself: no other may be asked. */
+  | { readonly kind: 'stopped'; readonly code: string }
+  /** FINAL and a receipt that verified are held; `release` gives the last bytes. */
+  | {
+      readonly kind: 'held';
+      readonly receipt: SignedReceipt;
+      readonly release: () => readonly Uint8Array[];
+    }
+  /** The answer had begun and cannot be completed. */
+  | { readonly kind: 'broken'; readonly code: string }
+  | { readonly kind: 'aborted'; readonly relayed: boolean };
+
+export interface AttemptInput {
+  readonly worker: LiveWorker;
+  readonly sealed: Uint8Array;
+  readonly request: ClearRequest;
+  readonly sink: SealedSink;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly limits: DispatchLimits;
+  /** Total limit of the exchange, Unix ms. */
+  readonly untilMs: number;
+  readonly onFirstSealed: (kid: Bytes<16>) => void;
+}
+
+const RESPONSE_TYPE = 'application/vnd.sx1.res';
+
+/** What a bare status of a worker means. Everything else is a failure of the worker. */
+const REFUSALS: Readonly<Record<number, AttemptEnd>> = {
+  400: { kind: 'stopped', code: 'sx.refused' },
+  409: { kind: 'stopped', code: 'sx.replay' },
+  402: { kind: 'moved', code: 'sx.price', note: 'neutral', sent: true },
+  421: { kind: 'moved', code: 'sx.key_unknown', note: 'failed', sent: true },
+  503: { kind: 'moved', code: 'sx.busy', note: 'busy', sent: true },
+};
+
+/** Never rejects. */
+export function attempt(input: AttemptInput): Promise<AttemptEnd> {
+  return new Attempt(input).run();
+}
+
+class Attempt {
+  readonly #input: AttemptInput;
+  readonly #relay: ResponseRelay;
+  readonly #deadline: Deadline;
+  readonly #done = Promise.withResolvers<AttemptEnd>();
+  readonly #onAbort: () => void;
+  #control: StreamControl | undefined;
+  #abortLink: () => void = () => {};
+  #headSeen = false;
+  #relayed = false;
+  #paused = false;
+  #ended = false;
+  #receipt: SignedReceipt | undefined;
+
+  constructor(input: AttemptInput) {
+    this.#input = input;
+    this.#relay = new ResponseRelay(input.worker.key.kid);
+    this.#onAbort = () => this.#finish({ kind: 'aborted', relayed: this.#relayed });
+    this.#deadline = {
+      atMs: Math.min(input.untilMs, input.clock() + input.limits.firstSealedTimeoutMs),
+      onLate: () => this.#fail('gateway.timeout', 'failed'),
+    };
+  }
+
+  run(): Promise<AttemptEnd> {
+    const { signal, worker, sealed, deadlines } = this.#input;
+    if (signal.aborted) {
+      this.#onAbort();
+      return this.#done.promise;
+    }
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+    deadlines.add(this.#deadline);
+    const { abort } = worker.link.exchange(sealed, {
+      onHead: (status, headers, control) => this.#head(status, headers, control),
+      onData: (chunk) => this.#data(chunk),
+      onEnd: () => this.#linkEnded(),
+      onError: (error) => this.#linkFailed(error),
+    });
+    this.#abortLink = abort;
+    // A pool may refuse at once, before there was anything to abort.
+    if (this.#ended) abort();
+    return this.#done.promise;
+  }
+
+  /** The one exit. Whatever still comes from the link after it is dropped. */
+  #finish(end: AttemptEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#input.deadlines.remove(this.#deadline);
+    this.#input.signal.removeEventListener('abort', this.#onAbort);
+    // After FINAL the worker ends its stream itself, and the connection stays usable.
+    if (end.kind !== 'held') this.#abortLink();
+    this.#done.resolve(end);
+  }
+
+  #fail(code: string, note: AttemptNote): void {
+    if (this.#relayed) this.#finish({ kind: 'broken', code });
+    else this.#finish({ kind: 'moved', code, note, sent: true });
+  }
+
+  #head(status: number, headers: ReadHeaders, control: StreamControl): void {
+    this.#control = control;
+    this.#headSeen = true;
+    const refusal = REFUSALS[status];
+    if (refusal !== undefined) this.#finish(refusal);
+    else if (status !== 200 || headers['content-type'] !== RESPONSE_TYPE) {
+      this.#fail('sx.response', 'failed');
+    }
+  }
+
+  #data(chunk: Uint8Array): void {
+    if (this.#ended) {
+      // Bytes after FINAL: the worker does not speak the protocol, so the connection ends here.
+      this.#abortLink();
+      return;
+    }
+    try {
+      this.#step(chunk);
+    } catch (error) {
+      this.#fail(error instanceof VeilError ? error.code : 'internal.invariant', 'failed');
+    }
+  }
+
+  #step(chunk: Uint8Array): void {
+    const { worker, request, clock, limits, sink, untilMs } = this.#input;
+    const step = this.#relay.push(chunk);
+    if (step.firstSealed) {
+      this.#relayed = true;
+      this.#input.onFirstSealed(worker.key.kid);
+      sink.head(worker.key.kid);
+    }
+    if (this.#relayed) {
+      this.#deadline.atMs = Math.min(untilMs, clock() + limits.idleTimeoutMs);
+    }
+    // Several frames that came in one read leave in one write.
+    const [only] = step.forward;
+    const joined = step.forward.length === 1 ? only : concat(...step.forward);
+    if (joined !== undefined && joined.length > 0 && !sink.write(joined)) this.#waitForReader();
+    if (step.receipt !== undefined) {
+      const answer = { kind: 'whole', respHash: this.#relay.respHash() } as const;
+      this.#receipt = verifyReceipt(step.receipt, { key: worker.key, request, answer });
+    }
+    if (!step.final) return;
+    if (this.#receipt === undefined) this.#fail('sx.receipt_missing', 'failed');
+    else {
+      const release = () => this.#relay.release();
+      this.#finish({ kind: 'held', receipt: this.#receipt, release });
+    }
+  }
+
+  /** A slow reader stops the worker: the link is not read until the client has read. */
+  #waitForReader(): void {
+    const { clock, limits, sink, untilMs } = this.#input;
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#control?.pause();
+    this.#deadline.atMs = Math.min(untilMs, clock() + limits.slowReaderTimeoutMs);
+    void sink.drain().then(() => {
+      this.#paused = false;
+      this.#deadline.atMs = Math.min(untilMs, clock() + limits.idleTimeoutMs);
+      this.#control?.resume();
+    });
+  }
+
+  #linkEnded(): void {
+    if (!this.#ended) this.#fail('sx.truncated', 'failed');
+  }
+
+  #linkFailed(error: VeilError): void {
+    if (this.#ended) return;
+    const sent = error.code !== 'http.connect' && error.code !== 'http.pin';
+    if (!sent) this.#finish({ kind: 'moved', code: error.code, note: 'failed', sent });
+    else this.#fail(this.#headSeen ? 'sx.truncated' : error.code, 'failed');
+  }
+}

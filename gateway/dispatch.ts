@@ -1,0 +1,326 @@
+/**
+ * Owns a sealed request from its bytes to its last frame: limits, account, once-only reservation, choice among the
+ * sealed recipients, failover until the first sealed frame, relay, receipt, settlement, then FINAL. The gateway holds no
+ * key here. Spec: gateways-and-e2ee §7.5, §7.10; overview "Once only".
+ * @module
+ */
+
+import { constantTimeEqual } from '#primitives';
+import { toHex, type Bytes } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import { VeilError } from '../core/errors.ts';
+import { gatewayErrorFrame, parseClearRequest, type ClearRequest } from '../protocol/sx/clear.ts';
+import { refused, sxError } from '../protocol/sx/errors.ts';
+import { CLOCK_SKEW_MAX_MS, REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
+import { payerRefOf } from '../protocol/sx/prelude.ts';
+import type { Account, Accounts } from './accounts.ts';
+import { attempt, type AttemptEnd } from './attempt.ts';
+import type { Counters } from './counters.ts';
+import type { Deadlines } from './deadline.ts';
+import { gatewayError } from './errors.ts';
+import type { GatewayLog } from './events.ts';
+import { RESERVATION_SKEW_MS } from './limits.ts';
+import { ReceiptRecovery } from './receipt-recovery.ts';
+import type { Store } from './store/store.ts';
+import type { LiveWorker, WorkerRegistry } from './workers/registry.ts';
+import { noteChosen, noteDone, selectOrder } from './workers/select.ts';
+
+/** Where the sealed answer goes. Its methods never throw. */
+export interface SealedSink {
+  /** The answer begins: everything after this is sealed by the key of this kid. */
+  head(kid: Uint8Array): void;
+  /** False asks for `drain` before the next write; what is written anyway is kept. */
+  write(bytes: Uint8Array): boolean;
+  /** Resolves too when the reader has gone. */
+  drain(): Promise<void>;
+  end(): void;
+  /** Refused before an answer began; `code` is one of the error tables. */
+  fail(code: string): void;
+}
+
+export interface DispatchLimits {
+  readonly exchangesMax: number;
+  readonly firstSealedTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly slowReaderTimeoutMs: number;
+}
+
+export interface DispatchDeps {
+  readonly clock: Clock;
+  readonly registry: WorkerRegistry;
+  readonly store: Store;
+  readonly accounts: Accounts;
+  readonly deadlines: Deadlines;
+  readonly recovery: ReceiptRecovery;
+  readonly limits: DispatchLimits;
+  readonly log: GatewayLog;
+  readonly counters: Counters;
+  /** Shared by all exchanges of this gateway. */
+  readonly load: { active: number };
+}
+
+export type DispatchOutcome =
+  | { readonly outcome: 'answered'; readonly workerId: string }
+  | { readonly outcome: 'refused'; readonly code: string }
+  | { readonly outcome: 'broken'; readonly code: string; readonly workerId: string }
+  | { readonly outcome: 'aborted'; readonly workerId: string | undefined };
+
+/** Ends with `end` or `fail` of the sink. Never rejects: a fault of our own is `internal.invariant`. */
+export async function dispatchSealed(
+  deps: DispatchDeps,
+  sealed: Uint8Array,
+  account: Account,
+  signal: AbortSignal,
+  sink: SealedSink,
+): Promise<DispatchOutcome> {
+  const exchange = new Exchange(deps, sealed, account, signal, sink);
+  deps.load.active++;
+  deps.counters.active(deps.load.active);
+  try {
+    return exchange.report(await exchange.run());
+  } catch (error) {
+    const code = error instanceof VeilError ? error.code : 'internal.invariant';
+    sink.fail(code);
+    return exchange.report({ outcome: 'refused', code });
+  } finally {
+    deps.load.active--;
+    deps.counters.active(deps.load.active);
+  }
+}
+
+class Exchange {
+  readonly #deps: DispatchDeps;
+  readonly #sealed: Uint8Array;
+  readonly #account: Account;
+  readonly #signal: AbortSignal;
+  readonly #sink: SealedSink;
+  readonly #startMs: number;
+  #requestId = '';
+  #attempts = 0;
+  #firstMs = 0;
+  #bytesOut = 0;
+
+  constructor(
+    deps: DispatchDeps,
+    sealed: Uint8Array,
+    account: Account,
+    signal: AbortSignal,
+    sink: SealedSink,
+  ) {
+    this.#deps = deps;
+    this.#sealed = sealed;
+    this.#account = account;
+    this.#signal = signal;
+    this.#startMs = deps.clock();
+    this.#sink = {
+      head: (kid) => sink.head(kid),
+      write: (bytes) => {
+        this.#bytesOut += bytes.length;
+        return sink.write(bytes);
+      },
+      drain: () => sink.drain(),
+      end: () => sink.end(),
+      fail: (code) => sink.fail(code),
+    };
+  }
+
+  async run(): Promise<DispatchOutcome> {
+    const { deps } = this;
+    if (deps.load.active > deps.limits.exchangesMax) throw gatewayError('gateway.busy');
+    if (this.#sealed.length > REQUEST_WIRE_MAX_BYTES) throw gatewayError('gateway.too_large');
+    const request = parseClearRequest(this.#sealed);
+    this.#requestId = toHex(request.prelude.msgId);
+    this.#assertInTime(request);
+    this.#assertPayer(request);
+    const leave = deps.accounts.enter(this.#account, this.#startMs);
+    try {
+      await this.#reserve(request);
+      return await this.#serve(request);
+    } finally {
+      leave();
+    }
+  }
+
+  get deps(): DispatchDeps {
+    return this.#deps;
+  }
+
+  report(outcome: DispatchOutcome): DispatchOutcome {
+    const { log, counters, clock } = this.#deps;
+    const code = 'code' in outcome ? outcome.code : undefined;
+    const durMs = clock() - this.#startMs;
+    counters.exchange(outcome.outcome, code ?? 'none', durMs);
+    log.event('exchange.done', {
+      requestId: this.#requestId,
+      keyId: this.#account.keyId,
+      outcome: outcome.outcome,
+      code,
+      workerId: ('workerId' in outcome ? outcome.workerId : undefined) ?? '',
+      attempts: this.#attempts,
+      bytesIn: this.#sealed.length,
+      bytesOut: this.#bytesOut,
+      firstMs: this.#firstMs,
+      durMs,
+    });
+    return outcome;
+  }
+
+  /** The worker checks this too; here it keeps old msg_ids from being tried after the store has forgotten them. */
+  #assertInTime({ prelude }: ClearRequest): void {
+    const nowMs = this.#startMs;
+    if (prelude.issuedAtMs > nowMs + CLOCK_SKEW_MAX_MS) throw refused('clock');
+    if (nowMs >= prelude.issuedAtMs + prelude.ttlS * 1000) throw refused('clock');
+  }
+
+  #assertPayer({ prelude }: ClearRequest): void {
+    const { payer } = this.#account;
+    if (payer === undefined) return;
+    if (!constantTimeEqual(payerRefOf(payer, prelude.msgId), prelude.payerRef)) {
+      throw gatewayError('gateway.payer');
+    }
+  }
+
+  async #reserve({ prelude }: ClearRequest): Promise<void> {
+    const free = await this.#deps.store.reserve({
+      msgId: prelude.msgId,
+      keyId: this.#account.keyId,
+      maxAmount: prelude.maxAmount,
+      reservedMs: this.#startMs,
+      expiresMs: prelude.issuedAtMs + prelude.ttlS * 1000 + RESERVATION_SKEW_MS,
+    });
+    if (!free) throw sxError('sx.replay');
+  }
+
+  async #serve(request: ClearRequest): Promise<DispatchOutcome> {
+    const codes: string[] = [];
+    for (const worker of this.#candidates(request)) {
+      const end = await this.#attempt(worker, request);
+      const outcome = await this.#conclude(end, worker, request);
+      if (outcome !== undefined) return outcome;
+      if (end.kind !== 'moved') continue;
+      codes.push(end.code);
+      // The first worker may have read it; whoever cannot accept a second execution said so.
+      if (end.sent && request.prelude.flags.singleRecipient && end.code !== 'sx.price') break;
+    }
+    this.#deps.store.release(request.prelude.msgId);
+    return this.#refuse(emptyHanded(codes));
+  }
+
+  /** Of the sealed recipients those that live here, in the order of our choice. */
+  #candidates({ kids, prelude }: ClearRequest): readonly LiveWorker[] {
+    const nowMs = this.#deps.clock();
+    const live = kids
+      .map((kid) => this.#deps.registry.byKid(kid))
+      .filter((worker) => worker !== undefined)
+      .filter((worker) => nowMs < worker.key.expiresAtMs && worker.key.kem === prelude.kem);
+    return selectOrder(live, nowMs);
+  }
+
+  async #attempt(worker: LiveWorker, request: ClearRequest): Promise<AttemptEnd> {
+    const { clock, deadlines, limits, store, counters } = this.#deps;
+    const { prelude } = request;
+    this.#attempts++;
+    noteChosen(worker.load);
+    const end = await attempt({
+      worker,
+      sealed: this.#sealed,
+      request,
+      sink: this.#sink,
+      signal: this.#signal,
+      clock,
+      deadlines,
+      limits,
+      untilMs: prelude.issuedAtMs + prelude.deadlineMs,
+      onFirstSealed: () => {
+        this.#firstMs = clock() - this.#startMs;
+        counters.firstFrame(this.#firstMs);
+        store.markRelayed(prelude.msgId, worker.key.workerId);
+      },
+    });
+    noteDone(worker.load, noteOf(end), clock());
+    return end;
+  }
+
+  /** Undefined: the next candidate may try. */
+  async #conclude(
+    end: AttemptEnd,
+    worker: LiveWorker,
+    request: ClearRequest,
+  ): Promise<DispatchOutcome | undefined> {
+    const { store, recovery } = this.#deps;
+    const { msgId } = request.prelude;
+    switch (end.kind) {
+      case 'moved':
+        this.#moved(end.code, worker);
+        return undefined;
+      case 'stopped':
+        store.release(msgId);
+        return this.#refuse(end.code);
+      case 'held':
+        return this.#settle(end, worker, msgId);
+      case 'broken':
+        store.release(msgId);
+        return this.#breakOff(end.code, worker);
+      case 'aborted':
+        recovery.start(worker, request);
+        this.#sink.end();
+        return { outcome: 'aborted', workerId: worker.workerId };
+      default:
+        return end satisfies never;
+    }
+  }
+
+  #moved(code: string, worker: LiveWorker): void {
+    const { log, counters, registry } = this.#deps;
+    counters.moved(code);
+    log.event('exchange.moved', { requestId: this.#requestId, workerId: worker.workerId, code });
+    // The key is gone for good: keys live in memory only, and a worker that restarted has new ones.
+    if (code === 'sx.key_unknown') registry.remove(worker.kid, 'key_gone');
+  }
+
+  async #settle(
+    end: Extract<AttemptEnd, { kind: 'held' }>,
+    worker: LiveWorker,
+    msgId: Bytes<16>,
+  ): Promise<DispatchOutcome> {
+    try {
+      await this.#deps.store.settle(msgId, worker.key.workerId, end.receipt.payload);
+    } catch (error) {
+      // FINAL says that the exchange is settled, so it must not leave when it is not.
+      return this.#breakOff(error instanceof VeilError ? error.code : 'gateway.store', worker);
+    }
+    for (const bytes of end.release()) this.#sink.write(bytes);
+    this.#sink.end();
+    return { outcome: 'answered', workerId: worker.workerId };
+  }
+
+  #refuse(code: string): DispatchOutcome {
+    this.#sink.fail(code);
+    return { outcome: 'refused', code };
+  }
+
+  #breakOff(code: string, worker: LiveWorker): DispatchOutcome {
+    this.#sink.write(gatewayErrorFrame(frameCode(code)));
+    this.#sink.end();
+    return { outcome: 'broken', code, workerId: worker.workerId };
+  }
+}
+
+/** Frame 0x1F takes lower-case ASCII. */
+function frameCode(code: string): string {
+  return code.toLowerCase();
+}
+
+function noteOf(end: AttemptEnd): 'good' | 'failed' | 'busy' | 'neutral' {
+  if (end.kind === 'moved') return end.note;
+  if (end.kind === 'held') return 'good';
+  return end.kind === 'broken' ? 'failed' : 'neutral';
+}
+
+/** What the client is told when no recipient took it. */
+function emptyHanded(codes: readonly string[]): string {
+  if (codes.every((code) => code === 'sx.key_unknown')) return 'sx.key_unknown';
+  if (codes.every((code) => code === 'sx.price')) return 'sx.price';
+  if (codes.every((code) => code === 'gateway.timeout')) return 'gateway.timeout';
+  return 'sx.no_recipient';
+}

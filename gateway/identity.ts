@@ -1,0 +1,151 @@
+/**
+ * Who this gateway is: one Ed25519 key, made on first use and kept readable to its owner only. It signs the document at
+ * `/v1/gateway` and is the client certificate on every link. Spec: overview "Identities".
+ * @module
+ */
+
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { ed25519PublicKey, generateEd25519, randomBytes, signEd25519 } from '#primitives';
+import { fixed, toHex, type Bytes } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import type { ClientCertificate } from '../core/node/http-client.ts';
+import { ed25519CryptoKeys, generateP256, selfSign } from '../attestation/x509.ts';
+import {
+  audOf,
+  signGatewayDocument,
+  type GatewayDocumentJson,
+} from '../protocol/gateway-document.ts';
+import { gatewayError } from './errors.ts';
+import { certificateSpki, readCertificate, type TlsIdentity } from './tls-identity.ts';
+
+export interface GatewayIdentity {
+  readonly publicKey: Bytes<32>;
+  readonly aud: string;
+  readonly sign: (bytes: Uint8Array) => Bytes<64>;
+  /** For links: self-signed around the identity key. */
+  readonly clientCertificate: ClientCertificate;
+}
+
+const IDENTITY_FILE = 'gateway-identity.key';
+const TLS_CERTIFICATE_FILE = 'gateway-tls.crt';
+const TLS_KEY_FILE = 'gateway-tls.key';
+const SEED_BYTES = 32;
+const DAY_MS = 86_400_000;
+const CERTIFICATE_LIFETIME_MS = 3650 * DAY_MS;
+const DEVELOPMENT_TLS_LIFETIME_MS = 397 * DAY_MS;
+
+/** Throws `gateway.identity` when the file is not a key or is open to others. */
+export async function loadIdentity(dataDir: string, clock: Clock): Promise<GatewayIdentity> {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const seed = loadSeed(join(dataDir, IDENTITY_FILE));
+  const publicKey = ed25519PublicKey(seed);
+  const nowMs = clock();
+  const signed = await selfSign({
+    keys: await ed25519CryptoKeys({ publicKey, secretKey: seed }),
+    commonName: 'veilgate gateway',
+    notBeforeMs: nowMs - DAY_MS,
+    notAfterMs: nowMs + CERTIFICATE_LIFETIME_MS,
+  });
+  return {
+    publicKey,
+    aud: audOf(publicKey),
+    sign: (bytes) => signEd25519(seed, bytes),
+    clientCertificate: {
+      certificatePem: signed.certificatePem,
+      privateKeyPem: signed.privateKeyPem,
+    },
+  };
+}
+
+function loadSeed(path: string): Bytes<32> {
+  try {
+    saveOnce(path, generateEd25519().secretKey);
+    if ((statSync(path).mode & 0o077) !== 0)
+      throw gatewayError('gateway.identity', 'open to others');
+    return fixed(new Uint8Array(readFileSync(path)), SEED_BYTES, 'identity key');
+  } catch (cause) {
+    throw gatewayError('gateway.identity', path, { cause });
+  }
+}
+
+/** Whole or not at all, and never over what is there: two processes that start together agree on one key. */
+function saveOnce(path: string, bytes: Uint8Array | string): void {
+  const draft = `${path}.${toHex(randomBytes(8))}`;
+  writeFileSync(draft, bytes, { mode: 0o600, flag: 'wx' });
+  try {
+    linkSync(draft, path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    unlinkSync(draft);
+  }
+}
+
+export interface DevelopmentTlsOptions {
+  readonly dataDir: string;
+  readonly hostNames: readonly string[];
+  readonly clock: Clock;
+}
+
+/** A self-signed certificate for machines without one; kept, so that pins outlive a restart. */
+export async function loadDevelopmentTls(options: DevelopmentTlsOptions): Promise<TlsIdentity> {
+  const { dataDir, clock } = options;
+  const certificatePath = join(dataDir, TLS_CERTIFICATE_FILE);
+  const keyPath = join(dataDir, TLS_KEY_FILE);
+  const kept = readCertificate(certificatePath, keyPath);
+  const nowMs = clock();
+  if (kept !== undefined && kept.expiresMs > nowMs + DAY_MS) return kept;
+  const signed = await selfSign({
+    keys: await generateP256(),
+    commonName: 'veilgate development',
+    dnsNames: ['localhost', ...options.hostNames],
+    ipAddresses: ['127.0.0.1', '::1'],
+    notBeforeMs: nowMs - DAY_MS,
+    notAfterMs: nowMs + DEVELOPMENT_TLS_LIFETIME_MS,
+  });
+  writeFileSync(keyPath, signed.privateKeyPem, { mode: 0o600 });
+  chmodSync(keyPath, 0o600);
+  writeFileSync(certificatePath, signed.certificatePem, { mode: 0o644 });
+  return certificateSpki(signed.certificatePem, signed.privateKeyPem);
+}
+
+const DOCUMENT_LIFETIME_MS = 43_200_000;
+const DOCUMENT_REFRESH_MS = 3_600_000;
+
+export interface DocumentOptions {
+  readonly identity: GatewayIdentity;
+  readonly tlsSpkiSha256: readonly Bytes<32>[];
+  /** Asked at signing time: ports are known only after listening. */
+  readonly baseUrls: () => readonly string[];
+  readonly clock: Clock;
+}
+
+/** The signed document, signed anew every hour. */
+export function documentSource(options: DocumentOptions): () => GatewayDocumentJson {
+  let current: { readonly json: GatewayDocumentJson; readonly untilMs: number } | undefined;
+  return () => {
+    const nowMs = options.clock();
+    if (current !== undefined && nowMs < current.untilMs) return current.json;
+    const json = signGatewayDocument(
+      {
+        identity: options.identity.publicKey,
+        tlsSpkiSha256: options.tlsSpkiSha256,
+        baseUrls: options.baseUrls(),
+        issuedMs: nowMs,
+        expiresMs: nowMs + DOCUMENT_LIFETIME_MS,
+      },
+      options.identity.sign,
+    );
+    current = { json, untilMs: nowMs + DOCUMENT_REFRESH_MS };
+    return json;
+  };
+}
