@@ -17,11 +17,13 @@ export const TCB_STATUSES = [
 export type TcbStatus = (typeof TCB_STATUSES)[number];
 
 /** Of a whole TD: levels converged; `NotSupported` means that no level matches and is never acceptable. */
-export type TdxStatus =
-  | TcbStatus
-  | 'TDRelaunchAdvised'
-  | 'TDRelaunchAdvisedConfigurationNeeded'
-  | 'NotSupported';
+export const TDX_STATUSES = [
+  ...TCB_STATUSES,
+  'TDRelaunchAdvised',
+  'TDRelaunchAdvisedConfigurationNeeded',
+  'NotSupported',
+] as const;
+export type TdxStatus = (typeof TDX_STATUSES)[number];
 
 /** One number that keeps a part below a better level. */
 export interface Shortfall {

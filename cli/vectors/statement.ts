@@ -48,7 +48,7 @@ const REASONS: Readonly<Record<StatementCheckId, string>> = {
 };
 const REASON_OF: ReadonlyMap<string, string> = new Map(Object.entries(REASONS));
 
-function run(entry: unknown, readFile: ReadCaseFile): VectorOutcome {
+export function runStatementCase(entry: unknown, readFile: ReadCaseFile): VectorOutcome {
   const { at, input, files } = CASE.parse(entry);
   const nowMs = parseInstant(at);
   if (nowMs === undefined) throw vectorsError('vectors.case', 'at is not an instant');
@@ -89,4 +89,4 @@ function run(entry: unknown, readFile: ReadCaseFile): VectorOutcome {
   };
 }
 
-export const statementVectors: VectorKind = { name: 'statement', run };
+export const statementVectors: VectorKind = { name: 'statement', run: runStatementCase };

@@ -1,0 +1,6 @@
+/** Every kind of vector that `veilgate vectors` can judge. To add one: write its file, add its line here. @module */
+
+import { statementVectors } from './statement.ts';
+import { tdxVectors } from './tdx.ts';
+
+export const VECTOR_KINDS = [tdxVectors, statementVectors] as const;
