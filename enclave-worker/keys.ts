@@ -111,6 +111,9 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
 
 /** What is needed to serve an exchange once its request was opened. */
 export type ServingEpoch = Pick<Epoch, 'signer' | 'systemFingerprint'>;
+/** What is needed to open one. */
+export type OpenableEpoch = ServingEpoch &
+  Pick<Epoch, 'statementHash' | 'recipient' | 'expiresAtMs'>;
 
 /**
  * The epochs that can be sealed to. An epoch opens before the gateway is told of it, because the first request may
@@ -119,22 +122,19 @@ export type ServingEpoch = Pick<Epoch, 'signer' | 'systemFingerprint'>;
  */
 export class Epochs {
   readonly recipients = new RecipientKeys();
-  readonly #open = new Map<
-    string,
-    { readonly epoch: Epoch; readonly kid: Bytes<16>; readonly expiresAtMs: number }
-  >();
+  readonly #open = new Map<string, { readonly epoch: OpenableEpoch; readonly kid: Bytes<16> }>();
 
-  open(epoch: Epoch): void {
+  open(epoch: OpenableEpoch): void {
     const { kid } = this.recipients.add({
       statementHash: epoch.statementHash,
       pair: epoch.recipient,
       expiresAtMs: epoch.expiresAtMs,
     });
-    this.#open.set(toHex(epoch.statementHash), { epoch, kid, expiresAtMs: epoch.expiresAtMs });
+    this.#open.set(toHex(epoch.statementHash), { epoch, kid });
   }
 
   /** The gateway refused it: nobody can have sealed to it. */
-  withdraw(epoch: Epoch): void {
+  withdraw(epoch: OpenableEpoch): void {
     const name = toHex(epoch.statementHash);
     const entry = this.#open.get(name);
     if (entry === undefined) return;
@@ -150,7 +150,7 @@ export class Epochs {
   purge(nowMs: number): void {
     this.recipients.purge(nowMs);
     for (const [name, entry] of this.#open) {
-      if (entry.expiresAtMs <= nowMs) this.#open.delete(name);
+      if (entry.epoch.expiresAtMs <= nowMs) this.#open.delete(name);
     }
   }
 

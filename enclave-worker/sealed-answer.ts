@@ -10,6 +10,7 @@ import { SSE_HEADERS } from '../protocol/openai/sse.ts';
 import type { OpenAiFailure } from '../protocol/openai/errors.ts';
 import type { ReceiptOutcome, ReceiptSigner, SignedReceipt, Usage } from '../protocol/receipt.ts';
 import { FrameCoalescer, type Scheduler } from '../protocol/sx/coalesce.ts';
+import { RESPONSE_HEADERS } from '../protocol/sx/inner.ts';
 import type { ResponseSealer } from '../protocol/sx/respond.ts';
 
 /** The raw HTTP answer of the link. Writing after the peer has gone is harmless. */
@@ -101,9 +102,11 @@ export class SealedAnswer {
     return signed;
   }
 
+  /** Headers about transport stay outside the seal: the protocol allows only those that speak to the app. */
   #begin(status: number, headers: OpenAiFailure['headers']): void {
     this.#status = status;
-    this.#write(this.#responder.head(status, headers));
+    const fields = headers.filter(([name]) => RESPONSE_HEADERS.includes(name));
+    this.#write(this.#responder.head(status, fields));
   }
 
   #write(bytes: Uint8Array): void {

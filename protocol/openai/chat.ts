@@ -97,11 +97,11 @@ const WITHOUT_EFFECT = {
   metadata: z.record(z.string().max(64), z.string().max(512)).nullish(),
   service_tier: z.enum(['auto', 'default']).nullish(),
   verbosity: z.enum(['low', 'medium', 'high']).nullish(),
-  prediction: z.unknown(),
+  prediction: z.unknown().optional(),
   store: z.literal(false).nullish(),
   prompt_cache_key: z.string().max(1024).nullish(),
   prompt_cache_retention: z.string().max(64).nullish(),
-  prompt_cache_options: z.unknown(),
+  prompt_cache_options: z.unknown().optional(),
 };
 
 const REQUEST = z.object({ ...HONOURED, ...WITHOUT_EFFECT });

@@ -52,20 +52,12 @@ function array(elementType: number, items: readonly Uint8Array[]): Uint8Array {
 }
 
 function typedValue(entry: GgufValue): Uint8Array {
-  switch (entry.type) {
-    case 'u32':
-      return concat(u32(TYPE_IDS.u32), u32(entry.value));
-    case 'f32':
-      return concat(u32(TYPE_IDS.f32), f32(entry.value));
-    case 'bool':
-      return concat(u32(TYPE_IDS.bool), Uint8Array.of(entry.value ? 1 : 0));
-    case 'string':
-      return concat(u32(TYPE_IDS.string), text(entry.value));
-    case 'strings':
-      return array(TYPE_IDS.string, entry.value.map(text));
-    case 'i32s':
-      return array(TYPE_IDS.i32, entry.value.map(i32));
-  }
+  if (entry.type === 'u32') return concat(u32(TYPE_IDS.u32), u32(entry.value));
+  if (entry.type === 'f32') return concat(u32(TYPE_IDS.f32), f32(entry.value));
+  if (entry.type === 'bool') return concat(u32(TYPE_IDS.bool), Uint8Array.of(entry.value ? 1 : 0));
+  if (entry.type === 'string') return concat(u32(TYPE_IDS.string), text(entry.value));
+  if (entry.type === 'strings') return array(TYPE_IDS.string, entry.value.map(text));
+  return array(TYPE_IDS.i32, entry.value.map(i32));
 }
 
 function padded(bytes: Uint8Array): Uint8Array {
