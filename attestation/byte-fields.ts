@@ -41,7 +41,7 @@ export function base64Field(maxBytes: number): z.ZodType<Uint8Array, string> {
     .max(Math.ceil(maxBytes / 3) * 4, message)
     .transform((text, ctx) => {
       const bytes = decoded(() => fromBase64(text));
-      if (bytes !== undefined) return bytes;
+      if (bytes !== undefined && bytes.length <= maxBytes) return bytes;
       ctx.addIssue(message);
       return z.NEVER;
     });
