@@ -5,6 +5,7 @@
  */
 
 import { ascii, concat, fixed, u16be, type Bytes } from '../core/bytes.ts';
+import { assert } from '../core/errors.ts';
 import { KEM_IDS, type KemName } from '../attestation/verdict.ts';
 import { aes256GcmKey, hmacSha256, openAes256Gcm, sealAes256Gcm } from '#primitives';
 import {
@@ -81,7 +82,7 @@ export class HpkeContext {
   }
 
   #spend(): void {
-    if (this.#isSpent) throw new Error('an HPKE context of SX/1 carries one message');
+    assert(!this.#isSpent, 'an HPKE context of SX/1 carries one message');
     this.#isSpent = true;
   }
 
