@@ -1,0 +1,53 @@
+/**
+ * Ways to damage evidence, each reproducible: every truncation, one flipped bit per byte, seeded garbage.
+ * Spec: tdx.md §14 (property tests).
+ * @module
+ */
+
+import { sha256 } from '#primitives';
+import { concat, utf8 } from '../../../core/bytes.ts';
+
+/** The same bytes for the same seed, on every machine. */
+export function seededBytes(seed: string, size: number): Uint8Array {
+  const blocks = Array.from({ length: Math.ceil(size / 32) }, (_, at) =>
+    sha256(utf8(`${seed}/${at}`)),
+  );
+  return concat(...blocks).subarray(0, size);
+}
+
+/** Integers below `bound`, one after another. */
+export function seededNumbers(seed: string): (bound: number) => number {
+  let at = 0;
+  return (bound) => {
+    const block = sha256(utf8(`${seed}#${at++}`));
+    return new DataView(block.buffer, block.byteOffset).getUint32(0) % bound;
+  };
+}
+
+export function flipBit(bytes: Uint8Array, at: number, bit: number): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  copy[at] = (copy[at] ?? 0) ^ (1 << bit);
+  return copy;
+}
+
+/** One of: some bytes overwritten, a piece cut out, a piece doubled, the end cut off, a length octet blown up. */
+export function damage(bytes: Uint8Array, seed: string): Uint8Array {
+  const next = seededNumbers(seed);
+  const at = next(bytes.length);
+  const size = 1 + next(Math.min(64, bytes.length - at));
+  switch (next(5)) {
+    case 0:
+      return concat(bytes.subarray(0, at), seededBytes(seed, size), bytes.subarray(at + size));
+    case 1:
+      return concat(bytes.subarray(0, at), bytes.subarray(at + size));
+    case 2:
+      return concat(bytes.subarray(0, at + size), bytes.subarray(at));
+    case 3:
+      return bytes.subarray(0, at);
+    default: {
+      const copy = Uint8Array.from(bytes);
+      copy[at] = 0x84;
+      return copy;
+    }
+  }
+}
