@@ -98,15 +98,15 @@ class Attempt {
     }
     signal.addEventListener('abort', this.#onAbort, { once: true });
     deadlines.add(this.#deadline);
-    const { abort } = worker.link.exchange(sealed, {
+    const running = worker.link.exchange(sealed, {
       onHead: (status, headers, control) => this.#head(status, headers, control),
       onData: (chunk) => this.#data(chunk),
       onEnd: () => this.#linkEnded(),
       onError: (error) => this.#linkFailed(error),
     });
-    this.#abortLink = abort;
+    this.#abortLink = () => running.abort();
     // A pool may refuse at once, before there was anything to abort.
-    if (this.#ended) abort();
+    if (this.#ended) running.abort();
     return this.#done.promise;
   }
 
@@ -183,11 +183,15 @@ class Attempt {
     this.#paused = true;
     this.#control?.pause();
     this.#deadline.atMs = Math.min(untilMs, clock() + limits.slowReaderTimeoutMs);
-    void sink.drain().then(() => {
-      this.#paused = false;
-      this.#deadline.atMs = Math.min(untilMs, clock() + limits.idleTimeoutMs);
-      this.#control?.resume();
-    });
+    void this.#resumeAfter(sink.drain());
+  }
+
+  async #resumeAfter(drained: Promise<void>): Promise<void> {
+    await drained;
+    const { clock, limits, untilMs } = this.#input;
+    this.#paused = false;
+    this.#deadline.atMs = Math.min(untilMs, clock() + limits.idleTimeoutMs);
+    this.#control?.resume();
   }
 
   #linkEnded(): void {

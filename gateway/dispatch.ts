@@ -20,7 +20,7 @@ import type { Deadlines } from './deadline.ts';
 import { gatewayError } from './errors.ts';
 import type { GatewayLog } from './events.ts';
 import { RESERVATION_SKEW_MS } from './limits.ts';
-import { ReceiptRecovery } from './receipt-recovery.ts';
+import type { ReceiptRecovery } from './receipt-recovery.ts';
 import type { Store } from './store/store.ts';
 import type { LiveWorker, WorkerRegistry } from './workers/registry.ts';
 import { noteChosen, noteDone, selectOrder } from './workers/select.ts';
@@ -125,7 +125,7 @@ class Exchange {
   }
 
   async run(): Promise<DispatchOutcome> {
-    const { deps } = this;
+    const deps = this.#deps;
     if (deps.load.active > deps.limits.exchangesMax) throw gatewayError('gateway.busy');
     if (this.#sealed.length > REQUEST_WIRE_MAX_BYTES) throw gatewayError('gateway.too_large');
     const request = parseClearRequest(this.#sealed);
@@ -139,10 +139,6 @@ class Exchange {
     } finally {
       leave();
     }
-  }
-
-  get deps(): DispatchDeps {
-    return this.#deps;
   }
 
   report(outcome: DispatchOutcome): DispatchOutcome {

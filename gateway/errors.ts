@@ -53,6 +53,11 @@ export const gatewayError = defineErrors({
     recovery: 'fix_request',
     public: 'The request body is too large.',
   },
+  'gateway.length_required': {
+    status: 411,
+    recovery: 'fix_request',
+    public: 'The request needs a content-length.',
+  },
   'gateway.media_type': {
     status: 415,
     recovery: 'fix_request',

@@ -10,7 +10,7 @@ import type { AttestedKey } from '../attestation/verdict.ts';
 import { amountOf } from '../protocol/price.ts';
 import {
   parseReceiptUnverified,
-  receiptSignatureIsBy,
+  isReceiptSignedBy,
   type SignedReceipt,
 } from '../protocol/receipt.ts';
 import type { ClearRequest } from '../protocol/sx/clear.ts';
@@ -30,7 +30,7 @@ export function verifyReceipt(payload: Uint8Array, expected: ReceiptExpectation)
   const { key, request, answer } = expected;
   const { prelude } = request;
   const signed = parseReceiptUnverified(payload);
-  if (!receiptSignatureIsBy(signed, key.receiptKey)) throw mismatch('signature');
+  if (!isReceiptSignedBy(signed, key.receiptKey)) throw mismatch('signature');
   const { receipt } = signed;
   const same: readonly (readonly [reason: string, got: Uint8Array, want: Uint8Array])[] = [
     ['requestId', receipt.requestId, prelude.msgId],

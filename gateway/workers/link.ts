@@ -34,8 +34,8 @@ export interface WorkerLink {
   exchange(sealed: Uint8Array, handler: StreamHandler): { abort(): void };
   /** The receipt payload, or undefined when the worker has none. Throws `http.*`. */
   fetchReceipt(msgId: Bytes<16>, signal: AbortSignal): Promise<Uint8Array | undefined>;
-  /** True when the pinned key answers and says it is well. */
-  probe(signal: AbortSignal): Promise<boolean>;
+  /** `unwell`: the pinned key answers, but the worker says it cannot serve. */
+  probe(signal: AbortSignal): Promise<'well' | 'unwell' | 'gone'>;
   /** Lets running exchanges finish. */
   close(): Promise<void>;
   destroy(): Promise<void>;
@@ -85,10 +85,10 @@ export function createLink(options: LinkOptions): WorkerLink {
           timeoutMs: PROBE_TIMEOUT_MS,
           signal,
         });
-        return answer.status === 200;
+        return answer.status === 200 ? 'well' : 'unwell';
       } catch {
         // Unreachable, or another key: both mean not there.
-        return false;
+        return 'gone';
       }
     },
     close: () => pool.close(),

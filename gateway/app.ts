@@ -1,0 +1,302 @@
+/**
+ * The gateway put together. The token paths stay on raw requests; everything else goes to hono. What crosses to other
+ * rooms (the sealer of the convenience mode, policy bytes, a clock) is handed in. Spec: STYLE §12 "Read a request".
+ * @module
+ */
+
+import { getRequestListener } from '@hono/node-server';
+import { readFileSync } from 'node:fs';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { systemClock, type Clock } from '../core/clock.ts';
+import { createLifecycle } from '../core/node/lifecycle.ts';
+import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
+import { compilePolicy, type CompiledPolicy } from '../attestation/policy/compile.ts';
+import { createAccounts, type Account } from './accounts.ts';
+import type { GatewayConfig } from './config.ts';
+import { createControl } from './control.ts';
+import { createCounters } from './counters.ts';
+import { createDeadlines } from './deadline.ts';
+import {
+  dispatchSealed,
+  type DispatchDeps,
+  type DispatchOutcome,
+  type SealedSink,
+} from './dispatch.ts';
+import { gatewayError } from './errors.ts';
+import { GATEWAY_EVENTS, type GatewayLog } from './events.ts';
+import { ByteBudget, EXCHANGE_PATH, handleSealed } from './exchange-route.ts';
+import {
+  documentSource,
+  loadDevelopmentTls,
+  loadIdentity,
+  type GatewayIdentity,
+} from './identity.ts';
+import { BODY_BYTES_IN_FLIGHT_MAX } from './limits.ts';
+import { keepHouse, openAdmin } from './house.ts';
+import { listen, type ListenerLimits } from './listeners.ts';
+import { serveOpenAi } from './openai/routes.ts';
+import type { Sealer } from './openai/sealer.ts';
+import { ReceiptRecovery } from './receipt-recovery.ts';
+import { respondMethodNotAllowed } from './respond-clear.ts';
+import { STORES } from './store/stores.ts';
+import type { Store } from './store/store.ts';
+import { readCertificate, type TlsIdentity } from './tls-identity.ts';
+import { Challenges } from './workers/challenges.ts';
+import type { Resolve } from './workers/endpoint.ts';
+import { MemoryRegistry, type WorkerRegistry } from './workers/registry.ts';
+import { Registrar } from './workers/register.ts';
+
+export interface GatewayDeps {
+  readonly config: GatewayConfig;
+  readonly clock?: Clock;
+  readonly logDestination?: LogDestination;
+  /** Of the convenience mode; used only where the configuration lets this gateway read prompts. */
+  readonly sealer?: (gateway: GatewayParts) => Sealer;
+  readonly resolve?: Resolve;
+  readonly listenerLimits?: ListenerLimits;
+  readonly sweepIntervalMs?: number;
+}
+
+/** What a composition root may use, before and after listening. */
+export interface GatewayParts {
+  readonly aud: string;
+  readonly policy: CompiledPolicy;
+  readonly registry: WorkerRegistry;
+  readonly store: Store;
+  readonly clock: Clock;
+}
+
+export interface Gateway extends GatewayParts {
+  listen(): Promise<ListeningPorts>;
+  /** In process, for whoever has an account: the same dispatch as over HTTP. */
+  exchange(
+    sealed: Uint8Array,
+    account: Account,
+    signal: AbortSignal,
+    sink: SealedSink,
+  ): Promise<DispatchOutcome>;
+  /** Stops accepting, drains, and closes everything. Resolves with the names of what ran late. */
+  close(): Promise<readonly string[]>;
+}
+
+export interface ListeningPorts {
+  readonly httpPort: number | undefined;
+  readonly httpsPort: number | undefined;
+  readonly adminPort: number | undefined;
+}
+
+/** Throws `config.*`, `policy.*`, `gateway.*`. Opens nothing to the outside before `listen`. */
+export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
+  const { config, clock = systemClock } = deps;
+  const log = createLog({
+    events: GATEWAY_EVENTS,
+    part: 'gateway',
+    level: config.logLevel,
+    ...(deps.logDestination === undefined ? {} : { destination: deps.logDestination }),
+  });
+  const policy = compilePolicy(readPolicy(config.policyFile), { source: config.policyFile });
+  const identity = await loadIdentity(config.dataDir, clock);
+  const lifecycle = createLifecycle({ graceMs: config.closeGraceMs });
+  const kind = STORES.find(({ name }) => name === config.store.kind);
+  if (kind === undefined) throw gatewayError('gateway.config', 'store.kind');
+  const store = kind.open(config.dataDir, config.store.durability);
+  lifecycle.onClose('store', () => store.close());
+  const counters = createCounters();
+  const registry = new MemoryRegistry({
+    onRemoved: (worker, reason) => {
+      counters.removal(reason);
+      log.event('worker.removed', { workerId: worker.workerId, kid: worker.kid, reason });
+    },
+  });
+  lifecycle.onClose('links', () => registry.close());
+  const recovery = new ReceiptRecovery(store, log);
+  lifecycle.onClose('receipts', () => recovery.close());
+  const deadlines = createDeadlines(clock);
+  lifecycle.onClose('deadlines', () => deadlines.close());
+  const { mode, ...accountLimits } = config.accounts;
+  const accounts = createAccounts({ store, clock, limits: accountLimits, mode });
+  const dispatch: DispatchDeps = {
+    clock,
+    registry,
+    store,
+    accounts,
+    deadlines,
+    recovery,
+    limits: config.limits,
+    log,
+    counters,
+    load: { active: 0 },
+  };
+  const parts: GatewayParts = { aud: identity.aud, policy, registry, store, clock };
+  const built = { deps, parts, identity, dispatch, log, lifecycle };
+  return {
+    ...parts,
+    listen: () => openGateway(built),
+    exchange: (sealed, account, signal, sink) =>
+      dispatchSealed(dispatch, sealed, account, signal, sink),
+    close: async () => {
+      const late = await lifecycle.close();
+      log.event('gateway.stopped', { late: late.length });
+      return late;
+    },
+  };
+}
+
+function readPolicy(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw gatewayError('gateway.config', 'policyFile', { cause });
+  }
+}
+
+interface Built {
+  readonly deps: GatewayDeps;
+  readonly parts: GatewayParts;
+  readonly identity: GatewayIdentity;
+  readonly dispatch: DispatchDeps;
+  readonly log: GatewayLog;
+  readonly lifecycle: ReturnType<typeof createLifecycle>;
+}
+
+async function openGateway(built: Built): Promise<ListeningPorts> {
+  const { deps, parts, identity, dispatch, log, lifecycle } = built;
+  const { config } = deps;
+  const { listen: where } = config;
+  const tls = where.httpsPort === null ? undefined : await tlsIdentity(config, parts.clock);
+  const open: { httpPort: number | undefined; httpsPort: number | undefined } = {
+    httpPort: undefined,
+    httpsPort: undefined,
+  };
+  const document = documentSource({
+    identity,
+    tlsSpkiSha256: tls === undefined ? [] : [tls.spkiSha256],
+    baseUrls: () => baseUrls(config, open),
+    clock: parts.clock,
+  });
+  const handler = requestHandler(built, document);
+  const common = {
+    host: where.host,
+    handler,
+    ...(deps.listenerLimits === undefined ? {} : { limits: deps.listenerLimits }),
+  };
+  if (where.httpPort !== null) {
+    const listener = await listen({ ...common, port: where.httpPort });
+    open.httpPort = listener.port;
+    lifecycle.onClose('http', (deadline) => listener.close(deadline));
+  }
+  if (where.httpsPort !== null && tls !== undefined) {
+    const listener = await listen({ ...common, port: where.httpsPort, tls });
+    open.httpsPort = listener.port;
+    lifecycle.onClose('https', (deadline) => listener.close(deadline));
+  }
+  const adminPort = await openAdmin(config.admin.port, dispatch.counters.metrics, lifecycle);
+  log.event('gateway.started', {
+    aud: identity.aud,
+    httpPort: open.httpPort ?? 0,
+    httpsPort: open.httpsPort ?? 0,
+    policy: parts.policy.digest,
+  });
+  dispatch.counters.active(0);
+  return { ...open, adminPort };
+}
+
+async function tlsIdentity(config: GatewayConfig, clock: Clock): Promise<TlsIdentity> {
+  const { certificateFile, keyFile, hostNames } = config.listen;
+  if (certificateFile === null && keyFile === null) {
+    return loadDevelopmentTls({ dataDir: config.dataDir, hostNames, clock });
+  }
+  const own =
+    certificateFile === null || keyFile === null
+      ? undefined
+      : readCertificate(certificateFile, keyFile);
+  // Half a configuration must not turn into a self-signed certificate.
+  if (own === undefined) throw gatewayError('gateway.config', 'TLS certificate and key');
+  return own;
+}
+
+function baseUrls(
+  { listen: where }: GatewayConfig,
+  open: { readonly httpPort: number | undefined; readonly httpsPort: number | undefined },
+): readonly string[] {
+  if (where.baseUrls.length > 0) return where.baseUrls;
+  const host = where.host.includes(':') ? `[${where.host}]` : where.host;
+  return [
+    ...(open.httpsPort === undefined ? [] : [`https://${host}:${open.httpsPort}`]),
+    ...(open.httpPort === undefined ? [] : [`http://${host}:${open.httpPort}`]),
+  ];
+}
+
+function requestHandler(
+  { deps, parts, identity, dispatch, log, lifecycle }: Built,
+  document: ReturnType<typeof documentSource>,
+): RequestListener {
+  const { config } = deps;
+  const { clock, registry, policy } = parts;
+  const { accounts, counters } = dispatch;
+  const challenges = new Challenges();
+  const registrar = new Registrar({
+    clock,
+    aud: identity.aud,
+    policy,
+    registry,
+    challenges,
+    endpoints: {
+      allowPrivate: config.workers.allowPrivateEndpoints,
+      ...(deps.resolve === undefined ? {} : { resolve: deps.resolve }),
+    },
+    identity: identity.clientCertificate,
+    log,
+    counters,
+  });
+  keepHouse({ parts, registrar, lifecycle, log, sweepIntervalMs: deps.sweepIntervalMs });
+  const control = createControl({
+    clock,
+    aud: identity.aud,
+    document,
+    registry,
+    challenges,
+    registrar,
+    models: config.models,
+    closing: lifecycle.closing,
+    log,
+    counters,
+  });
+  const onControl = getRequestListener(control.fetch, { overrideGlobalObjects: false });
+  const sealer = config.plaintext === 'operator-can-read' ? deps.sealer?.(parts) : undefined;
+  const openAi = {
+    ...(sealer === undefined ? {} : { sealer }),
+    authenticate: (request: IncomingMessage) => plainCaller(dispatch, request),
+    onFailure: (error: unknown, stage: string) =>
+      log.event('plain.failed', { code: codeOf(error), stage }),
+    clock,
+    models: () => publishedModels(registry, clock()),
+  };
+  const sealed = { accounts, dispatch, bodies: new ByteBudget(BODY_BYTES_IN_FLIGHT_MAX) };
+  return (request: IncomingMessage, response: ServerResponse) => {
+    if (request.url === EXCHANGE_PATH) {
+      if (request.method === 'POST') void handleSealed(sealed, request, response);
+      else respondMethodNotAllowed(response, 'POST');
+      return;
+    }
+    if (serveOpenAi(openAi, request, response)) return;
+    void onControl(request, response);
+  };
+}
+
+function plainCaller(dispatch: DispatchDeps, request: IncomingMessage) {
+  const account = dispatch.accounts.authenticate(request.headers.authorization);
+  return {
+    payer: account.payer ?? new Uint8Array(32),
+    send: async (sealed: Uint8Array, sink: SealedSink, signal: AbortSignal): Promise<void> => {
+      await dispatchSealed(dispatch, sealed, account, signal, sink);
+    },
+  };
+}
+
+function publishedModels(registry: WorkerRegistry, nowMs: number) {
+  return registry
+    .all()
+    .filter((worker) => nowMs < worker.publishUntilMs)
+    .map(({ key }) => ({ id: key.model.id, contextLength: key.model.contextLength }));
+}

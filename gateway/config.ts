@@ -1,0 +1,100 @@
+/**
+ * What an operator may set, with the safe choice as default. Unknown keys refuse to start; secrets are paths.
+ * Spec: STYLE §11.
+ * @module
+ */
+
+import { z } from 'zod';
+import { loadConfig, type ConfigSource } from '../core/node/config.ts';
+import { LEVELS } from '../core/node/log.ts';
+import {
+  ACCOUNT_CONCURRENCY_MAX,
+  ACCOUNT_REQUESTS_PER_MINUTE,
+  EXCHANGES_MAX,
+  FIRST_SEALED_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  SLOW_READER_TIMEOUT_MS,
+} from './limits.ts';
+import { STORES } from './store/stores.ts';
+
+const PATH_MAX = 4096;
+const NAME_MAX = 256;
+const LIST_MAX = 64;
+
+const path = z.string().min(1).max(PATH_MAX);
+/** 0: any free port, for tests and one machine. */
+const port = z.int().min(0).max(65_535);
+const positive = (max: number) => z.int().min(1).max(max);
+const duration = z.int().min(10).max(1_800_000);
+
+const LISTEN = z.strictObject({
+  host: z.string().max(NAME_MAX).default('127.0.0.1'),
+  /** Clear text: for this machine, or behind a TLS proxy that the operator runs. */
+  httpPort: port.nullable().default(null),
+  httpsPort: port.nullable().default(8443),
+  /** PEM. Without both a development certificate is made and kept. */
+  certificateFile: path.nullable().default(null),
+  keyFile: path.nullable().default(null),
+  hostNames: z.array(z.string().max(NAME_MAX)).max(LIST_MAX).default([]),
+  /** As clients reach it; empty means as it listens. */
+  baseUrls: z
+    .array(z.url({ protocol: /^https?$/ }).max(NAME_MAX))
+    .max(LIST_MAX)
+    .default([]),
+});
+
+const ADMIN = z.strictObject({
+  /** `/metrics`, on loopback only. */
+  port: port.nullable().default(null),
+});
+
+const STORE_NAMES = STORES.map(({ name }) => name);
+
+export const GATEWAY_CONFIG = z.strictObject({
+  dataDir: path,
+  policyFile: path,
+  listen: LISTEN.prefault({}),
+  admin: ADMIN.prefault({}),
+  store: z
+    .strictObject({
+      kind: z.enum(STORE_NAMES).default('sqlite'),
+      durability: z.enum(['full', 'normal']).default('full'),
+    })
+    .prefault({}),
+  accounts: z
+    .strictObject({
+      /** `open` asks for no key. */
+      mode: z.enum(['keys', 'open']).default('keys'),
+      concurrencyMax: positive(65_536).default(ACCOUNT_CONCURRENCY_MAX),
+      requestsPerMinute: positive(10_000_000).default(ACCOUNT_REQUESTS_PER_MINUTE),
+    })
+    .prefault({}),
+  workers: z
+    .strictObject({
+      /** Lets endpoints in private and loopback ranges register. */
+      allowPrivateEndpoints: z.boolean().default(false),
+    })
+    .prefault({}),
+  /** Announced models: `/readyz` asks for a worker of each. */
+  models: z.array(z.string().min(1).max(NAME_MAX)).max(LIST_MAX).default([]),
+  /** Whether this gateway may read prompts of apps that do not seal. */
+  plaintext: z.enum(['refuse', 'operator-can-read']).default('refuse'),
+  limits: z
+    .strictObject({
+      exchangesMax: positive(65_536).default(EXCHANGES_MAX),
+      firstSealedTimeoutMs: duration.default(FIRST_SEALED_TIMEOUT_MS),
+      idleTimeoutMs: duration.default(IDLE_TIMEOUT_MS),
+      slowReaderTimeoutMs: duration.default(SLOW_READER_TIMEOUT_MS),
+    })
+    .prefault({}),
+  closeGraceMs: duration.default(30_000),
+  logLevel: z.enum(LEVELS).default('info'),
+});
+
+export type GatewayConfig = z.output<typeof GATEWAY_CONFIG>;
+export type GatewayConfigInput = z.input<typeof GATEWAY_CONFIG>;
+
+/** Throws `config.*`. */
+export function loadGatewayConfig(source: Omit<ConfigSource, 'part'>): GatewayConfig {
+  return loadConfig(GATEWAY_CONFIG, { ...source, part: 'gateway' });
+}

@@ -1,0 +1,206 @@
+/**
+ * Everything that is not a token: discovery, registration, health. Hono routes, small JSON bodies.
+ * Spec: overview "Roles in one request"; openai-gateway-and-engine §2.8.
+ * @module
+ */
+
+import { Hono, type Context } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { randomBytes } from '#primitives';
+import { toBase64Url, toHex } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import { parseJson } from '../core/json.ts';
+import { codeOf } from '../core/node/log.ts';
+import type { GatewayDocumentJson } from '../protocol/gateway-document.ts';
+import { openAiFailure } from '../protocol/openai/errors.ts';
+import type { Counters } from './counters.ts';
+import type { GatewayLog } from './events.ts';
+import { CONTROL_BODY_MAX_BYTES, EVIDENCE_CANDIDATES_MAX } from './limits.ts';
+import { clearErrorOf } from './respond-clear.ts';
+import type { Challenges } from './workers/challenges.ts';
+import type { Registrar } from './workers/register.ts';
+import type { LiveWorker, WorkerRegistry } from './workers/registry.ts';
+import { verdictJson } from './workers/verdict-json.ts';
+
+export interface ControlDeps {
+  readonly clock: Clock;
+  readonly aud: string;
+  readonly document: () => GatewayDocumentJson;
+  readonly registry: WorkerRegistry;
+  readonly challenges: Challenges;
+  readonly registrar: Registrar;
+  /** Models the operator announces: ready means that each has a worker. Empty: any worker will do. */
+  readonly models: readonly string[];
+  readonly closing: AbortSignal;
+  readonly log: GatewayLog;
+  readonly counters: Counters;
+}
+
+type Env = { Variables: { requestId: string } };
+
+const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+export function createControl(deps: ControlDeps): Hono<Env> {
+  const app = new Hono<Env>();
+  app.use(async (context, next) => {
+    const given = context.req.header('x-request-id') ?? '';
+    const requestId = REQUEST_ID.test(given) ? given : `req_${toHex(randomBytes(16))}`;
+    context.set('requestId', requestId);
+    await next();
+    context.res.headers.set('x-request-id', requestId);
+    context.res.headers.set('cache-control', 'no-store');
+  });
+  app.use(
+    bodyLimit({ maxSize: CONTROL_BODY_MAX_BYTES, onError: () => answerOf('gateway.too_large') }),
+  );
+  addHealth(app, deps);
+  addDiscovery(app, deps);
+  addRegistration(app, deps);
+  app.notFound((context) => unknownUrl(app, context));
+  // Without this hono prints the error, and the text of a foreign error may be anything.
+  app.onError((error, context) => {
+    const code = codeOf(error) ?? 'internal.invariant';
+    const answer = clearErrorOf(code);
+    if (answer.status >= 500) {
+      deps.log.event('control.failed', { code, requestId: context.get('requestId') });
+    }
+    if (code.startsWith('registration.')) {
+      deps.log.event('worker.refused', { code, check: '' });
+      deps.counters.registration('refused', code);
+    }
+    return reply(answer.status, answer.body, answer.headers);
+  });
+  return app;
+}
+
+function answerOf(code: string): Response {
+  const { status, headers, body } = clearErrorOf(code);
+  return reply(status, body, headers);
+}
+
+function reply(
+  status: number,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { ...headers, 'content-type': 'application/json' },
+  });
+}
+
+/** 405 where another method would do, 404 elsewhere. */
+function unknownUrl(app: Hono<Env>, context: Context<Env>): Response {
+  const { path } = context.req;
+  const known = app.routes.some((route) => route.method !== 'ALL' && pathMatches(route.path, path));
+  const failure = openAiFailure(known ? 'method_not_allowed' : 'unknown_url');
+  return reply(failure.status, failure.body, Object.fromEntries(failure.headers));
+}
+
+function pathMatches(pattern: string, path: string): boolean {
+  const wanted = pattern.split('/');
+  const given = path.split('/');
+  return (
+    wanted.length === given.length &&
+    wanted.every((part, at) => part.startsWith(':') || part === given[at])
+  );
+}
+
+function addHealth(app: Hono<Env>, deps: ControlDeps): void {
+  app.get('/healthz', (context) => context.json({ status: 'ok' }));
+  app.get('/readyz', (context) => {
+    const missing = missingModels(deps);
+    const ready = missing.length === 0 && !deps.closing.aborted;
+    return context.json({ status: ready ? 'ready' : 'not_ready', missing }, ready ? 200 : 503);
+  });
+}
+
+function missingModels({ registry, models, clock }: ControlDeps): readonly string[] {
+  const nowMs = clock();
+  if (models.length > 0) {
+    return models.filter((model) => registry.published(model, nowMs).length === 0);
+  }
+  return registry.all().some((worker) => nowMs < worker.publishUntilMs) ? [] : ['any'];
+}
+
+function addDiscovery(app: Hono<Env>, deps: ControlDeps): void {
+  app.get('/v1/gateway', (context) => context.json(deps.document()));
+  app.get('/v1/workers', (context) =>
+    context.json({ workers: deps.registry.all().map((worker) => workerSummary(worker, deps)) }),
+  );
+  app.get('/v1/evidence', (context) => {
+    const model = context.req.query('model');
+    if (model === undefined) {
+      const { status, body } = openAiFailure('invalid_value', { param: 'model' });
+      return reply(status, body);
+    }
+    const found = deps.registry.published(model, deps.clock());
+    if (found.length === 0) {
+      // A model nobody serves and a model nobody serves now are the same to a stranger.
+      return context.json({ candidates: [] });
+    }
+    const candidates = rotated(found).slice(0, EVIDENCE_CANDIDATES_MAX).map(candidateOf);
+    return context.json({ candidates });
+  });
+}
+
+let rotation = 0;
+
+/** Nobody is first for everybody. */
+function rotated(workers: readonly LiveWorker[]): readonly LiveWorker[] {
+  const start = rotation++ % workers.length;
+  return [...workers.slice(start), ...workers.slice(0, start)];
+}
+
+function candidateOf(worker: LiveWorker): object {
+  return {
+    workerId: worker.workerId,
+    evidence: worker.evidence,
+    verdict: verdictJson(worker.verdict),
+    publishUntilMs: worker.publishUntilMs,
+  };
+}
+
+function workerSummary(worker: LiveWorker, { clock }: ControlDeps): object {
+  const { key, verdict, load } = worker;
+  return {
+    workerId: worker.workerId,
+    kid: worker.kid,
+    model: key.model.id,
+    tee: key.tee,
+    simulated: key.simulated,
+    published: clock() < worker.publishUntilMs,
+    publishUntilMs: worker.publishUntilMs,
+    expiresAtMs: key.expiresAtMs,
+    inFlight: load.inFlight,
+    healthy: load.failures === 0,
+    verdict: verdictJson(verdict),
+  };
+}
+
+function addRegistration(app: Hono<Env>, deps: ControlDeps): void {
+  const { registrar, challenges, clock, aud } = deps;
+  app.post('/v1/workers/challenge', (context) => {
+    const { challenge, expiresAtMs } = challenges.issue(clock());
+    return context.json({ challenge: toBase64Url(challenge), aud, expiresAtMs });
+  });
+  app.post('/v1/workers', async (context) => {
+    const result = await registrar.register(await jsonOf(context), context.req.raw.signal);
+    const verdict = verdictJson(result.verdict);
+    if (result.outcome === 'admitted') {
+      const { workerId, publishUntilMs } = result;
+      return context.json({ workerId, verdict, publishUntilMs });
+    }
+    const { status, body } = clearErrorOf('registration.denied');
+    return reply(status, { ...body, verdict });
+  });
+  app.delete('/v1/workers/:id', async (context) => {
+    registrar.leave(context.req.param('id'), await jsonOf(context));
+    return context.json({ left: true });
+  });
+}
+
+async function jsonOf(context: Context<Env>): Promise<unknown> {
+  const bytes = new Uint8Array(await context.req.arrayBuffer());
+  return parseJson(bytes, CONTROL_BODY_MAX_BYTES);
+}

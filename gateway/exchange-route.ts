@@ -1,0 +1,145 @@
+/**
+ * `POST /sx/v1/exchange` on the raw request and response: the token path, without a framework in it.
+ * Spec: gateways-and-e2ee §7.4, §7.5, §7.10; openai-gateway-and-engine D4.
+ * @module
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { toHex } from '../core/bytes.ts';
+import { codeOf } from '../core/node/log.ts';
+import { REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
+import type { Accounts } from './accounts.ts';
+import { dispatchSealed, type DispatchDeps, type SealedSink } from './dispatch.ts';
+import { gatewayError } from './errors.ts';
+import { respondClear } from './respond-clear.ts';
+
+export const EXCHANGE_PATH = '/sx/v1/exchange';
+const REQUEST_TYPE = 'application/vnd.sx1.req';
+const RESPONSE_TYPE = 'application/vnd.sx1.res';
+
+/** Bodies in memory, over all requests: what is full refuses, and nothing queues. */
+export class ByteBudget {
+  readonly #max: number;
+  #used = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Throws `gateway.busy`. */
+  take(bytes: number): void {
+    if (this.#used + bytes > this.#max) throw gatewayError('gateway.busy', 'bodies');
+    this.#used += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#used -= bytes;
+  }
+}
+
+export interface ExchangeRouteDeps {
+  readonly accounts: Accounts;
+  readonly dispatch: DispatchDeps;
+  readonly bodies: ByteBudget;
+}
+
+/** Owns the response to its end; never rejects. */
+export async function handleSealed(
+  deps: ExchangeRouteDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  let taken = 0;
+  try {
+    // The key first: a stranger's body is not read at all.
+    const account = deps.accounts.authenticate(request.headers.authorization);
+    const size = declaredSize(request);
+    deps.bodies.take(size);
+    taken = size;
+    const sealed = await readExactly(request, size);
+    await dispatchSealed(deps.dispatch, sealed, account, gone.signal, new ResponseSink(response));
+  } catch (error) {
+    refuse(request, response, codeOf(error) ?? 'internal.invariant');
+  } finally {
+    deps.bodies.give(taken);
+  }
+}
+
+/** What was not read of the body must not become the next request: the connection ends with the answer. */
+function refuse(request: IncomingMessage, response: ServerResponse, code: string): void {
+  if (!request.complete && !response.headersSent) {
+    response.setHeader('connection', 'close');
+    response.once('finish', () => request.destroy());
+  }
+  respondClear(response, code);
+}
+
+/** A length is required: memory is taken once, before the first byte. Throws `gateway.*`. */
+function declaredSize(request: IncomingMessage): number {
+  if (request.headers['content-type'] !== REQUEST_TYPE) throw gatewayError('gateway.media_type');
+  if (request.headers['content-encoding'] !== undefined) throw gatewayError('gateway.media_type');
+  const size = Number(request.headers['content-length'] ?? Number.NaN);
+  if (!Number.isSafeInteger(size) || size <= 0) throw gatewayError('gateway.length_required');
+  if (size > REQUEST_WIRE_MAX_BYTES) throw gatewayError('gateway.too_large');
+  return size;
+}
+
+function readExactly(request: IncomingMessage, size: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    const cut = (): void => reject(gatewayError('gateway.aborted'));
+    request.on('data', (chunk: Uint8Array) => {
+      bytes.set(chunk.subarray(0, size - at), at);
+      at += chunk.length;
+    });
+    request.once('end', () => (at === size ? resolve(bytes) : cut()));
+    request.once('error', cut);
+    request.once('close', cut);
+  });
+}
+
+class ResponseSink implements SealedSink {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  head(kid: Uint8Array): void {
+    if (this.#response.destroyed) return;
+    // Written together with the first frames.
+    this.#response.writeHead(200, {
+      'content-type': RESPONSE_TYPE,
+      'cache-control': 'no-store',
+      'sx-kid': toHex(kid),
+    });
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#response.destroyed || this.#response.write(bytes);
+  }
+
+  async drain(): Promise<void> {
+    const response = this.#response;
+    if (response.destroyed || !response.writableNeedDrain) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    response.once('drain', resolve);
+    response.once('close', resolve);
+    await promise;
+    response.off('drain', resolve);
+    response.off('close', resolve);
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  fail(code: string): void {
+    respondClear(this.#response, code);
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The sockets: HTTP and HTTPS with the same handler and the same limits, and the admin port on loopback. Node refuses
+ * conflicting lengths and bad framing itself; slow headers and slow bodies end here. Spec: RFC 9112 §6.3, §11.
+ * @module
+ */
+
+import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import { assert } from '../core/errors.ts';
+import {
+  CONNECTIONS_CHECK_INTERVAL_MS,
+  CONNECTIONS_MAX,
+  HEADER_MAX_BYTES,
+  HEADERS_TIMEOUT_MS,
+  KEEP_ALIVE_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
+} from './limits.ts';
+import type { TlsIdentity } from './tls-identity.ts';
+
+export interface ListenerLimits {
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+}
+
+export const LISTENER_LIMITS: ListenerLimits = {
+  headersTimeoutMs: HEADERS_TIMEOUT_MS,
+  requestTimeoutMs: REQUEST_TIMEOUT_MS,
+};
+
+export interface Listener {
+  readonly port: number;
+  /** Stops accepting, lets answers finish until the deadline, then cuts. */
+  close(deadline: AbortSignal): Promise<void>;
+}
+
+export interface ListenInput {
+  readonly host: string;
+  readonly port: number;
+  /** Absent: clear text. */
+  readonly tls?: TlsIdentity;
+  readonly handler: RequestListener;
+  readonly limits?: ListenerLimits;
+}
+
+export async function listen(input: ListenInput): Promise<Listener> {
+  const server = createServer(input);
+  server.maxConnections = CONNECTIONS_MAX;
+  server.on('clientError', (_error, socket) => {
+    // Framing errors and slow requests: a fixed answer, and the connection ends.
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+    else socket.destroy();
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(input.port, input.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const address = server.address();
+  assert(typeof address === 'object' && address !== null, 'a TCP listener has a port');
+  return { port: address.port, close: (deadline) => closeServer(server, deadline) };
+}
+
+function createServer({ tls, handler, limits = LISTENER_LIMITS }: ListenInput): Server {
+  const options = {
+    maxHeaderSize: HEADER_MAX_BYTES,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(CONNECTIONS_CHECK_INTERVAL_MS, limits.headersTimeoutMs),
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    requireHostHeader: true,
+    noDelay: true,
+  };
+  if (tls === undefined) return createHttp(options, handler);
+  return createHttps(
+    { ...options, cert: tls.certificatePem, key: tls.privateKeyPem, minVersion: 'TLSv1.2' },
+    handler,
+  );
+}
+
+function closeServer(server: Server, deadline: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    const cut = (): void => server.closeAllConnections();
+    if (deadline.aborted) cut();
+    else deadline.addEventListener('abort', cut, { once: true });
+  });
+}

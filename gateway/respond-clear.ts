@@ -1,0 +1,71 @@
+/**
+ * Errors in the gateway's own name: JSON in OpenAI's shape with the code of our tables and its status. On the sealed
+ * path a client marks them unauthenticated; a code is all they carry. Spec: gateways-and-e2ee §7.10.
+ * @module
+ */
+
+import type { ServerResponse } from 'node:http';
+import { declaredErrors, type ErrorSpec } from '../core/errors.ts';
+import { openAiFailure } from '../protocol/openai/errors.ts';
+
+const BROKEN: ErrorSpec = { status: 500, recovery: 'stop', public: 'Internal error.' };
+let specs: ReadonlyMap<string, ErrorSpec> | undefined;
+
+/** Late, so that every area's table is loaded. */
+export function specOf(code: string): ErrorSpec {
+  specs ??= new Map(declaredErrors());
+  return specs.get(code) ?? BROKEN;
+}
+
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  402: 'payment_required',
+  403: 'permission_error',
+  404: 'invalid_request_error',
+  429: 'rate_limit_error',
+};
+
+const RETRY_AFTER_MS = 1000;
+
+export interface ClearError {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: object;
+}
+
+export function clearErrorOf(code: string): ClearError {
+  const { status, recovery, public: message } = specOf(code);
+  const fallback = status >= 500 ? 'server_error' : 'invalid_request_error';
+  return {
+    status,
+    headers: {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      ...(recovery === 'retry_later'
+        ? { 'retry-after': '1', 'retry-after-ms': String(RETRY_AFTER_MS) }
+        : { 'x-should-retry': 'false' }),
+    },
+    body: {
+      error: {
+        message,
+        type: TYPES[status] ?? fallback,
+        param: null,
+        code: status === 401 ? 'invalid_api_key' : code,
+      },
+    },
+  };
+}
+
+/** Does nothing once an answer has begun or the client has left. */
+export function respondClear(response: ServerResponse, code: string): void {
+  if (response.headersSent || response.destroyed) return;
+  const { status, headers, body } = clearErrorOf(code);
+  response.writeHead(status, headers);
+  response.end(JSON.stringify(body));
+}
+
+export function respondMethodNotAllowed(response: ServerResponse, allow: string): void {
+  const { status, body } = openAiFailure('method_not_allowed');
+  response.writeHead(status, { 'content-type': 'application/json', allow });
+  response.end(JSON.stringify(body));
+}
