@@ -202,9 +202,23 @@ const CLEAR_CODES = {
 const CLEAR_CODE_ENTRIES: ReadonlyMap<string, (typeof CLEAR_CODES)[keyof typeof CLEAR_CODES]> =
   new Map(Object.entries(CLEAR_CODES));
 
+/** What a gateway refuses in its own name, as the HTTP status it means. */
+const GATEWAY_STATUSES: Readonly<Record<string, number>> = {
+  'gateway.unauthorized': 401,
+  'gateway.payer': 403,
+  'gateway.rate': 429,
+  'gateway.concurrency': 429,
+  'gateway.busy': 503,
+  'gateway.closing': 503,
+  'gateway.too_large': 413,
+  'gateway.timeout': 504,
+};
+
 /** The gateway's word for what happened, as ours; an unknown word says only that the gateway ended it. */
 export function clearError(code: string): VeilError {
   const known = CLEAR_CODE_ENTRIES.get(code.replace(/^sx\./, '').replaceAll('-', '_'));
   if (known !== undefined) return sxError(known);
-  return sxError('sx.gateway');
+  const refusedStatus = GATEWAY_STATUSES[code];
+  if (refusedStatus === undefined) return sxError('sx.gateway');
+  return clientError('client.gateway_refused', '', { facts: { refusedStatus } });
 }

@@ -42,7 +42,7 @@ export const clientError = defineErrors({
     ...GATEWAY_UNFIT,
     public: 'The gateway shows another identity than before or than pinned.',
   },
-  /** Facts: status, and code when it is one of ours. Unauthenticated by nature. */
+  /** Facts: refusedStatus; refusedCode when it is one of ours; retryAfterMs. Unauthenticated by nature. */
   'client.gateway_refused': {
     status: 502,
     recovery: 'stop',

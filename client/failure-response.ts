@@ -6,25 +6,7 @@
  */
 
 import { VeilError } from '../core/errors.ts';
-import {
-  failureOf,
-  openAiFailure,
-  refusalOf,
-  type FailureCode,
-  type OpenAiFailure,
-} from '../protocol/openai/errors.ts';
-
-const BY_CODE: Readonly<Record<string, FailureCode>> = {
-  'client.path': 'unknown_url',
-  'client.unreachable': 'gateway_unreachable',
-  'client.not_sealed': 'answer_broken',
-  'client.answer_size': 'answer_broken',
-  'client.none_admitted': 'attestation_failed',
-  'client.none_usable': 'attestation_failed',
-  'client.gateway_document': 'attestation_failed',
-  'client.gateway_changed': 'attestation_failed',
-  'client.evidence': 'attestation_failed',
-};
+import { failureOf } from '../protocol/openai/errors.ts';
 
 /** Errors of the exchange that only a gateway's clear word can cause. */
 const GATEWAY_WORDS: readonly string[] = [
@@ -42,25 +24,11 @@ const GATEWAY_WORDS: readonly string[] = [
 /** Rethrows what is not ours: a bug must look like one. */
 export function failureResponse(error: unknown): Response {
   if (!(error instanceof VeilError)) throw error;
-  const failure = failureFor(error);
+  const failure = failureOf(error);
   const headers = new Headers({ 'content-type': 'application/json' });
   for (const [name, value] of failure.headers) headers.set(name, value);
   headers.set('sx-authenticated', 'false');
   headers.set('sx-error-source', GATEWAY_WORDS.includes(error.code) ? 'gateway' : 'client');
   headers.set('sx-error', error.code);
   return new Response(JSON.stringify(failure.body), { status: failure.status, headers });
-}
-
-function failureFor(error: VeilError): OpenAiFailure {
-  if (error.code === 'client.gateway_refused') {
-    const { status, code, retryAfterMs } = error.facts;
-    return refusalOf({
-      status: typeof status === 'number' ? status : 0,
-      code: typeof code === 'string' ? code : undefined,
-      retryAfterMs: typeof retryAfterMs === 'number' ? retryAfterMs : undefined,
-    });
-  }
-  const code = BY_CODE[error.code];
-  if (code !== undefined) return openAiFailure(code, { message: error.spec.public });
-  return failureOf(error);
 }

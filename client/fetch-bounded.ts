@@ -108,11 +108,11 @@ const ERROR_BODY = z.looseObject({
  * kept when it is one of the closed set.
  */
 export async function refusal(response: Response): Promise<VeilError> {
-  const facts: Record<string, string | number> = { status: response.status };
+  const facts: Record<string, string | number> = { refusedStatus: response.status };
   const retryAfterMs = retryAfter(response);
   if (retryAfterMs !== undefined) facts['retryAfterMs'] = retryAfterMs;
   const code = await errorCode(response);
-  if (code !== undefined) facts['code'] = code;
+  if (code !== undefined) facts['refusedCode'] = code;
   const kept: Facts = facts;
   return clientError('client.gateway_refused', String(response.status), { facts: kept });
 }

@@ -45,7 +45,7 @@ export function fetchCarrier(options: FetchCarrierOptions): SealedSend {
 /** Statuses that the protocol defines in clear become its codes; the rest stays the gateway's word. */
 async function clearRefusal(response: Response): Promise<Error> {
   const error = await refusal(response);
-  const { code } = error.facts;
+  const { refusedCode: code } = error.facts;
   if (typeof code === 'string' && code.startsWith('sx.')) {
     const clear = clearError(code);
     if (!hasCode(clear, 'sx.gateway')) return clear;

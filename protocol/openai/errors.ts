@@ -254,12 +254,42 @@ const BY_CODE: Readonly<Record<string, FailureCode>> = {
   'sx.price': 'price_changed',
   'sx.replay': 'request_replayed',
   'sx.refused': 'sealed_request_refused',
+  'sx.kem': 'attestation_failed',
+  'sx.input': 'invalid_value',
   'sx.truncated': 'answer_broken',
+  'sx.response': 'answer_broken',
+  'sx.trailing': 'answer_broken',
+  'sx.limit': 'answer_broken',
+  'sx.receipt': 'answer_broken',
+  'sx.receipt_missing': 'answer_broken',
+  'sx.gateway': 'worker_failed',
+  'gatewayDocument.format': 'attestation_failed',
+  'gatewayDocument.signature': 'attestation_failed',
+  'gatewayDocument.time': 'attestation_failed',
+  'client.path': 'unknown_url',
+  'client.unreachable': 'gateway_unreachable',
+  'client.not_sealed': 'answer_broken',
+  'client.answer_size': 'answer_broken',
+  'client.none_admitted': 'attestation_failed',
+  'client.none_usable': 'attestation_failed',
+  'client.gateway_changed': 'attestation_failed',
+  'client.evidence': 'attestation_failed',
 };
 
-/** What an SDK is told about any error. Whatever is not ours is `internal_error`, without its text. */
+/**
+ * What an SDK is told about any error. Whatever is not ours is `internal_error`, without its text. An error that passes
+ * on another party's refusal says so in its facts: `refusedStatus`, and `refusedCode` and `retryAfterMs` where known.
+ */
 export function failureOf(error: unknown): OpenAiFailure {
   if (!(error instanceof VeilError)) return openAiFailure('internal_error');
+  const { refusedStatus: status, refusedCode: code, retryAfterMs } = error.facts;
+  if (typeof status === 'number') {
+    return refusalOf({
+      status,
+      code: typeof code === 'string' ? code : undefined,
+      retryAfterMs: typeof retryAfterMs === 'number' ? retryAfterMs : undefined,
+    });
+  }
   return openAiFailure(failureCodeOf(error), { message: error.spec.public });
 }
 

@@ -1,0 +1,34 @@
+/** Attack: everything the model said is there, only the end mark is not. SDKs would take it for a whole answer. @module */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { appOf, assertError, MODES, onFrames } from '../support/hostile.ts';
+import { memoryGateway } from '../support/memory-gateway.ts';
+
+const FINAL = 0x01;
+const RECEIPT = 0x10;
+
+for (const mode of MODES) {
+  test(`without FINAL and receipt the app gets an error (${mode})`, async () => {
+    const gateway = await memoryGateway();
+    gateway.mischief.answer = onFrames((frames) =>
+      frames.filter(({ type }) => type !== FINAL && type !== RECEIPT),
+    );
+    assertError(await appOf(gateway)(mode), ['answer_broken', 'sx.truncated']);
+  });
+
+  test(`without FINAL alone the app gets an error (${mode})`, async () => {
+    const gateway = await memoryGateway();
+    gateway.mischief.answer = onFrames((frames) => frames.filter(({ type }) => type !== FINAL));
+    assertError(await appOf(gateway)(mode), ['answer_broken', 'sx.truncated']);
+  });
+}
+
+test('bytes after FINAL are an error', async () => {
+  const gateway = await memoryGateway();
+  gateway.mischief.answer = (pieces) => [...pieces, Uint8Array.of(0)];
+  for (const mode of MODES) {
+    const seen = await appOf(gateway)(mode);
+    assert.equal(seen.outcome, 'error');
+  }
+});
