@@ -5,7 +5,7 @@
  * @module
  */
 
-import { equalPublic, fromHex, toHex } from '../core/bytes.ts';
+import { toHex } from '../core/bytes.ts';
 import { defineErrors, type ErrorSpec, type VeilError } from '../core/errors.ts';
 
 const REJECTED: ErrorSpec = {
@@ -235,25 +235,35 @@ export class DerReader {
   time(what: string): number {
     const isUtc = this.nextIs(TAG.utcTime);
     const { content } = this.element(isUtc ? TAG.utcTime : TAG.generalizedTime, what);
-    const text = String.fromCharCode(...content.subarray(0, 20));
-    const match = (isUtc ? UTC_TIME : GENERALIZED_TIME).exec(text);
-    if (match === null) throw this.#bad(what, 'time');
-    const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
-      .slice(1)
-      .map(Number);
-    // RFC 5280 §4.1.2.5: two digits mean 1950 to 2049, and only later years take four.
-    if (!isUtc && year < 2050) throw this.#bad(what, 'time form');
-    const fullYear = isUtc ? year + (year < 50 ? 2000 : 1900) : year;
-    const daysInMonth = month === 0 || month > 12 ? 0 : lastDay(fullYear, month);
-    if (day === 0 || day > daysInMonth || hour > 23 || minute > 59 || second > 59) {
-      throw this.#bad(what, 'time range');
+    const yearDigits = isUtc ? 2 : 4;
+    if (content.length !== yearDigits + 11 || content[yearDigits + 10] !== ASCII_Z) {
+      throw this.#bad(what, 'time form');
     }
-    return Date.UTC(fullYear, month - 1, day, hour, minute, second);
+    const century = isUtc ? 0 : this.#twoDigits(content, 0, what) * 100;
+    const short = century + this.#twoDigits(content, yearDigits - 2, what);
+    // RFC 5280 §4.1.2.5: two digits mean 1950 to 2049, and only later years take four.
+    if (!isUtc && short < 2050) throw this.#bad(what, 'time form');
+    const year = isUtc ? short + (short < 50 ? 2000 : 1900) : short;
+    const month = this.#twoDigits(content, yearDigits, what);
+    const day = this.#twoDigits(content, yearDigits + 2, what);
+    const hour = this.#twoDigits(content, yearDigits + 4, what);
+    const minute = this.#twoDigits(content, yearDigits + 6, what);
+    const second = this.#twoDigits(content, yearDigits + 8, what);
+    const isDay = month >= 1 && month <= 12 && day >= 1 && day <= lastDay(year, month);
+    if (!isDay || hour > 23 || minute > 59 || second > 59) throw this.#bad(what, 'time range');
+    return Date.UTC(year, month - 1, day, hour, minute, second);
+  }
+
+  #twoDigits(content: Uint8Array, at: number, what: string): number {
+    const tens = (content[at] ?? 0) - ASCII_0;
+    const ones = (content[at + 1] ?? 0) - ASCII_0;
+    if (tens < 0 || tens > 9 || ones < 0 || ones > 9) throw this.#bad(what, 'time digits');
+    return tens * 10 + ones;
   }
 }
 
-const UTC_TIME = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
-const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
+const ASCII_0 = 0x30;
+const ASCII_Z = 0x5a;
 
 function lastDay(year: number, month: number): number {
   if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
@@ -275,9 +285,4 @@ export function signatureToRaw(der: Uint8Array): Uint8Array {
   }
   pair.end('signature halves');
   return out;
-}
-
-/** Compares with a constant written as hex in the source. */
-export function isExactly(bytes: Uint8Array, hex: string): boolean {
-  return bytes.length * 2 === hex.length && equalPublic(bytes, fromHex(hex));
 }

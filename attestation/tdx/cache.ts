@@ -9,7 +9,7 @@
 import { sha256 } from '#primitives';
 import { toHex, u32be, utf8 } from '../../core/bytes.ts';
 import { ExpiringCache } from '../../core/cache.ts';
-import type { LazyPublicKey, Signed } from './certificate.ts';
+import type { Certificate, LazyPublicKey, Signed } from './certificate.ts';
 import type { TdxCollateral } from './collateral.ts';
 import { CRL_MAX_BYTES } from './limits.ts';
 import type { ReadChain, ReadCollateral } from './read.ts';
@@ -23,21 +23,31 @@ export interface KnownQe {
 export interface TdxCacheLimits {
   /** One per FMSPC, CA and issue of the documents. */
   readonly collateralMax: number;
+  /** Roots and PCK CAs: Intel has one root and two CAs. */
+  readonly authoritiesMax: number;
   /** One per platform and TCB level. */
   readonly chainsMax: number;
   /** One per quoting enclave key. */
   readonly qesMax: number;
 }
 
-const DEFAULT_LIMITS: TdxCacheLimits = { collateralMax: 64, chainsMax: 4096, qesMax: 4096 };
+const DEFAULT_LIMITS: TdxCacheLimits = {
+  collateralMax: 64,
+  authoritiesMax: 64,
+  chainsMax: 4096,
+  qesMax: 4096,
+};
 
 export class TdxCache {
   readonly collateral: ExpiringCache<ReadCollateral>;
+  /** Keyed by the base64 text itself, which is at hand before the bytes are. */
+  readonly authorities: ExpiringCache<Certificate>;
   readonly chains: ExpiringCache<ReadChain>;
   readonly qes: ExpiringCache<KnownQe>;
 
   constructor(limits: TdxCacheLimits = DEFAULT_LIMITS) {
     this.collateral = new ExpiringCache(limits.collateralMax);
+    this.authorities = new ExpiringCache(limits.authoritiesMax);
     this.chains = new ExpiringCache(limits.chainsMax);
     this.qes = new ExpiringCache(limits.qesMax);
   }

@@ -6,8 +6,8 @@
  */
 
 import { p256PublicKey, sha256, verifyP256, type P256PublicKey } from '#primitives';
-import { equalPublic, fixed, toHex, type Bytes } from '../../core/bytes.ts';
-import { DerReader, isExactly, signatureToRaw, TAG } from '../der.ts';
+import { equalPublic, fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
+import { DerReader, signatureToRaw, TAG } from '../der.ts';
 import { tdxError } from './errors.ts';
 import { CERTIFICATE_MAX_BYTES } from './limits.ts';
 
@@ -25,10 +25,9 @@ export const OID = {
 } as const;
 
 /** AlgorithmIdentifier ecdsa-with-SHA256 without parameters. RFC 5758 §3.2. */
-const ECDSA_WITH_SHA256 = '300a06082a8648ce3d040302';
+const ECDSA_WITH_SHA256 = fromHex('300a06082a8648ce3d040302');
 /** SubjectPublicKeyInfo of an uncompressed P-256 point, up to x. RFC 5480 §2. */
-const P256_SPKI_PREFIX = '3059301306072a8648ce3d020106082a8648ce3d03010703420004';
-const P256_SPKI_PREFIX_BYTES = P256_SPKI_PREFIX.length / 2;
+const P256_SPKI_PREFIX = fromHex('3059301306072a8648ce3d020106082a8648ce3d03010703420004');
 const X509_V3 = 2;
 const KEY_USAGE_BITS = { digitalSignature: 0, keyCertSign: 5, crlSign: 6 } as const;
 const PATH_LENGTH_MAX = 255;
@@ -156,16 +155,17 @@ function readTbs(tbs: DerReader): Omit<Certificate, 'der' | 'sha256' | 'signed'>
 
 export function readSignatureAlgorithm(reader: DerReader): void {
   const { raw } = reader.element(TAG.sequence, 'signature algorithm');
-  if (!isExactly(raw, ECDSA_WITH_SHA256)) throw tdxError('tdx.certificate', 'signature algorithm');
+  if (!equalPublic(raw, ECDSA_WITH_SHA256))
+    throw tdxError('tdx.certificate', 'signature algorithm');
 }
 
 function readPublicKey(tbs: DerReader): LazyPublicKey {
   const { raw } = tbs.element(TAG.sequence, 'subjectPublicKeyInfo');
-  const prefix = raw.subarray(0, P256_SPKI_PREFIX_BYTES);
-  if (raw.length !== P256_SPKI_PREFIX_BYTES + 64 || !isExactly(prefix, P256_SPKI_PREFIX)) {
+  const prefix = raw.subarray(0, P256_SPKI_PREFIX.length);
+  if (raw.length !== P256_SPKI_PREFIX.length + 64 || !equalPublic(prefix, P256_SPKI_PREFIX)) {
     throw tdxError('tdx.certificate', 'public key is not an uncompressed P-256 point');
   }
-  return new LazyPublicKey(fixed(raw.subarray(P256_SPKI_PREFIX_BYTES), 64));
+  return new LazyPublicKey(fixed(raw.subarray(P256_SPKI_PREFIX.length), 64));
 }
 
 export interface Extensions {

@@ -117,8 +117,11 @@ function judgeRoles(chain: PckChain, { sheet, nowMs }: Judging): void {
     'a CA certificate without that right',
   );
   const outside = [leaf, intermediate, root].find((certificate) => !isValidAt(certificate, nowMs));
-  sheet.judge('pck.validity', outside === undefined, `valid at ${formatInstant(nowMs)}`, () =>
-    outside === undefined ? '' : validityText(outside),
+  sheet.judge(
+    'pck.validity',
+    outside === undefined,
+    () => `valid at ${formatInstant(nowMs)}`,
+    () => (outside === undefined ? '' : validityText(outside)),
   );
 }
 

@@ -88,6 +88,12 @@ export const POLICY_CHECKS = [
 export const TDX_CHECK_IDS = [...AUTHENTICITY_CHECKS, ...POLICY_CHECKS] as const;
 export type TdxCheckId = (typeof TDX_CHECK_IDS)[number];
 
+type LazyText = string | (() => string);
+
+function textOf(text: LazyText): string {
+  return typeof text === 'string' ? text : text();
+}
+
 export class CheckSheet {
   readonly #checks = new Map<TdxCheckId, Check>();
 
@@ -108,10 +114,10 @@ export class CheckSheet {
     this.#write(id, { id, outcome: 'waived', by, note });
   }
 
-  /** `got` is made only when needed. */
-  judge(id: TdxCheckId, holds: boolean, want: string, got: string | (() => string)): void {
+  /** Texts that cost something are made only when needed. */
+  judge(id: TdxCheckId, holds: boolean, want: LazyText, got: LazyText): void {
     if (holds) this.pass(id);
-    else this.fail(id, want, typeof got === 'string' ? got : got());
+    else this.fail(id, textOf(want), textOf(got));
   }
 
   /** `cause` is a check already written; where it was itself skipped, its own cause is named. */

@@ -22,8 +22,7 @@ export interface Crl {
 
 const CRL_V2 = 1;
 const RECOGNISED: ReadonlySet<string> = new Set([OID.authorityKeyIdentifier, OID.crlNumber]);
-/** A critical entry extension would be `certificateIssuer` of an indirect list: not ours. */
-const NO_EXTENSIONS: ReadonlySet<string> = new Set();
+const ENTRY_EXTENSIONS_MAX = 8;
 
 /** Throws `tdx.crl`, `tdx.certificate`, `der.*`. Works on a copy. */
 export function parseCrl(bytes: Uint8Array): Crl {
@@ -71,14 +70,23 @@ function readEntries(list: DerReader): ReadonlySet<string> {
     const entry = list.sequence('revoked certificate');
     serials.add(toHex(entry.unsigned('serial number')));
     entry.time('revocationDate');
-    if (!entry.done) {
-      const { repeatedExtensions } = readExtensions(
-        entry.sequence('crlEntryExtensions'),
-        NO_EXTENSIONS,
-      );
-      if (repeatedExtensions.size > 0) throw tdxError('tdx.crl', 'repeated entry extension');
-    }
+    if (!entry.done) readEntryExtensions(entry.sequence('crlEntryExtensions'));
     entry.end('revoked certificate');
   }
   return serials;
+}
+
+/** A critical one would be `certificateIssuer` of an indirect list, which is not ours; the others only inform. */
+function readEntryExtensions(list: DerReader): void {
+  const seen: string[] = [];
+  while (!list.done) {
+    const extension = list.sequence('entry extension');
+    const oid = extension.oid('entry extension id');
+    if (extension.nextIs(TAG.boolean)) throw tdxError('tdx.crl', 'critical entry extension');
+    extension.octets('entry extension value');
+    extension.end('entry extension');
+    if (seen.includes(oid)) throw tdxError('tdx.crl', 'repeated entry extension');
+    if (seen.length === ENTRY_EXTENSIONS_MAX) throw tdxError('tdx.crl', 'entry extensions');
+    seen.push(oid);
+  }
 }

@@ -58,7 +58,7 @@ export function judgeDocument<Content extends Dated>(
     sheet.judge(
       freshness,
       content.issueDateMs <= nowMs && nowMs <= content.nextUpdateMs,
-      `current at ${formatInstant(nowMs)}`,
+      () => `current at ${formatInstant(nowMs)}`,
       () => `${formatInstant(content.issueDateMs)} to ${formatInstant(content.nextUpdateMs)}`,
     );
   }
@@ -94,8 +94,11 @@ function judgeSigner(
   sheet.judge(chainId, fault === undefined, want, fault ?? '');
   const roleFault = signerRoleFault(signer);
   sheet.judge(role, roleFault === undefined, 'a TCB signing certificate', roleFault ?? '');
-  sheet.judge(validity, isValidAt(signer, nowMs), `valid at ${formatInstant(nowMs)}`, () =>
-    validityText(signer),
+  sheet.judge(
+    validity,
+    isValidAt(signer, nowMs),
+    () => `valid at ${formatInstant(nowMs)}`,
+    () => validityText(signer),
   );
   judgeRevoked(revoked, signer, context.rootCrl, sheet);
   return signer;

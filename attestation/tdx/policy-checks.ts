@@ -146,8 +146,11 @@ function judgeMinSvn(td: TdReport, { minTeeTcbSvn }: TdxPolicy, sheet: CheckShee
   }
   const svns = td.v15 === undefined ? [td.teeTcbSvn] : [td.teeTcbSvn, td.v15.teeTcbSvn2];
   const reached = svns.every((svn) => svn.every((have, i) => have >= (minTeeTcbSvn[i] ?? 0xff)));
-  sheet.judge('policy.minTeeTcbSvn', reached, `at least ${toHex(minTeeTcbSvn)}`, () =>
-    svns.map(toHex).join(', '),
+  sheet.judge(
+    'policy.minTeeTcbSvn',
+    reached,
+    () => `at least ${toHex(minTeeTcbSvn)}`,
+    () => svns.map(toHex).join(', '),
   );
 }
 
@@ -157,7 +160,7 @@ function bitsOf(bytes: Uint8Array): bigint {
 
 function judgeAttributes(td: TdReport, policy: TdxPolicy, sheet: CheckSheet): void {
   const bits = bitsOf(td.tdAttributes);
-  const got = toHex(td.tdAttributes);
+  const got = (): string => toHex(td.tdAttributes);
   if (policy.debug === 'refuse') {
     sheet.judge('policy.td.debug', (bits & DEBUG) === 0n, 'DEBUG clear', got);
   } else {
@@ -183,7 +186,9 @@ function judgeAttributes(td: TdReport, policy: TdxPolicy, sheet: CheckSheet): vo
 function judgeXfam(td: TdReport, policy: TdxPolicy, sheet: CheckSheet): void {
   const bits = bitsOf(td.xfam);
   const fits = (bits & XFAM_REQUIRED) === XFAM_REQUIRED && (bits & ~XFAM_ALLOWED) === 0n;
-  sheet.judge('policy.td.xfam', fits, 'bits 0 and 1, none outside 0x0006dbe7', toHex(td.xfam));
+  sheet.judge('policy.td.xfam', fits, 'bits 0 and 1, none outside 0x0006dbe7', () =>
+    toHex(td.xfam),
+  );
   judgeEqual(sheet, { id: 'policy.xfam', got: td.xfam, rule: policy.xfam });
 }
 
@@ -200,7 +205,7 @@ function judgeServiceTd(td: TdReport, { serviceTd }: TdxPolicy, sheet: CheckShee
   }
   const listed = serviceTd === 'zero' ? [] : serviceTd.anyOf;
   const known = listed.some((value) => equalPublic(value, bound));
-  sheet.judge(id, known, 'no service TD, or a listed one', toHex(bound));
+  sheet.judge(id, known, 'no service TD, or a listed one', () => toHex(bound));
 }
 
 interface ExactRule<Rule> {
@@ -214,7 +219,13 @@ function judgeEqual(
   { id, got, rule }: ExactRule<{ readonly equals: Uint8Array }>,
 ): void {
   if ('unchecked' in rule) waive(sheet, id, rule);
-  else sheet.judge(id, equalPublic(got, rule.equals), toHex(rule.equals), () => toHex(got));
+  else
+    sheet.judge(
+      id,
+      equalPublic(got, rule.equals),
+      () => toHex(rule.equals),
+      () => toHex(got),
+    );
 }
 
 function judgeAnyOf(

@@ -6,7 +6,7 @@
  */
 
 import { sha256 } from '#primitives';
-import { equalPublic, isZero, toHex } from '../../core/bytes.ts';
+import { concat, equalPublic, isZero, toHex } from '../../core/bytes.ts';
 import type { KnownQe } from './cache.ts';
 import { Signed } from './certificate.ts';
 import type { PckChain } from './chain.ts';
@@ -31,11 +31,16 @@ export function judgeQuote(quote: TdxQuote, qe: KnownQe, sheet: CheckSheet): voi
     sheet.judge('quote.signature', signed, 'a signature of the attestation key', 'another one');
   }
   const { reportData } = quote.qe;
-  const bound = sha256(quote.attestationKey, quote.qeAuthData);
+  const bound = sha256(concat(quote.attestationKey, quote.qeAuthData));
   const binds =
     equalPublic(reportData.subarray(0, HASH_BYTES), bound) &&
     isZero(reportData.subarray(HASH_BYTES));
-  sheet.judge('qe.keyBinding', binds, `${toHex(bound)} and zeros`, () => toHex(reportData));
+  sheet.judge(
+    'qe.keyBinding',
+    binds,
+    () => `${toHex(bound)} and zeros`,
+    () => toHex(reportData),
+  );
 }
 
 export function judgeQeReport(qe: KnownQe, chain: PckChain | undefined, sheet: CheckSheet): void {
@@ -64,20 +69,23 @@ export function judgeQeAgainstIdentity(
     return;
   }
   const { mrSigner, isvProdId } = identity;
-  sheet.judge('qe.mrsigner', equalPublic(qe.mrSigner, mrSigner), toHex(mrSigner), () =>
-    toHex(qe.mrSigner),
+  sheet.judge(
+    'qe.mrsigner',
+    equalPublic(qe.mrSigner, mrSigner),
+    () => toHex(mrSigner),
+    () => toHex(qe.mrSigner),
   );
   sheet.judge('qe.isvprodid', qe.isvProdId === isvProdId, String(isvProdId), String(qe.isvProdId));
   sheet.judge(
     'qe.miscselect',
     equalUnderMask(qe.miscSelect, identity.miscSelectMask, identity.miscSelect),
-    `${toHex(identity.miscSelect)} under the mask`,
+    () => `${toHex(identity.miscSelect)} under the mask`,
     () => toHex(qe.miscSelect),
   );
   sheet.judge(
     'qe.attributes',
     equalUnderMask(qe.attributes, identity.attributesMask, identity.attributes),
-    `${toHex(identity.attributes)} under the mask`,
+    () => `${toHex(identity.attributes)} under the mask`,
     () => toHex(qe.attributes),
   );
 }
@@ -114,14 +122,14 @@ export function judgeModule(td: TdReport, tcbInfo: TcbInfo | undefined, sheet: C
   sheet.judge(
     'tdxModule.mrsigner',
     equalPublic(td.mrSignerSeam, module.mrSigner),
-    toHex(module.mrSigner),
+    () => toHex(module.mrSigner),
     () => toHex(td.mrSignerSeam),
   );
   const expected = equalUnderMask(td.seamAttributes, module.attributesMask, module.attributes);
   sheet.judge(
     'tdxModule.attributes',
     expected && isZero(td.seamAttributes),
-    `${toHex(module.attributes)} under the mask, and zero`,
+    () => `${toHex(module.attributes)} under the mask, and zero`,
     () => toHex(td.seamAttributes),
   );
 }

@@ -51,6 +51,17 @@ export interface ReadChain {
  */
 export class CertificateReader {
   readonly #seen = new Map<string, Certificate>();
+  readonly #known: (block: string) => Certificate | undefined;
+
+  /** `known` may answer with a certificate that was read from the same base64 text before. */
+  constructor(known: (block: string) => Certificate | undefined) {
+    this.#known = known;
+  }
+
+  /** What was read, by its base64 text. */
+  get seen(): ReadonlyMap<string, Certificate> {
+    return this.#seen;
+  }
 
   chain(pem: string): Attempt<readonly Certificate[]> {
     return attempt(() => splitPemCertificates(pem).map((block) => this.#certificate(block)));
@@ -59,7 +70,7 @@ export class CertificateReader {
   #certificate(block: string): Certificate {
     const seen = this.#seen.get(block);
     if (seen !== undefined) return seen;
-    const certificate = parseCertificate(decodePemBlock(block));
+    const certificate = this.#known(block) ?? parseCertificate(decodePemBlock(block));
     this.#seen.set(block, certificate);
     return certificate;
   }

@@ -5,7 +5,7 @@
  */
 
 import { cacheKey, collateralKey, type KnownQe, type TdxCache } from './cache.ts';
-import { LazyPublicKey, Signed } from './certificate.ts';
+import { LazyPublicKey, Signed, type Certificate } from './certificate.ts';
 import type { TdxCollateral } from './collateral.ts';
 import type { TdxQuote } from './quote.ts';
 import {
@@ -80,6 +80,8 @@ function recallQe(quote: TdxQuote, { cache, nowMs }: Recalling): Recalled<KnownQ
 }
 
 export interface Remembering extends QuoteParts {
+  readonly certificates: CertificateReader;
+  readonly authorities: readonly Certificate[];
   readonly collateral: Recalled<ReadCollateral>;
   readonly collateralEndsMs: number;
   readonly chainEndsMs: number;
@@ -90,6 +92,10 @@ export function remember(cache: TdxCache, what: Remembering): void {
   const { collateral, chain, qe } = what;
   if (collateral.key !== undefined) {
     cache.collateral.set(collateral.key, collateral.value, what.collateralEndsMs);
+  }
+  for (const [block, certificate] of what.certificates.seen) {
+    if (!what.authorities.includes(certificate)) continue;
+    cache.authorities.set(block, certificate, certificate.notAfterMs);
   }
   if (chain.key !== undefined) cache.chains.set(chain.key, chain.value, what.chainEndsMs);
   if (qe.key !== undefined) cache.qes.set(qe.key, qe.value, what.chainEndsMs);

@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Bytes } from '../../core/bytes.ts';
-import { isZero } from '../../core/bytes.ts';
+import { fromHex, isZero, type Bytes } from '../../core/bytes.ts';
 import type { Check, Warning } from '../verdict.ts';
 import type { PckChain } from './chain.ts';
 import type { PckExtension } from './pck-extension.ts';
@@ -109,9 +108,9 @@ export function warningsOf({ quote, pck, tcbInfo, qeIdentity }: WarningInputs): 
     }
   }
   if (pck !== undefined) {
-    const components = pck.tcbComponents.map((svn) => svn.toString(16).padStart(2, '0')).join('');
-    if (components !== pck.cpuSvn) {
-      const detail = `components ${components}, CPUSVN ${pck.cpuSvn}`;
+    const octets = fromHex(pck.cpuSvn);
+    if (pck.tcbComponents.some((svn, i) => svn !== octets[i])) {
+      const detail = `components ${pck.tcbComponents.join(' ')}, CPUSVN ${pck.cpuSvn}`;
       warnings.push({ id: 'pck.cpuSvnMismatch', detail });
     }
   }

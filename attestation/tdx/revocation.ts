@@ -54,7 +54,7 @@ export function judgeList(kind: ListKind, read: ReadList, context: ListContext):
   sheet.judge(
     freshness,
     crl.thisUpdateMs <= nowMs && nowMs <= crl.nextUpdateMs,
-    `current at ${formatInstant(nowMs)}`,
+    () => `current at ${formatInstant(nowMs)}`,
     () => `${formatInstant(crl.thisUpdateMs)} to ${formatInstant(crl.nextUpdateMs)}`,
   );
   const against = sheet.firstBad([issuerId, signature]);

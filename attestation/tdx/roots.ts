@@ -6,7 +6,7 @@
  */
 
 import { sha256 } from '#primitives';
-import { equalPublic, fixed, fromBase64, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
+import { equalPublic, fixed, fromBase64, fromHex, type Bytes } from '../../core/bytes.ts';
 import { assert } from '../../core/errors.ts';
 
 /** A root is accepted when the SHA-256 of its complete DER is this one. */
@@ -51,6 +51,5 @@ export function findRoot(
   roots: readonly TrustRoot[],
   certificateSha256: Bytes<32>,
 ): TrustRoot | undefined {
-  const digest = toHex(certificateSha256);
-  return roots.find((root) => toHex(root.sha256) === digest);
+  return roots.find((root) => equalPublic(root.sha256, certificateSha256));
 }

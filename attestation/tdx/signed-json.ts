@@ -89,6 +89,12 @@ export function readInstant(object: JsonObject, name: string): number {
   return value;
 }
 
+/** The day of an instant: 2025-11-12. */
+export function readDay(object: JsonObject, name: string): string {
+  readInstant(object, name);
+  return readText(object, name, /^/).slice(0, 10);
+}
+
 export function readList(object: JsonObject, name: string, max: number): readonly Json[] {
   const value = object[name];
   if (value === undefined || !isList(value)) {

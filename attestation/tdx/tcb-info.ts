@@ -5,7 +5,6 @@
  */
 
 import type { Bytes } from '../../core/bytes.ts';
-import { formatInstant } from '../../core/clock.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { tdxError } from './errors.ts';
 import { MODULE_IDENTITIES_MAX, TCB_LEVELS_MAX } from './limits.ts';
@@ -13,6 +12,7 @@ import { TCB_COMPONENTS } from './pck-extension.ts';
 import {
   asObject,
   readAdvisories,
+  readDay,
   readHex,
   readInstant,
   readInteger,
@@ -170,7 +170,7 @@ function readVerdict(level: JsonObject, known: readonly TcbStatus[]): LevelVerdi
   if (status === undefined) throw tdxError('tdx.collateral', 'unknown tcbStatus');
   return {
     status,
-    tcbDate: formatInstant(readInstant(level, 'tcbDate')).slice(0, 10),
+    tcbDate: readDay(level, 'tcbDate'),
     advisoryIds: readAdvisories(level),
   };
 }

@@ -7,6 +7,7 @@
 
 import { assert } from '../../core/errors.ts';
 import type { TdxCache } from './cache.ts';
+import type { Certificate } from './certificate.ts';
 import { judgePckChain, type Judging, type PckChain } from './chain.ts';
 import { AUTHENTICITY_CHECKS, CheckSheet, POLICY_CHECKS, type TdxCheckId } from './check-list.ts';
 import type { TdxCollateral } from './collateral.ts';
@@ -73,7 +74,8 @@ export function verifyTdx(input: TdxVerifyInput): TdxResult {
   const { nowMs, cache } = input;
   const sheet = new CheckSheet();
   const judging: Judging = { sheet, nowMs, roots: input.roots ?? DEFAULT_ROOTS };
-  const recalling: Recalling = { cache, nowMs, certificates: new CertificateReader() };
+  const certificates = new CertificateReader((block) => cache?.authorities.get(block, nowMs));
+  const recalling: Recalling = { cache, nowMs, certificates };
   const collateral = recallCollateral(input.collateral, recalling);
   const quote = readQuote(input.quote, sheet);
   const parts = quote === undefined ? undefined : recallParts(quote, input.collateral, recalling);
@@ -84,7 +86,7 @@ export function verifyTdx(input: TdxVerifyInput): TdxResult {
   const machine = authenticMachine(evidence, sheet);
   const measurement = judgePolicy(input.policy, { quote, machine }, sheet);
   if (cache !== undefined && parts !== undefined && machine !== undefined) {
-    remember(cache, { collateral, ...parts, ...machine });
+    remember(cache, { collateral, certificates, ...parts, ...machine });
   }
   return {
     checks: sheet.close(),
@@ -118,6 +120,8 @@ interface Evidence extends Documents {
 interface Machine {
   readonly tcb: TdxTcb;
   readonly pck: PckExtension;
+  /** The CAs of the PCK chain. */
+  readonly authorities: readonly Certificate[];
   readonly collateralEndsMs: number;
   readonly chainEndsMs: number;
 }
@@ -214,6 +218,7 @@ function authenticMachine(evidence: Evidence, sheet: CheckSheet): Machine | unde
   return {
     tcb: evaluateTcb({ tcbInfo, qeIdentity, pck, td: quote.td, qe: quote.qe }),
     pck,
+    authorities: [chain.intermediate, chain.root],
     collateralEndsMs,
     chainEndsMs: chainEndsMs(chain),
   };
