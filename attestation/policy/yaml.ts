@@ -82,7 +82,8 @@ function parsed(text: string, source: string, lineCounter: LineCounter): Documen
       stringKeys: true,
       resolveKnownTags: false,
       prettyErrors: false,
-      logLevel: 'silent',
+      // Not 'silent': that also hides the error about a second document.
+      logLevel: 'error',
       lineCounter,
     });
   } catch (cause) {

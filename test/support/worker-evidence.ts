@@ -148,6 +148,15 @@ export const TEST_RULE: TestRule = {
   gpu: 'none',
 };
 
+export const TEST_TUPLE: TestRule = {
+  shape: 'small',
+  mrtd: toHex(tdReport().mrTd),
+  rtmr0: toHex(tdReport().rtmr[0]),
+  rtmr1: toHex(tdReport().rtmr[1]),
+  rtmr2: toHex(tdReport().rtmr[2]),
+  rtmr3: toHex(tdReport().rtmr[3]),
+};
+
 export const TEST_IMAGE: TestRule = {
   name: 'test-image',
   source: { repo: 'example/worker', commit: '0'.repeat(40) },
@@ -157,16 +166,7 @@ export const TEST_IMAGE: TestRule = {
     config: sha256Text(TEST_WORKLOAD.config),
     engine: 'test',
   },
-  tdx: [
-    {
-      shape: 'small',
-      mrtd: toHex(tdReport().mrTd),
-      rtmr0: toHex(tdReport().rtmr[0]),
-      rtmr1: toHex(tdReport().rtmr[1]),
-      rtmr2: toHex(tdReport().rtmr[2]),
-      rtmr3: toHex(tdReport().rtmr[3]),
-    },
-  ],
+  tdx: [TEST_TUPLE],
   mrconfigid: toHex(tdReport().mrConfigId),
   mrowner: toHex(tdReport().mrOwner),
   mrownerconfig: toHex(tdReport().mrOwnerConfig),

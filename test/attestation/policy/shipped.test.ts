@@ -1,0 +1,161 @@
+/** The shipped policies: production admits nobody yet, development fits the simulator. @module */
+
+import assert from 'node:assert/strict';
+import { readFileSync, existsSync } from 'node:fs';
+import { before, test } from 'node:test';
+import { sha256 } from '#primitives';
+import { compilePolicy } from '../../../attestation/policy/compile.ts';
+import { fillDevelopmentPolicy } from '../../../attestation/policy/development.ts';
+import { policyJsonSchema } from '../../../attestation/policy/schema.ts';
+import { fixed, toHex, utf8 } from '../../../core/bytes.ts';
+import { parseInstant } from '../../../core/clock.ts';
+import { hasCode } from '../../../core/errors.ts';
+import { DEMO_MEASUREMENTS } from '../../../enclave-worker/evidence/simulator/demo-image.ts';
+import { MACHINE_TCB_INFO } from '../../../enclave-worker/evidence/simulator/machine.ts';
+import { NOW_MS, createTestPki } from '../../support/tdx/pki.ts';
+import {
+  appraiseTest,
+  buildEvidence,
+  idsOf,
+  type TestEvidence,
+} from '../../support/worker-evidence.ts';
+
+const PRODUCTION = readFileSync('policies/production.yaml', 'utf8');
+const TEMPLATE = readFileSync('policies/development.yaml', 'utf8');
+const ROOT = sha256(utf8('root'));
+const DEMO_MODEL = 'enclave-worker/demo-model/demo-q8_0.gguf';
+
+let sound: TestEvidence;
+
+before(async () => {
+  sound = await buildEvidence(await createTestPki());
+});
+
+test('the production policy loads, grants nothing and names no development root', () => {
+  const { document } = compilePolicy(utf8(PRODUCTION), { source: 'production.yaml' });
+  assert.equal(document.development, undefined);
+  assert.equal(document.roots, undefined);
+  assert.deepEqual(document.images, []);
+  assert.deepEqual(document.models, []);
+  assert.ok(document.rules.length > 0);
+});
+
+test('the production policy refuses simulated evidence, by its root', () => {
+  const policy = compilePolicy(utf8(PRODUCTION), { source: 'production.yaml' });
+  const { outcome, verdict } = appraiseTest(sound, { policy });
+  assert.equal(outcome, 'denied');
+  assert.ok(idsOf(verdict.checks, 'fail').includes('pck.root'));
+});
+
+test('the example in the production policy loads once its digests are filled in', () => {
+  const example = PRODUCTION.replace(/^images: \[\]$/m, '')
+    .replace(/^models: \[\]$/m, '')
+    .replace(/^advisories: \[\]$/m, '')
+    .replace('# One entry per release', 'images:\n# One entry per release')
+    .replace(
+      '# What a worker must prove it serves',
+      'models:\n# What a worker must prove it serves',
+    )
+    .replace('# The only way to admit a machine', 'advisories:\n# The only way to admit a machine')
+    .replaceAll(/^# {3}/gm, '  ')
+    .replaceAll('<64 hex digits>', 'ab'.repeat(32))
+    .replace('config: "sha256:abab', 'config: "sha256:cdab')
+    .replaceAll('<96 hex>', 'ab'.repeat(48));
+  const { document } = compilePolicy(utf8(example), { source: 'example.yaml' });
+  assert.equal(document.images.length, 1);
+  assert.equal(document.models.length, 1);
+  assert.equal(document.advisories.length, 1);
+});
+
+test('the template admits nobody as it stands: it has expired and names a root that does not exist', () => {
+  const policy = compilePolicy(utf8(TEMPLATE), { source: 'development.yaml' });
+  const { outcome, verdict } = appraiseTest(sound, { policy });
+  assert.equal(outcome, 'denied');
+  const failed = idsOf(verdict.checks, 'fail');
+  assert.ok(failed.includes('policy.expires'));
+  assert.ok(failed.includes('pck.root'));
+});
+
+test('filling the template changes root and dates and nothing else', () => {
+  const filled = fillDevelopmentPolicy(TEMPLATE, { rootSha256: ROOT, nowMs: NOW_MS + 123 });
+  const { document } = compilePolicy(utf8(filled));
+  assert.deepEqual(document.roots, [{ simulated: ROOT }]);
+  assert.equal(document.issued, NOW_MS);
+  assert.equal(document.expires, parseInstant('2026-07-15T12:00:00Z'));
+  assert.equal(document.images[0]?.expires, document.expires);
+  const [before, after] = [TEMPLATE.split('\n'), filled.split('\n')];
+  assert.equal(after.length, before.length);
+  const changed = after.filter((line, index) => line !== before[index]);
+  assert.equal(changed.length, 4, changed.join('\n'));
+});
+
+test('a text without the places to fill in is refused', () => {
+  for (const text of [
+    '',
+    PRODUCTION,
+    fillDevelopmentPolicy(TEMPLATE, { rootSha256: ROOT, nowMs: NOW_MS }),
+  ]) {
+    assert.throws(
+      () => fillDevelopmentPolicy(text, { rootSha256: ROOT, nowMs: NOW_MS }),
+      (error) => hasCode(error, 'policy.template'),
+    );
+  }
+});
+
+test('the development policy lists what the simulator measures', () => {
+  const [image] = compilePolicy(utf8(TEMPLATE)).document.images;
+  assert.ok(image !== undefined);
+  const [tuple] = image.tdx;
+  assert.ok(tuple !== undefined);
+  const { image: name, ...registers } = DEMO_MEASUREMENTS;
+  assert.equal(image.name, name);
+  const { mrconfigid, mrowner, mrownerconfig } = image;
+  assert.deepEqual({ ...tuple, mrconfigid, mrowner, mrownerconfig }, registers);
+});
+
+test('the development policy’s floors are those of the simulator’s documents', () => {
+  const cpu = compilePolicy(utf8(TEMPLATE)).document.rules[0]?.cpu;
+  assert.ok(cpu !== undefined);
+  assert.deepEqual(cpu.tcb_eval_number, { min: MACHINE_TCB_INFO.evaluationNumber });
+  assert.deepEqual(cpu.tcb_date, { min: MACHINE_TCB_INFO.levels[0]?.tcbDay });
+  assert.deepEqual(cpu.fmspc, { allow: [fixed(MACHINE_TCB_INFO.fmspc, 6)] });
+});
+
+test(
+  'the development policy pins the demo model that ships',
+  { skip: existsSync(DEMO_MODEL) ? false : `${DEMO_MODEL} is not here` },
+  () => {
+    const [model] = compilePolicy(utf8(TEMPLATE)).document.models;
+    assert.ok(model !== undefined);
+    assert.equal(toHex(model.weights), toHex(sha256(readFileSync(DEMO_MODEL))));
+  },
+);
+
+test('every value of the shipped policies stands under a comment or beside one that explains it', () => {
+  for (const text of [PRODUCTION, TEMPLATE]) {
+    const lines = text.split('\n');
+    const comments = lines.filter((line) => line.trimStart().startsWith('#')).length;
+    const values = lines.filter((line) => /^\s*[\w-]+:|^\s*- /.test(line)).length;
+    assert.ok(comments >= values / 2, `${comments} comment lines for ${values} values`);
+  }
+});
+
+test('the JSON Schema for editors demands the same members', () => {
+  const schema = policyJsonSchema();
+  assert.equal(schema['additionalProperties'], false);
+  const required = schema['required'];
+  assert.ok(Array.isArray(required));
+  for (const name of [
+    'format',
+    'serial',
+    'expires',
+    'limits',
+    'rules',
+    'images',
+    'models',
+    'advisories',
+  ]) {
+    assert.ok(required.includes(name), name);
+  }
+  assert.ok(!required.includes('development'));
+});
