@@ -26,3 +26,4 @@ export const LINK_HEADER_BYTES_MAX = 8192;
 export const TLS_CERTIFICATE_SKEW_MS = 24 * 3_600_000;
 export const TLS_CERTIFICATE_LIFE_MS = 10 * 365 * 24 * 3_600_000;
 export const PURGE_EVERY_MS = 10_000;
+export const CLOCK_CHECK_EVERY_MS = 1000;

@@ -21,6 +21,7 @@ import type { WorkerLog } from './events.ts';
 import { ExchangeLoad, handleExchange } from './handle.ts';
 import { Epochs, makeEpoch, makeLinkKey, type Epoch } from './keys.ts';
 import {
+  CLOCK_CHECK_EVERY_MS,
   PURGE_EVERY_MS,
   REGISTER_BACK_OFF_FIRST_MS,
   REGISTER_BACK_OFF_MAX_MS,
@@ -217,8 +218,10 @@ class Registrar {
     while (!signal.aborted) {
       const { issuedAtMs = 0, expiresAtMs = 0 } = this.#current ?? {};
       const dueMs = issuedAtMs + (expiresAtMs - issuedAtMs) / 2;
-      if (!(await pause(Math.max(0, dueMs - this.#deps.clock()), signal))) return;
-      await this.#attempts(signal, () => undefined);
+      const leftMs = dueMs - this.#deps.clock();
+      // In short steps: a timer does not know of the hours that a machine slept.
+      if (leftMs > 0) await pause(Math.min(leftMs, CLOCK_CHECK_EVERY_MS), signal);
+      else await this.#attempts(signal, () => undefined);
     }
   }
 

@@ -107,9 +107,11 @@ test('a draining worker takes nothing new and waits for what runs', async () => 
   const { deps, ask } = exchangeFixture({ engine: scriptedEngine(hello) });
   deps.load.enter();
   let drained = false;
-  const draining = deps.load.drain().then(() => {
+  const drain = async (): Promise<void> => {
+    await deps.load.drain();
     drained = true;
-  });
+  };
+  const draining = drain();
   bare(await ask(QUESTION), 503);
   await turn();
   assert.equal(drained, false);

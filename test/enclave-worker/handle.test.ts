@@ -236,7 +236,6 @@ test('a client that goes away stops the engine within a second and leaves a rece
   const wire = openWire();
   let seen = 0;
   let goneAt = 0;
-  const { write } = wire.sink;
   const sink = {
     ...wire.sink,
     write: (bytes: Uint8Array): boolean => {
@@ -244,7 +243,7 @@ test('a client that goes away stops the engine within a second and leaves a rece
         goneAt = performance.now();
         wire.gone.abort();
       }
-      return write(bytes);
+      return wire.sink.write(bytes);
     },
   };
   await own.exchange(sealed, { ...wire, sink });
