@@ -1,0 +1,212 @@
+/** Chat requests are honoured exactly or refused by name. @module */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeChatRequest, type ChatRequest } from '../../../protocol/openai/chat.ts';
+
+const BASE = { model: 'm', messages: [{ role: 'user', content: 'Hello' }] };
+
+function decoded(body: unknown): ChatRequest {
+  const decision = decodeChatRequest(body);
+  assert.ok(decision.outcome === 'decoded', JSON.stringify(decision));
+  return decision.request;
+}
+
+function refused(body: unknown): readonly [string | null, string | null] {
+  const decision = decodeChatRequest(body);
+  assert.ok(decision.outcome === 'refused');
+  assert.equal(decision.failure.status, 400);
+  const { code, param } = decision.failure.body.error;
+  return [code, param];
+}
+
+test('the defaults are those of OpenAI', () => {
+  assert.deepEqual(decoded(BASE), {
+    model: 'm',
+    messages: [{ role: 'user', content: 'Hello' }],
+    maxOutputTokens: undefined,
+    temperature: 1,
+    topP: 1,
+    seed: undefined,
+    stop: [],
+    mode: 'unary',
+    includeUsage: false,
+  });
+});
+
+test('what is honoured arrives', () => {
+  const request = decoded({
+    ...BASE,
+    max_completion_tokens: 7,
+    temperature: 0,
+    top_p: 0.5,
+    seed: 3,
+    stop: ['a', 'b'],
+    stream: true,
+    stream_options: { include_usage: true, include_obfuscation: false },
+  });
+  assert.equal(request.maxOutputTokens, 7);
+  assert.equal(request.temperature, 0);
+  assert.equal(request.topP, 0.5);
+  assert.equal(request.seed, 3);
+  assert.deepEqual(request.stop, ['a', 'b']);
+  assert.equal(request.mode, 'stream');
+  assert.equal(request.includeUsage, true);
+  assert.equal(decoded({ ...BASE, max_tokens: 9 }).maxOutputTokens, 9);
+  assert.deepEqual(decoded({ ...BASE, stop: 'x' }).stop, ['x']);
+});
+
+test('developer is system, and parts are joined', () => {
+  const messages = [
+    { role: 'developer', content: 'Be brief.' },
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'one ' },
+        { type: 'text', text: 'two' },
+      ],
+    },
+    { role: 'assistant', content: 'ok', refusal: null, tool_calls: [] },
+    { role: 'system', content: 's' },
+  ];
+  assert.deepEqual(decoded({ model: 'm', messages }).messages, [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'one two' },
+    { role: 'assistant', content: 'ok' },
+    { role: 'system', content: 's' },
+  ]);
+});
+
+test('null means absent', () => {
+  const nothing = Object.fromEntries(
+    ['max_tokens', 'temperature', 'top_p', 'seed', 'stop', 'stream', 'stream_options', 'n', 'tools']
+      .concat(['response_format', 'audio', 'functions', 'user', 'store', 'logit_bias'])
+      .map((name) => [name, null]),
+  );
+  assert.deepEqual(decoded({ ...BASE, ...nothing }), decoded(BASE));
+});
+
+test('parameters without effect are accepted', () => {
+  const idle = {
+    user: 'u',
+    safety_identifier: 's',
+    metadata: { a: 'b' },
+    service_tier: 'auto',
+    verbosity: 'low',
+    prediction: { type: 'content', content: 'x' },
+    store: false,
+    prompt_cache_key: 'k',
+    prompt_cache_retention: '24h',
+    prompt_cache_options: {},
+  };
+  assert.deepEqual(decoded({ ...BASE, ...idle }), decoded(BASE));
+});
+
+const NEUTRAL: Readonly<Record<string, unknown>> = {
+  n: 1,
+  frequency_penalty: 0,
+  presence_penalty: 0,
+  logit_bias: {},
+  logprobs: false,
+  top_logprobs: 0,
+  response_format: { type: 'text' },
+  tools: [],
+  tool_choice: 'none',
+  parallel_tool_calls: true,
+  reasoning_effort: 'none',
+  modalities: ['text'],
+};
+
+test('values that ask for nothing are accepted', () => {
+  for (const [name, value] of Object.entries(NEUTRAL)) decoded({ ...BASE, [name]: value });
+});
+
+const UNSUPPORTED: Readonly<Record<string, unknown>> = {
+  n: 2,
+  frequency_penalty: 0.5,
+  presence_penalty: -1,
+  logit_bias: { 5: 1 },
+  logprobs: true,
+  top_logprobs: 3,
+  response_format: { type: 'json_object' },
+  tools: [{ type: 'function', function: { name: 'f' } }],
+  tool_choice: 'required',
+  reasoning_effort: 'high',
+  modalities: ['text', 'audio'],
+  audio: { voice: 'x' },
+  web_search_options: {},
+  moderation: {},
+  functions: [],
+  function_call: 'auto',
+  store: true,
+};
+
+for (const [name, value] of Object.entries(UNSUPPORTED)) {
+  test(`${name} that asks for something is refused by name`, () => {
+    assert.deepEqual(refused({ ...BASE, [name]: value }), ['unsupported_parameter', name]);
+  });
+}
+
+test('unknown parameters are refused by name', () => {
+  assert.deepEqual(refused({ ...BASE, temprature: 1 }), ['unknown_parameter', 'temprature']);
+  assert.deepEqual(refused({ ...BASE, top_k: 5 }), ['unknown_parameter', 'top_k']);
+  const messages = [{ role: 'user', content: 'x', colour: 1 }];
+  assert.deepEqual(refused({ ...BASE, messages }), ['unknown_parameter', 'messages.0.colour']);
+  assert.deepEqual(refused({ ...BASE, stream: true, stream_options: { every: 1 } }), [
+    'unknown_parameter',
+    'stream_options.every',
+  ]);
+});
+
+test('a name that could be content does not come back', () => {
+  assert.deepEqual(refused({ ...BASE, 'my secret prompt': 1 }), ['unknown_parameter', null]);
+  assert.deepEqual(refused({ ...BASE, ['x'.repeat(200)]: 1 }), ['unknown_parameter', null]);
+});
+
+test('members of messages that nobody here can honour are refused by name', () => {
+  const message = (more: object) => ({
+    ...BASE,
+    messages: [{ role: 'user', content: 'x', ...more }],
+  });
+  assert.deepEqual(refused(message({ name: 'bob' })), ['unsupported_parameter', 'messages.0.name']);
+  assert.deepEqual(refused(message({ role: 'tool', tool_call_id: 'a' })), [
+    'unsupported_parameter',
+    'messages.0.role',
+  ]);
+  const image = [{ type: 'image_url', image_url: { url: 'https://example.com' } }];
+  assert.deepEqual(refused(message({ content: image })), [
+    'unsupported_parameter',
+    'messages.0.content.0.type',
+  ]);
+});
+
+const INVALID: readonly (readonly [object, string])[] = [
+  [{ model: '' }, 'model'],
+  [{ model: 5 }, 'model'],
+  [{ messages: [] }, 'messages'],
+  [{ messages: 'hi' }, 'messages'],
+  [{ messages: [{ role: 'user', content: 5 }] }, 'messages.0.content'],
+  [{ temperature: 2.1 }, 'temperature'],
+  [{ temperature: 'hot' }, 'temperature'],
+  [{ top_p: -0.1 }, 'top_p'],
+  [{ max_tokens: 0 }, 'max_tokens'],
+  [{ max_completion_tokens: 1.5 }, 'max_completion_tokens'],
+  [{ max_tokens: 5, max_completion_tokens: 6 }, 'max_tokens'],
+  [{ stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop'],
+  [{ seed: 0.5 }, 'seed'],
+  [{ stream: 'yes' }, 'stream'],
+  [{ stream_options: { include_usage: true } }, 'stream_options'],
+  [{ service_tier: 'priority' }, 'service_tier'],
+];
+
+for (const [change, param] of INVALID) {
+  test(`${JSON.stringify(change)} is invalid at ${param}`, () => {
+    assert.deepEqual(refused({ ...BASE, ...change }), ['invalid_value', param]);
+  });
+}
+
+test('a body that is no object is invalid', () => {
+  for (const body of [null, 5, 'text', [], undefined]) {
+    assert.deepEqual(refused(body), ['invalid_value', null]);
+  }
+});
