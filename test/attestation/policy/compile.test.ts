@@ -457,6 +457,28 @@ test('every truncation of a policy is refused with a coded error', () => {
   }
 });
 
+test('the policy reader throws nothing but its own codes on mutated policies', () => {
+  const bytes = utf8(SHIPPED.replaceAll(/^ *#.*\n/gm, ''));
+  const alphabet = utf8('&*!<>{}[]:,#|>-?%@`\'"\n\t \\0a~\u0000');
+  let state = 7;
+  const next = (below: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  for (let round = 0; round < 300; round++) {
+    const mutated = Uint8Array.from(bytes);
+    for (let edits = 0; edits <= next(3); edits++) {
+      mutated[next(mutated.length)] = alphabet[next(alphabet.length)] ?? 0;
+    }
+    try {
+      compilePolicy(mutated);
+    } catch (error) {
+      const ours = error instanceof VeilError && error.code.startsWith('policy.');
+      assert.ok(ours, String(error));
+    }
+  }
+});
+
 test('comments and layout do not change the digest, content does', () => {
   const plain = compilePolicy(utf8(SHIPPED));
   const uncommented = SHIPPED.replaceAll(/^ *#.*\n/gm, '').replaceAll(/ +# .*$/gm, '');
