@@ -7,7 +7,7 @@
  */
 
 import { sha256 } from '#primitives';
-import { toHex, u32be, utf8 } from '../../core/bytes.ts';
+import { concat, u32be, type Bytes } from '../../core/bytes.ts';
 import { ExpiringCache } from '../../core/cache.ts';
 import type { Certificate, LazyPublicKey, Signed } from './certificate.ts';
 import type { TdxCollateral } from './collateral.ts';
@@ -18,6 +18,13 @@ import type { ReadChain, ReadCollateral } from './read.ts';
 export interface KnownQe {
   readonly attestationKey: LazyPublicKey;
   readonly report: Signed;
+}
+
+/** What was read, with the texts of the chains it was read from. */
+export interface KnownCollateral {
+  readonly read: ReadCollateral;
+  readonly tcbInfoIssuerChain: string;
+  readonly qeIdentityIssuerChain: string;
 }
 
 export interface TdxCacheLimits {
@@ -39,7 +46,7 @@ const DEFAULT_LIMITS: TdxCacheLimits = {
 };
 
 export class TdxCache {
-  readonly collateral: ExpiringCache<ReadCollateral>;
+  readonly collateral: ExpiringCache<KnownCollateral>;
   /** Keyed by the base64 text itself, which is at hand before the bytes are. */
   readonly authorities: ExpiringCache<Certificate>;
   readonly chains: ExpiringCache<ReadChain>;
@@ -53,22 +60,24 @@ export class TdxCache {
   }
 }
 
-export function cacheKey(bytes: Uint8Array): string {
-  return toHex(sha256(bytes));
+/** The digest as a string of 32 characters: cheaper to make and to look up than hex. */
+function keyOf(digest: Bytes<32>): string {
+  return String.fromCharCode(...digest);
 }
 
-/** Undefined for input too large to be worth remembering; reading it will refuse it. */
+export function cacheKey(bytes: Uint8Array): string {
+  return keyOf(sha256(bytes));
+}
+
+/**
+ * Of the four bodies; the chains are texts and compared as such, see `KnownCollateral`. Undefined for input too large
+ * to be worth remembering; reading it will refuse it.
+ */
 export function collateralKey(collateral: TdxCollateral): string | undefined {
-  const parts = [
-    collateral.tcbInfo,
-    collateral.qeIdentity,
-    collateral.pckCrl,
-    collateral.rootCaCrl,
-    utf8(collateral.tcbInfoIssuerChain),
-    utf8(collateral.qeIdentityIssuerChain),
-  ];
-  const sizes = parts.map((part) => part.length);
+  const { tcbInfo, qeIdentity, pckCrl, rootCaCrl } = collateral;
+  const sizes = [tcbInfo.length, qeIdentity.length, pckCrl.length, rootCaCrl.length];
   if (sizes.some((size) => size > CRL_MAX_BYTES)) return undefined;
   // The sizes first: without them, bytes could move from one part to the next under one key.
-  return toHex(sha256(...sizes.map(u32be), ...parts));
+  const header = concat(...sizes.map(u32be));
+  return keyOf(sha256(header, tcbInfo, qeIdentity, pckCrl, rootCaCrl));
 }

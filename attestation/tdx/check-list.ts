@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert } from '../../core/errors.ts';
+import { assert, internalError } from '../../core/errors.ts';
 import type { Check } from '../verdict.ts';
 
 /** Authenticity, in the order of the report. Ids are API. */
@@ -98,7 +98,7 @@ export class CheckSheet {
   readonly #checks = new Map<TdxCheckId, Check>();
 
   #write(id: TdxCheckId, check: Check): void {
-    assert(!this.#checks.has(id), `check written twice: ${id}`);
+    if (this.#checks.has(id)) throw internalError('internal.invariant', `${id} written twice`);
     this.#checks.set(id, check);
   }
 
@@ -123,7 +123,7 @@ export class CheckSheet {
   /** `cause` is a check already written; where it was itself skipped, its own cause is named. */
   skip(ids: readonly TdxCheckId[], cause: TdxCheckId): void {
     const check = this.#checks.get(cause);
-    assert(check !== undefined && !this.passed(cause), `no such cause: ${cause}`);
+    assert(check !== undefined && !this.passed(cause), 'a check is skipped without a cause');
     const because = check.outcome === 'skipped' ? check.because : cause;
     for (const id of ids) this.#write(id, { id, outcome: 'skipped', because });
   }
@@ -142,7 +142,7 @@ export class CheckSheet {
   close(): readonly Check[] {
     return TDX_CHECK_IDS.map((id) => {
       const check = this.#checks.get(id);
-      assert(check !== undefined, `check not written: ${id}`);
+      if (check === undefined) throw internalError('internal.invariant', `${id} not written`);
       return check;
     });
   }

@@ -27,7 +27,7 @@ const ENTRY_EXTENSIONS_MAX = 8;
 /** Throws `tdx.crl`, `tdx.certificate`, `der.*`. Works on a copy. */
 export function parseCrl(bytes: Uint8Array): Crl {
   if (bytes.length > CRL_MAX_BYTES) throw tdxError('tdx.crl', 'too large');
-  const document = DerReader.over(Uint8Array.from(bytes), CRL_MAX_BYTES);
+  const document = DerReader.over(new Uint8Array(bytes), CRL_MAX_BYTES);
   const outer = document.sequence('CRL');
   document.end('CRL');
   const tbs = outer.element(TAG.sequence, 'tbsCertList');

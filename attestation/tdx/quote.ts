@@ -112,7 +112,7 @@ function truncated(field: string, offset: number): VeilError {
  */
 export function parseTdxQuote(bytes: Uint8Array): TdxQuote {
   if (bytes.length > QUOTE_MAX_BYTES) throw malformed('quote too large', bytes.length);
-  const copy = Uint8Array.from(bytes);
+  const copy = new Uint8Array(bytes);
   const reader = new Reader(copy, truncated);
   const version = reader.u16le('version'); // +0
   if (version !== 4 && version !== 5) throw malformed(`version ${version}`, 0);

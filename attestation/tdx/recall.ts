@@ -4,7 +4,13 @@
  * @module
  */
 
-import { cacheKey, collateralKey, type KnownQe, type TdxCache } from './cache.ts';
+import {
+  cacheKey,
+  collateralKey,
+  type KnownCollateral,
+  type KnownQe,
+  type TdxCache,
+} from './cache.ts';
 import { LazyPublicKey, Signed, type Certificate } from './certificate.ts';
 import type { TdxCollateral } from './collateral.ts';
 import type { TdxQuote } from './quote.ts';
@@ -14,7 +20,6 @@ import {
   readPckChain,
   type CertificateReader,
   type ReadChain,
-  type ReadCollateral,
 } from './read.ts';
 
 export interface Recalled<Value> {
@@ -32,10 +37,21 @@ export interface Recalling {
 export function recallCollateral(
   collateral: TdxCollateral,
   { cache, nowMs, certificates }: Recalling,
-): Recalled<ReadCollateral> {
+): Recalled<KnownCollateral> {
   const key = cache === undefined ? undefined : collateralKey(collateral);
   const known = key === undefined ? undefined : cache?.collateral.get(key, nowMs);
-  return { key, value: known ?? readCollateral(collateral, certificates) };
+  const { tcbInfoIssuerChain, qeIdentityIssuerChain } = collateral;
+  const isSame =
+    known?.tcbInfoIssuerChain === tcbInfoIssuerChain &&
+    known.qeIdentityIssuerChain === qeIdentityIssuerChain;
+  const value = isSame
+    ? known
+    : {
+        read: readCollateral(collateral, certificates),
+        tcbInfoIssuerChain,
+        qeIdentityIssuerChain,
+      };
+  return { key, value };
 }
 
 /** What the quote brings beside its body. */
@@ -82,7 +98,7 @@ function recallQe(quote: TdxQuote, { cache, nowMs }: Recalling): Recalled<KnownQ
 export interface Remembering extends QuoteParts {
   readonly certificates: CertificateReader;
   readonly authorities: readonly Certificate[];
-  readonly collateral: Recalled<ReadCollateral>;
+  readonly collateral: Recalled<KnownCollateral>;
   readonly collateralEndsMs: number;
   readonly chainEndsMs: number;
 }

@@ -25,7 +25,7 @@ export interface SignedBody {
  * copy. Throws `json.*`, `bytes.utf8`, `tdx.collateral`.
  */
 export function parseSignedBody(body: Uint8Array, member: string): SignedBody {
-  const copy = Uint8Array.from(body.subarray(0, COLLATERAL_BODY_MAX_BYTES + 1));
+  const copy = new Uint8Array(body.subarray(0, COLLATERAL_BODY_MAX_BYTES + 1));
   const { value, spans } = parseStrictJson(copy, {
     maxBytes: COLLATERAL_BODY_MAX_BYTES,
     maxDepth: JSON_DEPTH_MAX,

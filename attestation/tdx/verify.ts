@@ -80,9 +80,9 @@ export function verifyTdx(input: TdxVerifyInput): TdxResult {
   const quote = readQuote(input.quote, sheet);
   const parts = quote === undefined ? undefined : recallParts(quote, input.collateral, recalling);
   const chain = judgeParts(quote, parts, judging);
-  const documents = judgeCollateral(collateral.value, chain, judging);
+  const documents = judgeCollateral(collateral.value.read, chain, judging);
   const evidence: Evidence = { quote, chain, ...documents };
-  judgeAgainstDocuments(evidence, collateral.value, sheet);
+  judgeAgainstDocuments(evidence, collateral.value.read, sheet);
   const machine = authenticMachine(evidence, sheet);
   const measurement = judgePolicy(input.policy, { quote, machine }, sheet);
   if (cache !== undefined && parts !== undefined && machine !== undefined) {
@@ -97,7 +97,7 @@ export function verifyTdx(input: TdxVerifyInput): TdxResult {
     ...platformMember(chain, sheet),
     ...(quote === undefined ? {} : { quote: factsOf(quote) }),
     ...(measurement === undefined ? {} : { measurement }),
-    collateral: collateralUsed(collateral.value),
+    collateral: collateralUsed(collateral.value.read),
     simulated: chain?.trusted?.simulated ?? false,
     validUntilMs:
       machine === undefined ? 0 : Math.min(machine.collateralEndsMs, machine.chainEndsMs),
