@@ -7,7 +7,7 @@
 import { constantTimeEqual } from '#primitives';
 import type { Bytes } from '../core/bytes.ts';
 import type { AttestedKey } from '../attestation/verdict.ts';
-import { amountOf } from '../protocol/price.ts';
+import { amountDue } from '../protocol/price.ts';
 import {
   parseReceiptUnverified,
   isReceiptSignedBy,
@@ -50,7 +50,7 @@ export function verifyReceipt(payload: Uint8Array, expected: ReceiptExpectation)
   const { usage } = receipt;
   if (usage.prompt + usage.cached > prelude.maxPrompt) throw mismatch('prompt');
   if (usage.completion + usage.reasoning > prelude.maxOutput) throw mismatch('output');
-  if (receipt.amount !== amountOf(key.prices, usage)) throw mismatch('amount');
+  if (receipt.amount !== amountDue(key.prices, usage, receipt.outcome)) throw mismatch('amount');
   if (receipt.amount > prelude.maxAmount) throw mismatch('ceiling');
   return signed;
 }

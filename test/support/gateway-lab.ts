@@ -1,0 +1,208 @@
+/**
+ * A real gateway with real workers of the simulator on loopback, and a sender that seals to them. @module
+ */
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { concat, fixed, utf8 } from '../../core/bytes.ts';
+import { systemClock } from '../../core/clock.ts';
+import { decodeConfig } from '../../core/node/config.ts';
+import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
+import type { AttestedKey } from '../../attestation/verdict.ts';
+import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
+import type { EvidenceProvider } from '../../enclave-worker/evidence/provider.ts';
+import { createApiKey, keyHashOf } from '../../gateway/accounts.ts';
+import { createGateway, type Gateway, type GatewayDeps } from '../../gateway/app.ts';
+import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
+import { sealRequest, type SealedRequest } from '../../protocol/sx/seal.ts';
+import { startSxWorker, type Script, type SxWorker } from './sx-worker.ts';
+
+export interface Lab {
+  readonly dataDir: string;
+  readonly gateway: Gateway;
+  readonly url: string;
+  readonly port: number;
+  readonly adminPort: number;
+  readonly apiKey: string;
+  readonly provider: EvidenceProvider;
+  readonly logLines: readonly string[];
+  worker(script?: Script, options?: { readonly lifetimeS?: number }): Promise<SxWorker>;
+  keysOf(...workers: readonly SxWorker[]): readonly AttestedKey[];
+  seal(
+    keys: readonly AttestedKey[],
+    body?: string,
+    flags?: { readonly singleRecipient?: boolean },
+  ): SealedRequest;
+  close(): Promise<void>;
+}
+
+export interface LabOptions {
+  readonly config?: Partial<GatewayConfigInput>;
+  readonly deps?: Partial<Omit<GatewayDeps, 'config'>>;
+  readonly dataDir?: string;
+}
+
+export async function openLab(options: LabOptions = {}): Promise<Lab> {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'veilgate-gateway-'));
+  const provider = await createSimulator({ pkiDir: join(dataDir, 'pki') });
+  const policyFile = writePolicy(dataDir, provider.rootSha256());
+  const config = decodeConfig(GATEWAY_CONFIG, labConfig(dataDir, policyFile, options.config));
+  const logLines: string[] = [];
+  const gateway = await createGateway({
+    config,
+    logDestination: { write: (line) => void logLines.push(line) },
+    ...options.deps,
+  });
+  const { httpPort = 0, adminPort = 0 } = await gateway.listen();
+  const url = `http://127.0.0.1:${httpPort}`;
+  const { apiKey } = createApiKey(gateway.store, 'lab', systemClock());
+  const workers: SxWorker[] = [];
+  return {
+    dataDir,
+    gateway,
+    url,
+    port: httpPort,
+    adminPort,
+    apiKey,
+    provider,
+    logLines,
+    worker: async (script, more) => {
+      const worker = await startSxWorker({
+        provider,
+        aud: gateway.aud,
+        gatewayUrl: url,
+        ...(script === undefined ? {} : { script }),
+        ...more,
+      });
+      workers.push(worker);
+      const answer = await worker.register();
+      if (answer.status !== 200) throw new Error(`not admitted: ${JSON.stringify(answer.json)}`);
+      return worker;
+    },
+    keysOf: (...some) => {
+      const nowMs = systemClock();
+      return some.flatMap(({ workerId }) => {
+        const found = gateway.registry
+          .byWorkerId(workerId)
+          .findLast((live) => nowMs < live.publishUntilMs);
+        return found === undefined ? [] : [found.key];
+      });
+    },
+    seal: (keys, body = '{}', flags = {}) => sealFor(apiKey, keys, body, flags),
+    close: async () => {
+      await gateway.close();
+      await Promise.all(workers.map((worker) => worker.close()));
+      if (options.dataDir === undefined) rmSync(dataDir, { recursive: true });
+    },
+  };
+}
+
+export function sealFor(
+  apiKey: string,
+  keys: readonly AttestedKey[],
+  body = '{}',
+  flags: { readonly singleRecipient?: boolean } = {},
+): SealedRequest {
+  return sealRequest({
+    keys,
+    request: {
+      path: '/v1/chat/completions',
+      headers: [['content-type', 'application/json']],
+      body: utf8(body),
+    },
+    bounds: { maxAmount: 0n, maxPrompt: 64, maxOutput: 64, asset: 0 },
+    payer: fixed(keyHashOf(apiKey), 32),
+    stream: false,
+    ttlS: 120,
+    deadlineMs: 60_000,
+    nowMs: systemClock(),
+    flags,
+  });
+}
+
+export function writePolicy(
+  dataDir: string,
+  rootSha256: Parameters<typeof fillDevelopmentPolicy>[1]['rootSha256'],
+): string {
+  const path = join(dataDir, 'policy.yaml');
+  const template = readFileSync('policies/development.yaml', 'utf8');
+  writeFileSync(path, fillDevelopmentPolicy(template, { rootSha256, nowMs: systemClock() }));
+  return path;
+}
+
+export function labConfig(
+  dataDir: string,
+  policyFile: string,
+  more: Partial<GatewayConfigInput> = {},
+): GatewayConfigInput {
+  return {
+    dataDir,
+    policyFile,
+    listen: { httpPort: 0, httpsPort: null },
+    admin: { port: 0 },
+    workers: { allowPrivateEndpoints: true },
+    store: { durability: 'normal' },
+    closeGraceMs: 2000,
+    logLevel: 'info',
+    ...more,
+  };
+}
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Uint8Array;
+  /** False: the connection was cut before the end. */
+  readonly complete: boolean;
+}
+
+export function post(
+  lab: Pick<Lab, 'port'>,
+  path: string,
+  body: Uint8Array,
+  headers: Readonly<Record<string, string>>,
+  method = 'POST',
+): Promise<RawAnswer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest(
+      {
+        host: '127.0.0.1',
+        port: lab.port,
+        path,
+        method,
+        headers: { 'content-length': String(body.length), ...headers },
+        agent: false,
+      },
+      (response) => {
+        const chunks: Uint8Array[] = [];
+        response.on('data', (chunk: Uint8Array) => chunks.push(chunk));
+        const done = (): void =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: concat(...chunks),
+            complete: response.complete,
+          });
+        response.on('end', done);
+        response.on('error', done);
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+export function exchange(
+  lab: Pick<Lab, 'port' | 'apiKey'>,
+  sealed: Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<RawAnswer> {
+  return post(lab, '/sx/v1/exchange', sealed, {
+    'content-type': 'application/vnd.sx1.req',
+    'content-length': String(sealed.length),
+    authorization: `Bearer ${lab.apiKey}`,
+    ...headers,
+  });
+}
