@@ -1,0 +1,83 @@
+/**
+ * `veilgate up`: gateway, simulated workers and demo model with one command; what `npm start` runs. Ends cleanly on
+ * Ctrl-C: no new requests, running ones finish, workers stop, state stays.
+ * @module
+ */
+
+import type { Command } from 'commander';
+import { untilSignal } from '../core/node/lifecycle.ts';
+import { errorLine, outputLine } from '../core/node/terminal.ts';
+import { cliError } from './errors.ts';
+import { openDataDirectory } from './up/data-directory.ts';
+import { reportJson, reportLines } from './up/report.ts';
+import { startStack } from './up/stack.ts';
+
+const PORT_DEFAULT = 8787;
+const WORKERS_DEFAULT = 2;
+const WORKERS_MAX = 8;
+
+interface UpOptions {
+  readonly json?: true;
+  readonly port: number;
+  readonly httpsPort?: number;
+  readonly data: string;
+  readonly workers: number;
+}
+
+function wholeNumber(name: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw cliError('cli.option', `${name} takes a whole number from ${min} to ${max}`);
+  };
+}
+
+export function registerUpCommand(program: Command): void {
+  program
+    .command('up')
+    .description('start a gateway, simulated workers and the demo model on this machine')
+    .option(
+      '--port <number>',
+      'HTTP port, 0 for any',
+      wholeNumber('--port', 0, 65_535),
+      PORT_DEFAULT,
+    )
+    .option(
+      '--https-port <number>',
+      'HTTPS port, 0 for any (default: the next after --port)',
+      wholeNumber('--https-port', 0, 65_535),
+    )
+    .option('--data <directory>', 'where all state is kept', '.data')
+    .option(
+      '--workers <number>',
+      'how many workers',
+      wholeNumber('--workers', 1, WORKERS_MAX),
+      WORKERS_DEFAULT,
+    )
+    .option('--json', 'print one line of JSON when ready, for programs')
+    .action((options: UpOptions) => up(options));
+}
+
+async function up(options: UpOptions): Promise<void> {
+  const asked = untilSignal();
+  const isJson = options.json === true;
+  const say = isJson ? () => undefined : errorLine;
+  const data = openDataDirectory(options.data);
+  try {
+    const stack = await startStack({
+      data,
+      port: options.port,
+      httpsPort: options.httpsPort ?? (options.port === 0 ? 0 : Math.min(options.port + 1, 65_535)),
+      workers: options.workers,
+      onProgress: (line) => say(`  ${line}`),
+    });
+    const report = stack.report();
+    for (const line of isJson ? [reportJson(report)] : reportLines(report)) outputLine(line);
+    await asked;
+    say('\nStopping: running requests may finish.');
+    await stack.close();
+    say('Stopped.');
+  } finally {
+    data.release();
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * What `veilgate up` says when it is ready: what was verified about each worker, where to ask, and two ready-made ways
+ * to do it. For programs, the same as one line of JSON.
+ * @module
+ */
+
+import { relative } from 'node:path';
+import { toHex } from '../../core/bytes.ts';
+import { paint } from '../../core/node/terminal.ts';
+import { describeVerdict } from '../../attestation/policy/explain.ts';
+import type { Verdict } from '../../attestation/verdict.ts';
+import { VERSION } from '../version.ts';
+
+export interface WorkerReport {
+  readonly name: string;
+  readonly workerId: string;
+  readonly pid: number;
+  readonly endpoint: string;
+  readonly verdict: Verdict;
+}
+
+export interface UpReport {
+  readonly baseUrl: string;
+  readonly httpsUrl: string;
+  readonly certificatePath: string;
+  readonly apiKey: string;
+  readonly model: string;
+  readonly dataRoot: string;
+  readonly policyPath: string;
+  /** Where the ready-made script was saved; undefined when it could not find the package from there. */
+  readonly scriptPath: string | undefined;
+  readonly workers: readonly WorkerReport[];
+}
+
+const ID_SHOWN_CHARS = 16;
+
+/** One line, no line break. */
+export function reportJson(report: UpReport): string {
+  const { baseUrl, httpsUrl, certificatePath, apiKey, model, dataRoot, policyPath } = report;
+  return JSON.stringify({
+    ready: true,
+    baseUrl,
+    httpsUrl,
+    certificatePath,
+    apiKey,
+    model,
+    data: dataRoot,
+    policy: policyPath,
+    simulated: report.workers.every(({ verdict }) => verdict.simulated),
+    workers: report.workers.map(({ name, workerId, pid, endpoint, verdict }) => ({
+      name,
+      workerId,
+      pid,
+      endpoint,
+      simulated: verdict.simulated,
+      decision: verdict.decision,
+      rule: verdict.rule,
+      image: verdict.image,
+      tcbStatus: verdict.tcbStatus,
+      policyDigest: toHex(verdict.policy.digest),
+      validUntilMs: verdict.validUntilMs,
+      checks: verdict.checks.map(({ id, outcome }) => ({ id, outcome })),
+    })),
+  });
+}
+
+/** Ready to paste: the OpenAI SDK, sealed under the policy of this data directory. */
+export function sdkSnippet(
+  report: Pick<UpReport, 'baseUrl' | 'apiKey' | 'model' | 'policyPath'>,
+): string {
+  return `import OpenAI from 'openai';
+import { sealedFetch } from 'veilgate';
+
+const openai = new OpenAI({
+  baseURL: '${report.baseUrl}',
+  apiKey: '${report.apiKey}',
+  fetch: sealedFetch({ policy: '${report.policyPath}' }),
+});
+const stream = await openai.chat.completions.create({
+  model: '${report.model}',
+  messages: [{ role: 'user', content: 'What is remote attestation?' }],
+  stream: true,
+});
+for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '');
+process.stdout.write('\\n');
+`;
+}
+
+function curlLines({ baseUrl, apiKey, model }: UpReport): readonly string[] {
+  const body = JSON.stringify({
+    model,
+    messages: [{ role: 'user', content: 'What is remote attestation?' }],
+  });
+  return [
+    `curl ${baseUrl}/chat/completions \\`,
+    `  -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/json' \\`,
+    `  -d '${body}'`,
+  ];
+}
+
+function here(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short === '' || short.startsWith('..') ? path : short;
+}
+
+function workerLines({ name, workerId, pid, endpoint, verdict }: WorkerReport): readonly string[] {
+  return [
+    `  ${paint('bold', name)}  ${workerId.slice(0, ID_SHOWN_CHARS)}…  process ${pid}  ${endpoint}`,
+    ...describeVerdict(verdict).map((line) => `    ${line}`),
+  ];
+}
+
+export function reportLines(report: UpReport): readonly string[] {
+  const { workers, baseUrl, httpsUrl, apiKey, model, scriptPath } = report;
+  const indent = (line: string): string => `  ${line}`;
+  const isSimulated = workers.some(({ verdict }) => verdict.simulated);
+  return [
+    `${paint('bold', `Veilgate ${VERSION}`)} is ready.${isSimulated ? paint('yellow', ' The TEEs are simulated: nothing here is protected.') : ''}`,
+    '',
+    `What was verified about each worker, under ${here(report.policyPath)}:`,
+    ...workers.flatMap(workerLines),
+    '',
+    `  Endpoint  ${paint('green', baseUrl)}`,
+    `            ${httpsUrl}  (curl --cacert ${here(report.certificatePath)})`,
+    `  API key   ${paint('green', apiKey)}`,
+    `  Model     ${model}`,
+    '',
+    paint(
+      'bold',
+      'Sealed, from the OpenAI SDK: readable here and in the enclave, nowhere between.',
+    ),
+    ...(scriptPath === undefined
+      ? ['Save this in the folder of the clone as hello.mjs and run: npx node hello.mjs']
+      : [`Saved for you; in another terminal: npx node ${here(scriptPath)}`]),
+    '',
+    ...sdkSnippet(report).trimEnd().split('\n').map(indent),
+    '',
+    paint('bold', 'Convenience mode: the gateway seals for you, so the gateway can read it.'),
+    '',
+    ...curlLines(report).map(indent),
+    '',
+    `All state is in ${here(report.dataRoot)}. Ctrl-C stops.`,
+  ];
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+/**
+ * The `veilgate` command: one sub-command per file, loaded when asked for. Exit status: 0 done, 1 the command found
+ * or met a problem, 2 wrong usage.
+ * @module
+ */
+
+import { Command, CommanderError } from 'commander';
+import { VeilError } from '../core/errors.ts';
+import { errorLine, outputLine } from '../core/node/terminal.ts';
+import { VERSION } from './version.ts';
+
+/** Every sub-command: the word, and where it lives. */
+const COMMANDS = [
+  { name: 'up', load: async () => (await import('./up.ts')).registerUpCommand },
+  { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
+] as const;
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('veilgate')
+    .description('Private, provable, metered answers from language models on somebody else’s GPU.')
+    .version(VERSION)
+    .showHelpAfterError('(veilgate --help shows what there is)')
+    .configureOutput({
+      writeOut: (text) => outputLine(text.trimEnd()),
+      writeErr: (text) => errorLine(text.trimEnd()),
+    })
+    .exitOverride();
+  const asked = COMMANDS.find(({ name }) => argv.includes(name));
+  for (const command of asked === undefined ? COMMANDS : [asked]) {
+    const register = await command.load();
+    register(program);
+  }
+  await program.parseAsync(argv, { from: 'user' });
+}
+
+function exitStatus(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof VeilError) {
+    errorLine(`veilgate: ${error.message}`);
+    return 1;
+  }
+  errorLine(error instanceof Error ? `veilgate: ${error.message}` : 'veilgate: unknown failure');
+  return 1;
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = exitStatus(error);
+}

@@ -1,0 +1,133 @@
+/** `veilgate up` as a program uses it: one line when ready, an answer, a clean end, and state that stays. @module */
+
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, suite, test } from 'node:test';
+import { z } from 'zod';
+
+const READY = z.object({
+  ready: z.literal(true),
+  baseUrl: z.string(),
+  httpsUrl: z.string(),
+  apiKey: z.string(),
+  model: z.string(),
+  simulated: z.literal(true),
+  workers: z.array(
+    z.object({
+      workerId: z.string(),
+      pid: z.number(),
+      simulated: z.literal(true),
+      decision: z.literal('admitted'),
+      checks: z.array(z.object({ id: z.string(), outcome: z.string() })),
+    }),
+  ),
+});
+type Ready = z.output<typeof READY>;
+
+function spawnUp(...args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, ['cli/veilgate.ts', 'up', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+async function readyOf(child: ChildProcess): Promise<Ready> {
+  assert.ok(child.stdout !== null);
+  const [line] = await once(createInterface({ input: child.stdout }), 'line');
+  return READY.parse(JSON.parse(String(line)));
+}
+
+async function textOf(child: ChildProcess): Promise<{ text: string; code: unknown }> {
+  let text = '';
+  child.stdout?.on('data', (chunk) => (text += String(chunk)));
+  child.stderr?.on('data', (chunk) => (text += String(chunk)));
+  const [code] = await once(child, 'exit');
+  return { text, code };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+suite('veilgate up', () => {
+  const data = mkdtempSync(join(tmpdir(), 'veilgate-up-'));
+  let child: ChildProcess;
+  let ready: Ready;
+
+  before(async () => {
+    child = spawnUp('--json', '--port', '0', '--data', data);
+    ready = await readyOf(child);
+  });
+  after(() => {
+    child.kill('SIGKILL');
+    rmSync(data, { recursive: true, force: true });
+  });
+
+  test('two workers are admitted, and nothing about them failed or was skipped', () => {
+    assert.equal(ready.workers.length, 2);
+    for (const { checks } of ready.workers) {
+      assert.ok(checks.length > 50);
+      assert.deepEqual([...new Set(checks.map(({ outcome }) => outcome))].sort(), [
+        'pass',
+        'waived',
+      ]);
+    }
+  });
+
+  test('the convenience mode answers and says who could read it', async () => {
+    const response = await fetch(`${ready.baseUrl}/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ready.apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        model: ready.model,
+        temperature: 0,
+        messages: [{ role: 'user', content: 'What is remote attestation?' }],
+      }),
+    });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('sx-privacy'), 'gateway-visible');
+    assert.equal(response.headers.get('sx-simulated'), 'true');
+    assert.match(await response.text(), /prove which software it runs/);
+  });
+
+  test('its secrets are for their owner alone', () => {
+    for (const name of ['api-key', 'keys/worker-1-owner', 'gateway/gateway-identity.key']) {
+      assert.equal(statSync(join(data, name)).mode & 0o077, 0, name);
+    }
+  });
+
+  test('a second one on the same data directory is refused by name', async () => {
+    const second = await textOf(spawnUp('--json', '--port', '0', '--data', data));
+    assert.equal(second.code, 1);
+    assert.match(second.text, /cli\.data_in_use.*choose another --data/);
+  });
+
+  test('SIGINT ends everything it started, and the next start keeps the key', async () => {
+    child.kill('SIGINT');
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0);
+    for (const { pid } of ready.workers) assert.ok(!isAlive(pid));
+    const again = spawnUp('--json', '--port', '0', '--data', data, '--workers', '1');
+    const { apiKey, workers } = await readyOf(again);
+    assert.equal(apiKey, ready.apiKey);
+    assert.equal(workers.length, 1);
+    again.kill('SIGTERM');
+    assert.deepEqual(await once(again, 'exit'), [0, null]);
+    assert.ok(!readFileSync(join(data, 'policy.yaml'), 'utf8').includes('0'.repeat(64)));
+  });
+});
+
+test('wrong usage says what is right', async () => {
+  const { text, code } = await textOf(spawnUp('--port', 'many'));
+  assert.notEqual(code, 0);
+  assert.match(text, /--port takes a whole number from 0 to 65535/);
+});
