@@ -60,7 +60,6 @@ export class AnswerOpener implements SealedSink {
   #flows = false;
   #receipt: VerifiedReceipt | undefined;
   #isFinal = false;
-  #ended = false;
   #roomy = true;
   #failure: unknown;
 
@@ -73,11 +72,6 @@ export class AnswerOpener implements SealedSink {
   /** Aborted once there is no point in reading on. */
   get stopped(): AbortSignal {
     return this.#stop.signal;
-  }
-
-  /** True once the worker's authenticated head has arrived: from here nothing is sent again. */
-  get started(): boolean {
-    return this.#head !== undefined;
   }
 
   head(): void {
@@ -99,7 +93,6 @@ export class AnswerOpener implements SealedSink {
 
   end(): void {
     if (this.#failure !== undefined) return;
-    this.#ended = true;
     this.#guard(() => this.#reader.end());
   }
 
@@ -109,10 +102,15 @@ export class AnswerOpener implements SealedSink {
     });
   }
 
+  /** FINAL and everything before it verified: nothing that happens to the connection now can take it back. */
+  get isComplete(): boolean {
+    return this.#isFinal && this.#failure === undefined;
+  }
+
   /** After the carrier is done. Throws what went wrong, the first thing first. */
   finish(): OpenedAnswer {
     if (this.#failure !== undefined) throw this.#failure;
-    if (!this.#ended || !this.#isFinal || this.#head === undefined) throw sxError('sx.truncated');
+    if (!this.#isFinal || this.#head === undefined) throw sxError('sx.truncated');
     return { head: this.#head, receipt: this.#receipt };
   }
 

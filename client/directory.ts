@@ -5,6 +5,7 @@
  */
 
 import { z } from 'zod';
+import type { Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { parseJson } from '../core/json.ts';
 import { decodeEvidence, type EvidenceBundle } from '../attestation/evidence.ts';
@@ -23,6 +24,8 @@ export interface Candidate {
   readonly claimedWorkerId: string;
   /** Decoded on demand, so that one unreadable bundle does not spoil the list. */
   readonly evidence: () => EvidenceBundle;
+  /** The challenge this side set itself, where it did; otherwise the statement is dated by its `iat`. */
+  readonly challenge?: Bytes<32>;
 }
 
 export interface Directory {

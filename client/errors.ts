@@ -69,6 +69,12 @@ export const clientError = defineErrors({
     recovery: 'retry_later',
     public: 'The gateway has no worker for this model now.',
   },
+  /** The gateway serves models, but not this one. */
+  'client.model': {
+    status: 404,
+    recovery: 'fix_request',
+    public: 'The gateway does not serve this model.',
+  },
   'client.none_admitted': {
     status: 502,
     recovery: 'stop',

@@ -100,9 +100,10 @@ async function sendOnce(sealed: SealedTo, via: Via): Promise<OpenedAnswer> {
   try {
     await via.send(sealed.request.bytes, opener, AbortSignal.any([via.signal, opener.stopped]));
   } catch (error) {
-    throw opener.failureOr(error);
+    // SDKs leave a stream at `[DONE]`, which comes with FINAL: leaving then is not an abort.
+    if (!opener.isComplete) throw opener.failureOr(error);
   }
-  via.signal.throwIfAborted();
+  if (!opener.isComplete) via.signal.throwIfAborted();
   return opener.finish();
 }
 

@@ -69,10 +69,17 @@ export class Session {
     const set = await unlessAborted(this.#lookup(model), signal);
     const live = this.#live(set, 0);
     if (live.length > 0) return live;
-    if (set.verdicts.length === 0) throw clientError('client.no_worker');
+    if (set.verdicts.length === 0) throw await this.#absence(model, signal);
     throw clientError('client.none_admitted', firstReason(set.verdicts), {
       facts: { candidates: set.verdicts.length },
     });
+  }
+
+  /** A name that nobody serves is the app's mistake; with no worker at all it is a matter of time. */
+  async #absence(model: string, signal: AbortSignal): Promise<VeilError> {
+    const names = await this.#options.directory.modelNames(signal);
+    const served = names.length === 0 || names.includes(model);
+    return clientError(served ? 'client.no_worker' : 'client.model');
   }
 
   /** The latest verdict on every candidate of every model asked for. */
@@ -147,7 +154,10 @@ export class Session {
         policy: this.#options.policy,
         nowMs,
         aud,
-        challenge: { waived: CHALLENGE_WAIVED_BY },
+        challenge:
+          candidate.challenge === undefined
+            ? { waived: CHALLENGE_WAIVED_BY }
+            : { equals: candidate.challenge },
       });
       const { outcome, verdict } = result;
       if (result.outcome === 'denied') {

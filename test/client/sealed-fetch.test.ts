@@ -224,6 +224,7 @@ test('only models that a worker proved are listed', async () => {
   assert.deepEqual(ids, [MODEL]);
   assert.equal((await openAi(gateway).models.retrieve(MODEL)).id, MODEL);
   await assert.rejects(openAi(gateway).models.retrieve('other/model'), { status: 503 });
+  await assert.rejects(openAi(gateway).models.retrieve('unheard-of'), { status: 404 });
 });
 
 test('a pinned gateway identity is a passed check, another one ends it', async () => {

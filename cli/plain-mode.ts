@@ -1,0 +1,31 @@
+/**
+ * Puts the client's sealing code into a gateway that is allowed to read prompts: the gateway's own registry is the
+ * directory, its own policy judges again, and every prompt still leaves sealed. Spec: overview "Roles in one request".
+ * @module
+ */
+
+import { plainSealer } from '../client/plain-sealer.ts';
+import type { GatewayParts } from '../gateway/app.ts';
+import type { Sealer } from '../gateway/openai/sealer.ts';
+
+/** For `GatewayDeps.sealer`. */
+export function plainModeSealer({ aud, policy, registry, clock }: GatewayParts): Sealer {
+  return plainSealer({
+    policy,
+    clock,
+    gateway: aud,
+    directory: {
+      gateway: () => Promise.resolve({ aud }),
+      candidates: (model) =>
+        Promise.resolve(
+          registry.published(model, clock()).map(({ workerId, bundle, challenge }) => ({
+            claimedWorkerId: workerId,
+            evidence: () => bundle,
+            challenge,
+          })),
+        ),
+      modelNames: () =>
+        Promise.resolve([...new Set(registry.all().map(({ key }) => key.model.id))]),
+    },
+  });
+}

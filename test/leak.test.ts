@@ -1,0 +1,189 @@
+/**
+ * Nothing remains: canaries in prompts and in answers go through every path, good and bad, and then every log, metric,
+ * error and file is searched for them in every form in which they could have been written.
+ * @module
+ */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inspect } from 'node:util';
+import type OpenAI from 'openai';
+import { toBase64, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
+import { randomBytes } from '#primitives';
+import { startStack, STACK_MODEL, type Stack } from './support/stack.ts';
+
+const CANARY = `canary-${toHex(randomBytes(8))}-\u00e9"`;
+
+interface Form {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Base64 of a text inside another text depends on where it begins: three alignments, without the edge characters. */
+function base64Forms(bytes: Uint8Array): readonly Form[] {
+  return [0, 1, 2].flatMap((shift) => {
+    const shifted = new Uint8Array(bytes.length + shift);
+    shifted.set(bytes, shift);
+    const from = shift === 0 ? 0 : 4;
+    const cut = (text: string): Uint8Array => utf8(text.replaceAll('=', '').slice(from, -4));
+    return [
+      { name: `base64+${shift}`, bytes: cut(toBase64(shifted)) },
+      { name: `base64url+${shift}`, bytes: cut(toBase64Url(shifted)) },
+    ];
+  });
+}
+
+function formsOf(text: string): readonly Form[] {
+  const bytes = utf8(text);
+  return [
+    { name: 'raw', bytes },
+    { name: 'hex', bytes: utf8(toHex(bytes)) },
+    { name: 'HEX', bytes: utf8(toHex(bytes).toUpperCase()) },
+    { name: 'json', bytes: utf8(JSON.stringify(text).slice(1, -1)) },
+    { name: 'json ascii', bytes: utf8(asciiJson(text)) },
+    { name: 'utf-16', bytes: Buffer.from(text, 'utf16le') },
+    { name: 'url', bytes: utf8(encodeURIComponent(text)) },
+    ...base64Forms(bytes),
+  ];
+}
+
+function asciiJson(text: string): string {
+  return JSON.stringify(text)
+    .slice(1, -1)
+    .replaceAll(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+function holds(hay: Uint8Array, needle: Uint8Array): boolean {
+  return Buffer.from(hay.buffer, hay.byteOffset, hay.length).includes(Buffer.from(needle));
+}
+
+test('the search finds a canary in every form it looks for', () => {
+  for (const { name, bytes } of formsOf(CANARY)) {
+    const hay = Buffer.concat([Buffer.from('before '), bytes, Buffer.from(' after')]);
+    assert.ok(holds(hay, bytes), name);
+  }
+  const line = Buffer.from(toBase64(utf8(`x${CANARY}y`)));
+  assert.ok(formsOf(CANARY).some(({ bytes }) => holds(line, bytes)));
+});
+
+function promptOf(canary: string): OpenAI.ChatCompletionMessageParam[] {
+  return [{ role: 'user', content: canary }];
+}
+
+/** What the demo model answers at length, so that the answer can be searched for. */
+const SPEAKING = {
+  model: STACK_MODEL,
+  messages: promptOf('What is remote attestation?'),
+  max_tokens: 40,
+  temperature: 0,
+};
+
+/** Every way an app can ask, and every way it can go wrong. What it says itself in errors is kept. */
+async function askEverything(stack: Stack, said: string[]): Promise<string[]> {
+  const answers: string[] = [];
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      said.push(inspect(error, { depth: 8 }));
+    }
+  };
+  for (const client of [stack.sealed(), stack.plain()]) {
+    const base = { model: STACK_MODEL, messages: promptOf(CANARY), max_tokens: 24 };
+    const bad = [
+      { ...base, logprobs: true },
+      { ...base, model: `${CANARY}-model` },
+      { ...base, user: CANARY, metadata: { key: CANARY }, stop: [CANARY] },
+      { ...base, temperature: 77 },
+      { ...base, messages: promptOf(CANARY.repeat(200)) },
+      { ...base, [CANARY]: CANARY },
+    ];
+    await attempt(async () => void (await client.chat.completions.create(base)));
+    await attempt(async () => {
+      const answer = await client.chat.completions.create(SPEAKING);
+      answers.push(answer.choices[0]?.message.content ?? '');
+    });
+    await attempt(async () => {
+      const stream = await client.chat.completions.create({ ...SPEAKING, stream: true });
+      let text = '';
+      for await (const part of stream) text += part.choices[0]?.delta.content ?? '';
+      answers.push(text);
+    });
+    await attempt(async () => {
+      const stream = await client.chat.completions.create({
+        ...base,
+        max_tokens: 128,
+        stream: true,
+      });
+      for await (const part of stream) if ((part.choices[0]?.delta.content ?? '') !== '') break;
+    });
+    for (const body of bad) {
+      await attempt(async () => void (await client.chat.completions.create(body)));
+    }
+    const stranger = client.withOptions({ apiKey: 'nobody' });
+    await attempt(async () => void (await stranger.chat.completions.create(base)));
+    await attempt(async () => void (await client.embeddings.create({ model: 'x', input: CANARY })));
+  }
+  await askRaw(stack, said);
+  return answers;
+}
+
+/** Requests that no SDK would send. */
+async function askRaw(stack: Stack, said: string[]): Promise<void> {
+  const headers = { authorization: `Bearer ${stack.apiKey}`, 'content-type': 'application/json' };
+  const origin = new URL(stack.baseUrl).origin;
+  for (const [path, init] of [
+    ['/v1/chat/completions', { method: 'POST', headers, body: `{"model": "${CANARY}` }],
+    [
+      '/v1/chat/completions',
+      { method: 'POST', headers: { ...headers, 'content-type': 'text/plain' }, body: CANARY },
+    ],
+    [
+      '/sx/v1/exchange',
+      {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/vnd.sx1.req' },
+        body: CANARY,
+      },
+    ],
+    ['/v1/workers', { method: 'POST', headers, body: JSON.stringify({ evidence: CANARY }) }],
+    [`/v1/evidence?model=${encodeURIComponent(CANARY)}`, { headers }],
+    [`/${encodeURIComponent(CANARY)}`, { method: 'PUT', headers, body: CANARY }],
+  ] as const) {
+    const response = await fetch(`${origin}${path}`, init);
+    said.push(`${inspect(response.headers)} ${await response.text()}`);
+  }
+}
+
+test('no prompt and no answer is found in any log, metric, error or file', async () => {
+  const stack = await startStack();
+  const said: string[] = [];
+  let traces: ReturnType<Stack['traces']>;
+  let answers: readonly string[];
+  try {
+    answers = await askEverything(stack, said);
+    const metrics = await (await fetch(`${stack.adminUrl}/metrics`)).text();
+    // Ended first: what a process writes last is searched too.
+    await stack.stop();
+    traces = [
+      { name: 'metrics', bytes: utf8(metrics) },
+      ...said.map((text, index) => ({ name: `error ${index}: ${text}`, bytes: utf8(text) })),
+      ...stack.traces(),
+    ];
+  } finally {
+    await stack.close();
+  }
+  assert.equal(answers.length, 4);
+  assert.ok(answers.every((answer) => answer.length >= 40));
+  assert.ok(traces.some(({ name }) => name.endsWith('worker-0.log')));
+  assert.ok(traces.some(({ name, bytes }) => name === 'gateway log' && bytes.length > 500));
+  const secrets = [CANARY, ...new Set(answers)];
+  const found = traces.flatMap(({ name, bytes }) =>
+    secrets.flatMap((secret) =>
+      formsOf(secret)
+        .filter((form) => holds(bytes, form.bytes))
+        .map((form) => `${form.name} of ${secret === CANARY ? 'prompt' : 'answer'} in ${name}`),
+    ),
+  );
+  assert.deepEqual(found, []);
+});

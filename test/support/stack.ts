@@ -1,0 +1,210 @@
+/**
+ * A whole Veilgate on this machine: the gateway in this process, each worker in its own with the simulator and the demo
+ * model, everything it writes in one temporary directory. What any part prints or stores can be read back.
+ * @module
+ */
+
+import {
+  closeSync,
+  globSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { ed25519PublicKey, randomBytes } from '#primitives';
+import { toHex } from '../../core/bytes.ts';
+import { systemClock } from '../../core/clock.ts';
+import { encodeCard } from '../../attestation/card.ts';
+import { compilePolicy } from '../../attestation/policy/compile.ts';
+import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
+import type { PriceList } from '../../attestation/verdict.ts';
+import { plainModeSealer } from '../../cli/plain-mode.ts';
+import { startWorkerProcess, type WorkerProcess } from '../../cli/up/worker-process.ts';
+import { sealedFetch } from '../../client/index.ts';
+import type { ClientOptions } from '../../client/open-session.ts';
+import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
+import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
+import { createApiKey } from '../../gateway/accounts.ts';
+import { createGateway, type Gateway } from '../../gateway/app.ts';
+import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
+
+export const STACK_MODEL = DEMO_MODEL.id;
+
+const PRICES: PriceList = {
+  asset: 'TON',
+  base: 1000n,
+  prompt: 2_000_000n,
+  cached: 500_000n,
+  completion: 8_000_000n,
+  reasoning: 8_000_000n,
+};
+
+export interface StackOptions {
+  readonly workers?: number;
+  readonly gateway?: Partial<GatewayConfigInput>;
+  readonly maxConcurrent?: number;
+}
+
+export interface Stack {
+  readonly gateway: Gateway;
+  readonly baseUrl: string;
+  readonly adminUrl: string;
+  readonly apiKey: string;
+  readonly policyPath: string;
+  readonly dataDir: string;
+  readonly workers: readonly WorkerProcess[];
+  /** OpenAI's client through `sealedFetch`. */
+  sealed(options?: Partial<ClientOptions>): OpenAI;
+  /** OpenAI's client alone: the gateway reads and seals. */
+  plain(): OpenAI;
+  /** Every file that any part wrote, and what the gateway logged. */
+  traces(): readonly { readonly name: string; readonly bytes: Uint8Array }[];
+  /** Ends every process; what they wrote stays until `close`. */
+  stop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Closer = () => Promise<unknown> | void;
+
+const CLOSE_GRACE_MS = 5000;
+
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'veilgate-test-'));
+  const closers: Closer[] = [];
+  const stop = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  const close = async (): Promise<void> => {
+    await stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  try {
+    return { ...(await assemble(dataDir, options, closers)), stop, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assemble(
+  dataDir: string,
+  options: StackOptions,
+  closers: Closer[],
+): Promise<Omit<Stack, 'stop' | 'close'>> {
+  const pkiDir = join(dataDir, 'pki');
+  const simulator = await createSimulator({ pkiDir });
+  const template = readFileSync(
+    new URL('../../policies/development.yaml', import.meta.url),
+    'utf8',
+  );
+  const policyText = fillDevelopmentPolicy(template, {
+    rootSha256: simulator.rootSha256(),
+    nowMs: systemClock(),
+  });
+  const policyPath = join(dataDir, 'policy.yaml');
+  writeFileSync(policyPath, policyText);
+  let log = '';
+  const gateway = await createGateway({
+    config: GATEWAY_CONFIG.parse({
+      dataDir: join(dataDir, 'gateway'),
+      policyFile: policyPath,
+      listen: { httpPort: 0, httpsPort: null },
+      admin: { port: 0 },
+      workers: { allowPrivateEndpoints: true },
+      plaintext: 'operator-can-read',
+      logLevel: 'debug',
+      closeGraceMs: CLOSE_GRACE_MS,
+      ...options.gateway,
+    }),
+    logDestination: { write: (line) => void (log += line) },
+    sealer: plainModeSealer,
+  });
+  closers.push(() => gateway.close());
+  const { httpPort, adminPort } = await gateway.listen();
+  const gatewayUrl = `http://127.0.0.1:${httpPort}`;
+  const { apiKey } = createApiKey(gateway.store, 'test', systemClock());
+  const workers = await startWorkers(dataDir, { ...options, gatewayUrl, gateway, pkiDir }, closers);
+  const baseURL = `${gatewayUrl}/v1`;
+  const common = { baseURL, apiKey, maxRetries: 0 };
+  return {
+    gateway,
+    baseUrl: baseURL,
+    adminUrl: `http://127.0.0.1:${adminPort}`,
+    apiKey,
+    policyPath,
+    dataDir,
+    workers,
+    sealed: (more = {}) =>
+      new OpenAI({ ...common, fetch: sealedFetch({ policy: policyPath, ...more }) }),
+    plain: () => new OpenAI(common),
+    traces: () => [
+      { name: 'gateway log', bytes: Buffer.from(log) },
+      ...globSync('**/*', { cwd: dataDir })
+        .map((name) => join(dataDir, name))
+        .filter((path) => statSync(path).isFile())
+        .map((path) => ({ name: path, bytes: readFileSync(path) })),
+    ],
+  };
+}
+
+interface WorkersInput extends Omit<StackOptions, 'gateway'> {
+  readonly gatewayUrl: string;
+  readonly gateway: Gateway;
+  readonly pkiDir: string;
+}
+
+async function startWorkers(
+  dataDir: string,
+  input: WorkersInput,
+  closers: Closer[],
+): Promise<readonly WorkerProcess[]> {
+  const { gateway, gatewayUrl, pkiDir, maxConcurrent = 2 } = input;
+  const [image] = compilePolicy(readFileSync(join(dataDir, 'policy.yaml'))).document.images;
+  if (image === undefined) throw new Error('the development policy lists an image');
+  const starts = Array.from({ length: input.workers ?? 1 }, async (_, index) => {
+    const ownerKey = randomBytes(32);
+    const card = encodeCard({
+      owner: ed25519PublicKey(ownerKey),
+      model: {
+        id: DEMO_MODEL.id,
+        contextLength: DEMO_MODEL.contextLength,
+        capabilities: ['chat'],
+        weights: DEMO_MODEL.sha256,
+      },
+      limits: { maxPromptTokens: 160, maxOutputTokens: 128, maxConcurrent },
+      prices: PRICES,
+      payout: null,
+    });
+    const log = openSync(join(dataDir, `worker-${index}.log`), 'a');
+    const worker = await startWorkerProcess({
+      name: `worker-${index}`,
+      card,
+      ownerKey,
+      log,
+      config: {
+        gateway: { url: gatewayUrl, aud: gateway.aud },
+        workload: {
+          image: toHex(image.workload.image),
+          config: toHex(image.workload.config),
+        },
+        engine: { name: 'llama-cpp', modelPath: DEMO_MODEL.path, copyRoot: dataDir },
+        evidence: { provider: 'simulator', pkiDir },
+        drainMs: 1000,
+      },
+      onEnded: () => undefined,
+    });
+    return { worker, log };
+  });
+  const started = await Promise.all(starts);
+  closers.push(async () => {
+    await Promise.all(started.map(({ worker }) => worker.close(CLOSE_GRACE_MS)));
+    for (const { log } of started) closeSync(log);
+  });
+  return started.map(({ worker }) => worker);
+}
