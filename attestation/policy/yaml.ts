@@ -40,7 +40,7 @@ export function readPolicyText(bytes: Uint8Array, source: string): PolicyText {
     throw policyError('policy.size', `${source}: ${bytes.length} > ${POLICY_MAX_BYTES} bytes`);
   }
   const lines = new LineCounter();
-  const document = parsed(decoded(bytes, source), source, lines);
+  const document = parsed(decoded(bytes, source), lines);
   const problems = [
     ...[...document.errors, ...document.warnings].map(
       (problem) => `${source}:${lines.linePos(problem.pos[0]).line}: ${problem.code}`,
@@ -71,25 +71,21 @@ function decoded(bytes: Uint8Array, source: string): string {
   throw policyError('policy.syntax', `${source}:1: byte order mark`);
 }
 
-function parsed(text: string, source: string, lineCounter: LineCounter): Document.Parsed {
-  try {
-    return parseDocument(text, {
-      version: '1.2',
-      schema: 'core',
-      merge: false,
-      strict: true,
-      uniqueKeys: true,
-      stringKeys: true,
-      resolveKnownTags: false,
-      prettyErrors: false,
-      // Not 'silent': that also hides the error about a second document.
-      logLevel: 'error',
-      lineCounter,
-    });
-  } catch (cause) {
-    // Nesting beyond what the parser's recursion holds ends here.
-    throw policyError('policy.syntax', `${source}: not readable`, { cause });
-  }
+/** Nesting is bounded by the parser itself, as an error of the document. */
+function parsed(text: string, lineCounter: LineCounter): Document.Parsed {
+  return parseDocument(text, {
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    strict: true,
+    uniqueKeys: true,
+    stringKeys: true,
+    resolveKnownTags: false,
+    prettyErrors: false,
+    // Not 'silent': that also hides the error about a second document.
+    logLevel: 'error',
+    lineCounter,
+  });
 }
 
 interface Forbidden {

@@ -347,6 +347,14 @@ for (const { what, from, to, code, says, at } of WRONG_EDITS) {
   });
 }
 
+test('an alias is refused for itself, also where its anchor exists', () => {
+  const edited = SHIPPED.replace('debug: forbid', 'debug: &no forbid').replace(
+    'migratable: forbid',
+    'migratable: *no',
+  );
+  assert.match(refusal(edited).message, /aliases are not allowed/);
+});
+
 test('every problem is named at once', () => {
   const error = refusal(
     SHIPPED.replace('debug: forbid', 'debug: any')
@@ -435,6 +443,9 @@ test('a text that is too large, not UTF-8 or starts with a byte order mark does 
     [utf8(`\uFEFF${SHIPPED}`), 'policy.syntax'],
     [utf8('['.repeat(100_000)), 'policy.syntax'],
     [utf8('{"a":'.repeat(40_000)), 'policy.syntax'],
+    [utf8('['.repeat(50_000) + ']'.repeat(50_000)), 'policy.syntax'],
+    [utf8(SHIPPED.replace('serial: 1', 'serial: .inf')), 'policy.syntax'],
+    [utf8(SHIPPED.replace('serial: 1', 'serial: .nan')), 'policy.syntax'],
     [new Uint8Array(0), 'policy.schema'],
     [utf8('7'), 'policy.schema'],
   ];

@@ -3,6 +3,10 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Appraisal } from '../../../attestation/appraise.ts';
+import { parseCard } from '../../../attestation/card.ts';
+import { evaluatePolicy } from '../../../attestation/policy/evaluate.ts';
+import { parseStatement } from '../../../attestation/statement.ts';
+import { teeOf } from '../../../attestation/tees.ts';
 import type { Check } from '../../../attestation/verdict.ts';
 import { fixed, fromHex } from '../../../core/bytes.ts';
 import type { Json } from '../../../core/json.ts';
@@ -16,7 +20,9 @@ import {
   appraiseTest,
   buildEvidence,
   idsOf,
+  compileDocument,
   testPolicy,
+  testPolicyDocument,
   type EvidenceFaults,
   type TestEvidence,
 } from '../../support/worker-evidence.ts';
@@ -425,4 +431,21 @@ test('the nearest rule is reported, with its failures and no other’s', () => {
 test('an admitting rule wins over an earlier one that waives more', () => {
   const rules = [namedRule('first', {}), namedRule('second', { fmspc: ANY })];
   assert.equal(judge({ rules }).verdict.rule, 'first');
+});
+
+test('simulated evidence that a policy without development roots is asked about is refused there too', () => {
+  const { development: _, roots: __, ...hardware } = testPolicyDocument(sound.rootSha256);
+  const policy = compileDocument(hardware);
+  const tee = teeOf('tdx');
+  const finding = tee.verify({
+    evidence: sound.evidence,
+    nowMs: NOW_MS,
+    simulatedRoots: [sound.rootSha256],
+    caches: {},
+  });
+  assert.equal(finding.simulated, true);
+  const statement = parseStatement(sound.evidence.statement);
+  const card = parseCard(sound.evidence.card);
+  const input = { policy, tee, finding, subject: { statement, card }, nowMs: NOW_MS };
+  assert.deepEqual(misses(evaluatePolicy(input).checks), ['policy.simulated']);
 });
