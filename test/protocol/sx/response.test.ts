@@ -332,10 +332,12 @@ test('a receipt above the ceiling, in another asset, by another key', () => {
   });
 });
 
-test('a gateway checks all but the policy, which is sealed', () => {
+test('a gateway checks all but the policy, which is sealed, and the hash of an answer it saw cut', () => {
   const { receipt, resigned, expected } = receiptStage();
   const other = resigned({ ...receipt, policyDigest: randomBytes(32) });
   verifyReceipt(other, { ...expected, policyDigest: 'sealed' });
+  const cut = resigned({ ...receipt, respHash: randomBytes(32) });
+  verifyReceipt(cut, { ...expected, respHash: 'cut' });
 });
 
 test('receipts of another form: size, magic, status bits, times', () => {
