@@ -1,15 +1,16 @@
 /** The shipped policies: production admits nobody yet, development fits the simulator. @module */
 
 import assert from 'node:assert/strict';
-import { readFileSync, existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { sha256 } from '#primitives';
 import { compilePolicy } from '../../../attestation/policy/compile.ts';
 import { fillDevelopmentPolicy } from '../../../attestation/policy/development.ts';
 import { policyJsonSchema } from '../../../attestation/policy/schema.ts';
-import { fixed, toHex, utf8 } from '../../../core/bytes.ts';
+import { fixed, utf8 } from '../../../core/bytes.ts';
 import { parseInstant } from '../../../core/clock.ts';
 import { hasCode } from '../../../core/errors.ts';
+import { DEMO_MODEL, DEMO_WORKLOAD } from '../../../enclave-worker/demo-model/demo-model.ts';
 import { DEMO_MEASUREMENTS } from '../../../enclave-worker/evidence/simulator/demo-image.ts';
 import { MACHINE_TCB_INFO } from '../../../enclave-worker/evidence/simulator/machine.ts';
 import { NOW_MS, createTestPki } from '../../support/tdx/pki.ts';
@@ -23,7 +24,6 @@ import {
 const PRODUCTION = readFileSync('policies/production.yaml', 'utf8');
 const TEMPLATE = readFileSync('policies/development.yaml', 'utf8');
 const ROOT = sha256(utf8('root'));
-const DEMO_MODEL = 'enclave-worker/demo-model/demo-q8_0.gguf';
 
 let sound: TestEvidence;
 
@@ -121,15 +121,12 @@ test('the development policy’s floors are those of the simulator’s documents
   assert.deepEqual(cpu.fmspc, { allow: [fixed(MACHINE_TCB_INFO.fmspc, 6)] });
 });
 
-test(
-  'the development policy pins the demo model that ships',
-  { skip: existsSync(DEMO_MODEL) ? false : `${DEMO_MODEL} is not here` },
-  () => {
-    const [model] = compilePolicy(utf8(TEMPLATE)).document.models;
-    assert.ok(model !== undefined);
-    assert.equal(toHex(model.weights), toHex(sha256(readFileSync(DEMO_MODEL))));
-  },
-);
+test('the development policy pins the demo model that ships, and the workload it runs in', () => {
+  const { models, images } = compilePolicy(utf8(TEMPLATE)).document;
+  assert.deepEqual(models, [{ id: DEMO_MODEL.id, weights: DEMO_MODEL.sha256 }]);
+  assert.deepEqual(models[0]?.weights, sha256(readFileSync(DEMO_MODEL.path)));
+  assert.deepEqual(images[0]?.workload, { ...DEMO_WORKLOAD, engine: 'llama-cpp' });
+});
 
 test('every value of the shipped policies stands under a comment or beside one that explains it', () => {
   for (const text of [PRODUCTION, TEMPLATE]) {
