@@ -17,7 +17,7 @@ const QUESTION = {
   model: STACK_MODEL,
   messages: [{ role: 'user' as const, content: 'What is remote attestation?' }],
   max_tokens: 128,
-  temperature: 1,
+  temperature: 0,
 };
 const STOP_WITHIN_MS = 1000;
 

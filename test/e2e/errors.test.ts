@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import OpenAI, {
+import {
+  type OpenAI,
   AuthenticationError,
   BadRequestError,
   NotFoundError,
