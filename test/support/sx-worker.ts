@@ -75,6 +75,7 @@ export interface SxWorker {
   readonly workerId: string;
   readonly epoch: Epoch;
   readonly port: number;
+  readonly linkSpki: Bytes<32>;
   script: Script;
   /** Exchanges that reached it. */
   readonly seen: { count: number; aborted: number };
@@ -220,6 +221,7 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
     workerId,
     epoch,
     port,
+    linkSpki: linkKey.spkiSha256,
     seen,
     receipts,
     get script() {
