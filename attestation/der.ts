@@ -146,11 +146,6 @@ export class DerReader {
     return this.enter(TAG.sequence, what);
   }
 
-  /** An OCTET STRING whose content is itself DER (RFC 5280 §4.1, extnValue). */
-  enterOctets(what: string): DerReader {
-    return this.enter(TAG.octetString, what);
-  }
-
   octets(what: string): Uint8Array {
     return this.element(TAG.octetString, what).content;
   }

@@ -42,11 +42,6 @@ export function splitPemCertificates(pem: string): readonly string[] {
   }
 }
 
-/** DER of each block. Throws `pem.*`. */
-export function parsePemCertificates(pem: string): readonly Uint8Array[] {
-  return splitPemCertificates(pem).map(decodePemBlock);
-}
-
 /** Throws `pem.malformed`. */
 export function decodePemBlock(base64: string): Uint8Array {
   try {

@@ -2,10 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePemCertificates, PEM_MAX_CHARS } from '../../attestation/pem.ts';
+import { decodePemBlock, PEM_MAX_CHARS, splitPemCertificates } from '../../attestation/pem.ts';
 import { hasCode } from '../../core/errors.ts';
 
 const BLOCK = '-----BEGIN CERTIFICATE-----\nAQID\nBA==\n-----END CERTIFICATE-----';
+
+function parsePemCertificates(pem: string): readonly Uint8Array[] {
+  return splitPemCertificates(pem).map(decodePemBlock);
+}
 
 function refuses(pem: string, code = 'pem.malformed'): void {
   assert.throws(
