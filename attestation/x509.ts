@@ -132,6 +132,8 @@ export interface RevokedCertificate {
   /** Unsigned, big-endian. */
   readonly serial: Uint8Array;
   readonly revokedMs: number;
+  /** Beside the reason. */
+  readonly extensions?: readonly CertificateExtension[];
 }
 
 /** A revocation list (version 2) before it is signed. */
@@ -153,6 +155,7 @@ export async function issueCrl(profile: CrlProfile, issuerKey: CryptoKey): Promi
       serialNumber: toHex(entry.serial),
       revocationDate: dateOf(entry.revokedMs),
       reason: X509CrlReason.keyCompromise,
+      extensions: (entry.extensions ?? []).map(extensionOf),
     })),
     extensions: profile.extensions.map(extensionOf),
     signingAlgorithm: P256_SHA256,

@@ -245,6 +245,13 @@ describe('features that are not trust are allowed', () => {
   });
 });
 
+test('reaching a minimum exactly is enough', async () => {
+  await accepted({
+    quote: { version: 5, body: 3 },
+    policy: { minTeeTcbSvn: svn(5, 1, 4), minTcbEvaluationDataNumber: 19 },
+  });
+});
+
 describe('exceptions a policy may write down', () => {
   const bound = { teeTcbSvn2: svn(5, 1, 4), mrServiceTd: filled(48, 7) };
 

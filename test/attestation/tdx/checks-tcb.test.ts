@@ -233,6 +233,36 @@ describe('traps', () => {
     assert.equal(tcb.status, 'UpToDate');
   });
 
+  test('levels that differ in PCESVN alone are ordered by it', async () => {
+    const levels = [
+      { ...top, pceSvn: 5, tcbStatus: 'Revoked' },
+      { ...top, pceSvn: 13, tcbStatus: 'UpToDate' },
+    ] satisfies readonly PlatformLevel[];
+    const tcb = await evaluate({ collateral: { tcbInfoInput: { levels } } });
+    assert.equal(tcb.status, 'UpToDate');
+  });
+
+  test('levels that differ in TDX components alone are ordered by them', async () => {
+    const levels = [
+      { ...top, tdx: top.tdx.map((value, i) => (i === 2 ? 1 : value)), tcbStatus: 'Revoked' },
+      top,
+    ] satisfies readonly PlatformLevel[];
+    const tcb = await evaluate({ collateral: { tcbInfoInput: { levels } } });
+    assert.equal(tcb.status, 'UpToDate');
+  });
+
+  test('SGX components order before PCESVN, and PCESVN before TDX components', async () => {
+    const lowTdx = top.tdx.map(() => 0);
+    const lowSgx = top.sgx.map(() => 0);
+    const levels = [
+      { ...top, sgx: lowSgx, tcbStatus: 'OutOfDate' },
+      { ...top, pceSvn: 1, tcbStatus: 'OutOfDate' },
+      { ...top, pceSvn: 13, tdx: lowTdx, tcbStatus: 'UpToDate' },
+    ] satisfies readonly PlatformLevel[];
+    const tcb = await evaluate({ collateral: { tcbInfoInput: { levels } } });
+    assert.equal(tcb.status, 'UpToDate');
+  });
+
   test('module ids compare without case', async () => {
     const modules = TCB_INFO.modules.map((known) => ({ ...known, id: 'tdx_01' }));
     assert.equal(

@@ -5,13 +5,16 @@ import type { TdxCheckId } from '../../../../attestation/tdx/check-list.ts';
 import { INTEL_ROOT } from '../../../../attestation/tdx/roots.ts';
 import {
   caConstraint,
+  type CertificateExtension,
   type CertificateProfile,
   type CrlProfile,
 } from '../../../../attestation/x509.ts';
-import { concat, fromHex } from '../../../../core/bytes.ts';
+import { concat, fromHex, toHex } from '../../../../core/bytes.ts';
 import {
   derInteger,
   derOctets,
+  derOid,
+  derSequence,
   derValue,
 } from '../../../../enclave-worker/evidence/simulator/der-writer.ts';
 import {
@@ -23,7 +26,13 @@ import {
 } from '../../../../enclave-worker/evidence/simulator/sgx-extension.ts';
 import { pemChain } from '../../../../enclave-worker/evidence/simulator/simulator.ts';
 import type { Faults } from '../../../support/tdx/case.ts';
-import { DAY_MS, NOW_MS, PCK_FACTS, type Certificates } from '../../../support/tdx/pki.ts';
+import {
+  DAY_MS,
+  NOW_MS,
+  PCK_FACTS,
+  type Certificates,
+  type Spoil,
+} from '../../../support/tdx/pki.ts';
 import {
   EXTENSION,
   NEEDS_PCK_CHAIN,
@@ -38,6 +47,36 @@ import {
 
 function noChain(title: string, quote: NonNullable<Faults['quote']>): CheckCase {
   return { id: 'pck.chain', title, faults: { quote }, skips: NEEDS_PCK_CHAIN, why: NO_CHAIN };
+}
+
+function unreadableCertificate(
+  title: string,
+  which: 'intermediate' | 'root' | 'pck',
+  spoil: Spoil,
+): CheckCase {
+  return {
+    id: 'pck.chain',
+    title,
+    faults: (pki) => ({
+      certificates: { [which]: spoil },
+      // The signers keep the sound root, so that nothing but the PCK chain is wrong.
+      collateral: {
+        sent: () => ({
+          tcbInfoIssuerChain: pemChain(pki.sound.tcbSigner, pki.sound.root),
+          qeIdentityIssuerChain: pemChain(pki.sound.qeSigner, pki.sound.root),
+        }),
+      },
+      roots: [{ sha256: sha256(pki.sound.root.der), simulated: true }],
+    }),
+    skips: NEEDS_PCK_CHAIN,
+    why: NO_CHAIN,
+  };
+}
+
+/** ecdsa-with-SHA384 in both places that name the algorithm. */
+function asIfSha384(der: Uint8Array): Uint8Array {
+  const hex = toHex(der).replaceAll('06082a8648ce3d040302', '06082a8648ce3d040303');
+  return fromHex(hex);
 }
 
 const CHAIN_CASES: readonly CheckCase[] = [
@@ -55,6 +94,27 @@ const CHAIN_CASES: readonly CheckCase[] = [
   noChain('a certificate with trailing bytes is refused', {
     pckChain: ({ pck, intermediate, root }) =>
       pemChain({ der: concat(pck.der, Uint8Array.of(0)) }, intermediate, root),
+  }),
+  ...(['intermediate', 'root', 'pck'] as const).flatMap((which) => [
+    unreadableCertificate(
+      `a certificate with an unknown critical extension is refused (${which})`,
+      which,
+      // nameConstraints: whoever overlooks it accepts what the issuer ruled out.
+      withExtension({ oid: '2.5.29.30', critical: true, value: fromHex('3000') }),
+    ),
+    unreadableCertificate(
+      `a default that is written out is refused (${which})`,
+      which,
+      withExtension({
+        oid: EXTENSION.basicConstraints,
+        critical: true,
+        value: fromHex('3003010100'),
+      }),
+    ),
+  ]),
+  noChain('a certificate signed with another algorithm is refused', {
+    pckChain: ({ pck, intermediate, root }) =>
+      pemChain({ der: asIfSha384(pck.der) }, intermediate, root),
   }),
   noChain('an encrypted PPID without a chain beside the quote is refused', {
     auth: (auth) => ({ ...auth, innerType: 3 }),
@@ -289,6 +349,16 @@ const EXTENSION_CASES: readonly CheckCase[] = [
     'a PCESVN of 65536 is refused',
     withTcb(replaced({ arc: '2.17', value: INTEGER_65536 }, TCB)),
   ),
+  extension('a member of another tree is refused', {
+    pck: withExtension({
+      oid: EXTENSION.sgx,
+      critical: false,
+      value: derSequence(
+        ...ENTRIES.map(({ arc, value }) => derSequence(derOid(`${EXTENSION.sgx}.${arc}`), value)),
+        derSequence(derOid('1.2.840.113741.1.14.1'), derInteger(0)),
+      ),
+    }),
+  }),
   extension(
     'an unknown SGX type is refused',
     sgx(replaced({ arc: '5', value: derValue(0x0a, Uint8Array.of(3)) })),
@@ -309,6 +379,13 @@ const FUTURE = { thisUpdateMs: NOW_MS + 1000, nextUpdateMs: NOW_MS + DAY_MS };
 
 export function crlIssuer(commonName: string): (profile: CrlProfile) => CrlProfile {
   return (profile) => ({ ...profile, issuer: { ...profile.issuer, commonName } });
+}
+
+function entryWith(entryExtension: CertificateExtension): (profile: CrlProfile) => CrlProfile {
+  return (profile) => ({
+    ...profile,
+    revoked: [{ serial: fromHex('77'), revokedMs: NOW_MS, extensions: [entryExtension] }],
+  });
 }
 
 function withoutCrlExtension(oid: string): (profile: CrlProfile) => CrlProfile {
@@ -371,6 +448,20 @@ function listCases({ list, sent, key, clears }: ListKind): readonly CheckCase[] 
     }),
     unreadable('bytes after the list are refused', {
       sent: (collateral) => ({ [sent]: concat(collateral[sent], Uint8Array.of(0)) }),
+    }),
+    unreadable('a list of version 1 is refused', {
+      sent: (collateral) => ({
+        // The first INTEGER of the list is its version.
+        [sent]: fromHex(toHex(collateral[sent]).replace('020101', '020100')),
+      }),
+    }),
+    unreadable('an entry with a critical extension is refused', {
+      // certificateIssuer: the list would speak about certificates of other issuers.
+      [list]: entryWith({ oid: '2.5.29.29', critical: true, value: fromHex('3000') }),
+    }),
+    unreadable('an entry that repeats an extension is refused', {
+      // Every entry has a reason code already.
+      [list]: entryWith({ oid: '2.5.29.21', critical: false, value: fromHex('0a0101') }),
     }),
     unreadable('a list without a CRL number is refused', {
       [list]: withoutCrlExtension(EXTENSION.crlNumber),

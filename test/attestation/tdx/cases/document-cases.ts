@@ -1,7 +1,12 @@
 /** TCB info and QE identity with one thing wrong, each rule for both documents. Spec: tdx.md §2, §3 (17 to 25). @module */
 
 import type { TdxCheckId } from '../../../../attestation/tdx/check-list.ts';
-import { caConstraint } from '../../../../attestation/x509.ts';
+import {
+  caConstraint,
+  ed25519CryptoKeys,
+  type CertificateProfile,
+} from '../../../../attestation/x509.ts';
+import { generateEd25519 } from '#primitives';
 import { fromUtf8, toHex, utf8 } from '../../../../core/bytes.ts';
 import { formatInstant } from '../../../../core/clock.ts';
 import type { Json, JsonObject } from '../../../../core/json.ts';
@@ -188,6 +193,18 @@ function formatCases(kind: DocumentKind): readonly CheckCase[] {
       firstLevel(({ tcb, tcbStatus }) => ({ tcb: tcb ?? null, tcbStatus: tcbStatus ?? null })),
     ),
     malformed(
+      'an empty advisory is refused',
+      firstLevel((level) => ({ ...level, advisoryIDs: [''] })),
+    ),
+    malformed(
+      'an advisory that is a number is refused',
+      firstLevel((level) => ({ ...level, advisoryIDs: [86] })),
+    ),
+    malformed(
+      'an advisory without end is refused',
+      firstLevel((level) => ({ ...level, advisoryIDs: ['A'.repeat(1000)] })),
+    ),
+    malformed(
       'advisories that are no list are refused',
       firstLevel((level) => ({ ...level, advisoryIDs: 'INTEL-SA-00001' })),
     ),
@@ -259,6 +276,14 @@ const TCB_INFO_FORMAT_CASES: readonly CheckCase[] = [
     set('tdxModuleIdentities', [MODULE, { ...MODULE, id: 'tdx_01' }]),
   ),
   tcbInfoFormat(
+    'a module signer of 47 bytes is refused',
+    set('tdxModuleIdentities', [{ ...MODULE, mrsigner: '00'.repeat(47) }]),
+  ),
+  tcbInfoFormat(
+    'a module signer that is not hexadecimal is refused',
+    set('tdxModuleIdentities', [{ ...MODULE, mrsigner: 'zz'.repeat(48) }]),
+  ),
+  tcbInfoFormat(
     'a module without levels is refused',
     set('tdxModuleIdentities', [{ ...MODULE, tcbLevels: [] }]),
   ),
@@ -323,6 +348,23 @@ function chainCases(kind: DocumentKind): readonly CheckCase[] {
           }))(await issueAll(pki, {})),
         },
       }),
+    },
+    {
+      id: `${name}.chain`,
+      title: 'a signer with an Ed25519 key is refused',
+      faults: async () => {
+        const { publicKey } = await ed25519CryptoKeys(generateEd25519());
+        return {
+          certificates: { [signer]: (profile: CertificateProfile) => ({ ...profile, publicKey }) },
+        };
+      },
+      skips: [
+        `${name}.signerRole`,
+        `${name}.signerValidity`,
+        `${name}.signerRevoked`,
+        `${name}.signature`,
+      ],
+      why: 'a certificate that cannot be read is nobody',
     },
     {
       id: `${name}.chain`,
