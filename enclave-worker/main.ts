@@ -17,41 +17,30 @@ import { workerError } from './errors.ts';
 import { PROVIDERS } from './evidence/providers.ts';
 import type { EvidenceProvider } from './evidence/provider.ts';
 import { WORKER_EVENTS } from './events.ts';
-import { ipcOwnerSigner, type IpcChannel } from './owner.ts';
+import { channelToParent, type IpcChannel } from './ipc.ts';
+import { ipcOwnerSigner } from './owner.ts';
 import { createWorker } from './worker.ts';
 
 const PART = 'worker';
 const log = createLog({ events: WORKER_EVENTS, part: PART });
 
-/** Throws `worker.config` when nobody listens: without a parent there is no owner to sign. */
-function parentChannel(): IpcChannel {
-  if (process.send === undefined) throw workerError('worker.config', 'start it with IPC');
-  return {
-    // A parent that is gone ends us through `disconnect`; a message to it is lost.
-    send: (message) => void (process.connected && process.send?.(message)),
-    onMessage: (listener) => {
-      process.on('message', listener);
-      return () => void process.off('message', listener);
-    },
-  };
-}
-
 const CONFIG_MESSAGE = z.strictObject({ kind: z.literal('config'), config: z.unknown() });
 
-async function configOf(channel: IpcChannel): Promise<WorkerConfig> {
+async function configOf(channel: IpcChannel, stop: AbortSignal): Promise<WorkerConfig> {
   const { values } = parseArgs({ options: { config: { type: 'string' } }, strict: true });
   if (values.config !== undefined) {
     return loadConfig(WORKER_CONFIG, { part: PART, filePath: values.config });
   }
-  const { promise, resolve } = Promise.withResolvers<unknown>();
-  const stop = channel.onMessage((raw) => {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  stop.addEventListener('abort', () => reject(workerError('worker.closed')), { once: true });
+  const deafen = channel.onMessage((raw) => {
     const message = CONFIG_MESSAGE.safeParse(raw);
     if (message.success) resolve(message.data.config);
   });
   try {
     return decodeConfig(WORKER_CONFIG, await promise);
   } finally {
-    stop();
+    deafen();
   }
 }
 
@@ -62,9 +51,9 @@ function providerOf({ evidence }: WorkerConfig): Promise<EvidenceProvider> {
 }
 
 async function main(): Promise<void> {
-  const channel = parentChannel();
+  // Without a parent there is no owner to sign.
+  const channel = channelToParent();
   const stop = new AbortController();
-  const config = await configOf(channel);
   // Asked to end, or left alone: both drain.
   const asked = Promise.race([
     untilSignal(),
@@ -73,6 +62,7 @@ async function main(): Promise<void> {
     }),
   ]);
   void asked.then(() => stop.abort());
+  const config = await configOf(channel, stop.signal);
   const worker = await createWorker(
     config,
     {

@@ -10,17 +10,12 @@ import { equalPublic, fixed, fromBase64, toBase64, type Bytes } from '../core/by
 import { cardDigestOf, ownerSignatureInput, parseCard } from '../attestation/card.ts';
 import { parseStatement, statementHash } from '../attestation/statement.ts';
 import { workerError } from './errors.ts';
+import type { IpcChannel } from './ipc.ts';
 import { OWNER_REQUESTS_MAX, OWNER_TIMEOUT_MS, STATEMENT_LIFETIME_MAX_S } from './limits.ts';
 
 export interface OwnerSigner {
   /** Throws `worker.owner_refused`, `worker.owner_silent`. */
   sign(statement: Uint8Array, card: Uint8Array): Promise<Bytes<64>>;
-}
-
-/** One end of a process pair's IPC. `onMessage` returns the way to stop listening. */
-export interface IpcChannel {
-  readonly send: (message: unknown) => void;
-  readonly onMessage: (listener: (message: unknown) => void) => () => void;
 }
 
 /** Signs with the key itself: for the owner's process. Signs only statements that are about `ownCard`. */

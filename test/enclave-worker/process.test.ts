@@ -1,0 +1,99 @@
+/** The worker as a process: configured and signed for over IPC, drained by a signal, silent but for its log. @module */
+
+import assert from 'node:assert/strict';
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { toHex, utf8 } from '../../core/bytes.ts';
+import { systemClock } from '../../core/clock.ts';
+import { parseJson } from '../../core/json.ts';
+import { workerIdOf } from '../../attestation/card.ts';
+import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
+import { channelTo } from '../../enclave-worker/ipc.ts';
+import { localOwnerSigner, serveOwner } from '../../enclave-worker/owner.ts';
+import { startTestGateway } from './gateway-fixture.ts';
+import { workerSetup } from './worker-fixture.ts';
+
+const MAIN = fileURLToPath(new URL('../../enclave-worker/main.ts', import.meta.url));
+
+const READY = z.strictObject({
+  kind: z.literal('ready'),
+  workerId: z.string(),
+  pid: z.int(),
+  endpoint: z.string(),
+});
+
+const LOG_LINE = z.looseObject({ part: z.literal('worker'), event: z.string() });
+
+function launch(): { readonly child: ChildProcess; readonly output: Promise<readonly string[]> } {
+  const child = fork(MAIN, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: {} });
+  assert.ok(child.stdout !== null && child.stderr !== null);
+  return { child, output: Promise.all([text(child.stdout), text(child.stderr)]) };
+}
+
+test('a worker process says when it is ready, drains on SIGTERM and prints only log events', async () => {
+  const setup = await workerSetup();
+  const config = setup.config({ url: '', aud: '' });
+  const simulator = await createSimulator({ pkiDir: config.evidence.pkiDir });
+  const gateway = await startTestGateway(simulator.rootSha256(), systemClock);
+  const { child, output } = launch();
+  try {
+    serveOwner(channelTo(child), localOwnerSigner(setup.owner.secretKey, setup.cardBytes));
+    const ready = new Promise<z.infer<typeof READY>>((resolve, reject) => {
+      child.once('exit', (status) => reject(new Error(`ended with ${status} before it was ready`)));
+      child.on('message', (message) => {
+        const decoded = READY.safeParse(message);
+        if (decoded.success) resolve(decoded.data);
+      });
+    });
+    child.send({ kind: 'config', config: setup.config(gateway) });
+    const { workerId, pid, endpoint } = await ready;
+    assert.equal(workerId, toHex(workerIdOf(setup.owner.publicKey)));
+    assert.equal(pid, child.pid);
+    assert.equal(gateway.registrations.at(-1)?.endpoint, endpoint);
+    child.kill('SIGTERM');
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0);
+    assert.equal(gateway.left.length, 1);
+    const [out = '', err = ''] = await output;
+    assert.equal(out, '');
+    const events = err
+      .trim()
+      .split('\n')
+      .map((line) => LOG_LINE.parse(parseJson(utf8(line), 10_000)).event);
+    assert.deepEqual(events, [
+      'worker.started',
+      'worker.registered',
+      'worker.closing',
+      'worker.closed',
+    ]);
+  } finally {
+    child.kill('SIGKILL');
+    await gateway.close();
+    await rm(setup.dir, { recursive: true, force: true });
+  }
+});
+
+test('a worker process with a bad configuration ends with its code in the log', async () => {
+  const { child, output } = launch();
+  child.send({ kind: 'config', config: { surprise: true } });
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 1);
+  const [out, err = ''] = await output;
+  assert.equal(out, '');
+  assert.match(err, /"event":"worker\.failed","code":"config\.invalid"/);
+});
+
+test('a worker process that loses its parent ends', async () => {
+  const { child, output } = launch();
+  const exit = once(child, 'exit');
+  child.disconnect();
+  const [code] = await exit;
+  assert.equal(code, 1);
+  const [, err = ''] = await output;
+  assert.match(err, /^\{.*"event":"worker\.failed","code":"worker\.(closed|config)"\}\n$/);
+});
