@@ -92,7 +92,10 @@ function readExactly(request: IncomingMessage, size: number): Promise<Uint8Array
   return new Promise((resolve, reject) => {
     const bytes = new Uint8Array(size);
     let at = 0;
-    const cut = (): void => reject(gatewayError('gateway.aborted'));
+    const cut = (): void => {
+      // `close` comes after every body; only an incomplete one is a fault.
+      if (!request.complete || at !== size) reject(gatewayError('gateway.aborted'));
+    };
     request.on('data', (chunk: Uint8Array) => {
       bytes.set(chunk.subarray(0, size - at), at);
       at += chunk.length;

@@ -13,6 +13,7 @@ import type { ApiKeyRecord, ExchangeRecord, ExchangeState, Reservation, Store } 
 
 const SCHEMA_VERSION = 1;
 const BUSY_TIMEOUT_MS = 5000;
+const LATER_MS = 50;
 
 const SCHEMA = `
 CREATE TABLE api_key (
@@ -72,6 +73,7 @@ class SqliteStore implements Store {
   readonly #statements: Readonly<Record<keyof typeof SQL, StatementSync>>;
   #waiting: Write[] = [];
   #flushing: NodeJS.Immediate | undefined;
+  #flushingLater: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(database: DatabaseSync) {
@@ -126,10 +128,7 @@ class SqliteStore implements Store {
   }
 
   markRelayed(msgId: Bytes<16>, workerId: Bytes<32>): void {
-    this.#enqueue({
-      run: () => void this.#statements.relayed.run(workerId, msgId),
-      done: () => {},
-    });
+    this.#enqueueLater(() => void this.#statements.relayed.run(workerId, msgId));
   }
 
   async settle(msgId: Bytes<16>, workerId: Bytes<32>, receipt: Uint8Array): Promise<void> {
@@ -141,7 +140,7 @@ class SqliteStore implements Store {
   }
 
   release(msgId: Bytes<16>): void {
-    this.#enqueue({ run: () => void this.#statements.release.run(msgId), done: () => {} });
+    this.#enqueueLater(() => void this.#statements.release.run(msgId));
   }
 
   findExchange(msgId: Bytes<16>): ExchangeRecord | undefined {
@@ -172,6 +171,13 @@ class SqliteStore implements Store {
     });
   }
 
+  /** Nobody waits for it: it rides with the next group, or goes alone soon after. */
+  #enqueueLater(run: () => void): void {
+    if (this.#isClosed) return;
+    this.#waiting.push({ run, done: () => {} });
+    this.#flushingLater ??= setTimeout(() => this.#flush(), LATER_MS);
+  }
+
   /** Everything that this turn of the loop asks for goes into one transaction. */
   #enqueue(write: Write): void {
     if (this.#isClosed) {
@@ -184,7 +190,9 @@ class SqliteStore implements Store {
 
   #flush(): void {
     clearImmediate(this.#flushing);
+    clearTimeout(this.#flushingLater);
     this.#flushing = undefined;
+    this.#flushingLater = undefined;
     const group = this.#waiting;
     if (group.length === 0) return;
     this.#waiting = [];
