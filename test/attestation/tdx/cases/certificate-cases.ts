@@ -79,6 +79,11 @@ function asIfSha384(der: Uint8Array): Uint8Array {
   return fromHex(hex);
 }
 
+/** The version stands first, in a wrapper of its own. */
+function asIfVersion2(der: Uint8Array): Uint8Array {
+  return fromHex(toHex(der).replace('a003020102', 'a003020101'));
+}
+
 const CHAIN_CASES: readonly CheckCase[] = [
   noChain('a quote without certificates is refused', { pckChain: () => '' }),
   noChain('a chain without the intermediate is refused', {
@@ -115,6 +120,10 @@ const CHAIN_CASES: readonly CheckCase[] = [
   noChain('a certificate signed with another algorithm is refused', {
     pckChain: ({ pck, intermediate, root }) =>
       pemChain({ der: asIfSha384(pck.der) }, intermediate, root),
+  }),
+  noChain('a certificate of version 2 is refused', {
+    pckChain: ({ pck, intermediate, root }) =>
+      pemChain({ der: asIfVersion2(pck.der) }, intermediate, root),
   }),
   noChain('an encrypted PPID without a chain beside the quote is refused', {
     auth: (auth) => ({ ...auth, innerType: 3 }),
@@ -453,6 +462,12 @@ function listCases({ list, sent, key, clears }: ListKind): readonly CheckCase[] 
       sent: (collateral) => ({
         // The first INTEGER of the list is its version.
         [sent]: fromHex(toHex(collateral[sent]).replace('020101', '020100')),
+      }),
+    }),
+    unreadable('a list that repeats an extension is refused', {
+      [list]: (profile: CrlProfile) => ({
+        ...profile,
+        extensions: [...profile.extensions, ...profile.extensions.slice(0, 1)],
       }),
     }),
     unreadable('an entry with a critical extension is refused', {

@@ -78,6 +78,9 @@ const FORMAT_CASES: readonly CheckCase[] = [
       return patched(at, u32le(quote.length - at - 4 + 1))(quote);
     },
   }),
+  format('of more than 128 KiB is refused, even if the rest is padding', {
+    bytes: (quote) => concat(quote, new Uint8Array(128 * 1024)),
+  }),
   format('with an unknown inner certification type is refused', {
     auth: (auth) => ({ ...auth, innerType: 99 }),
   }),
