@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appOf, assertError, MODES, onFrames } from '../support/hostile.ts';
+import { concat } from '../../core/bytes.ts';
+import { appOf, assertError, MODES, onFrames, WHOLE } from '../support/hostile.ts';
 import { memoryGateway } from '../support/memory-gateway.ts';
 
 const FINAL = 0x01;
@@ -24,11 +25,19 @@ for (const mode of MODES) {
   });
 }
 
-test('bytes after FINAL are an error', async () => {
+for (const mode of MODES) {
+  test(`a byte that comes with FINAL is an error (${mode})`, async () => {
+    const gateway = await memoryGateway();
+    gateway.mischief.answer = (pieces) => [
+      ...pieces.slice(0, -1),
+      concat(pieces.at(-1) ?? Uint8Array.of(), Uint8Array.of(0)),
+    ];
+    assertError(await appOf(gateway)(mode), ['answer_broken', 'sx.trailing']);
+  });
+}
+
+test('a byte that comes after FINAL reaches no app: a stream is whole by then', async () => {
   const gateway = await memoryGateway();
   gateway.mischief.answer = (pieces) => [...pieces, Uint8Array.of(0)];
-  for (const mode of MODES) {
-    const seen = await appOf(gateway)(mode);
-    assert.equal(seen.outcome, 'error');
-  }
+  assert.deepEqual(await appOf(gateway)('stream'), WHOLE);
 });

@@ -223,7 +223,9 @@ function relay(body: Uint8Array, workers: readonly MemoryWorker[], mischief: Mis
 export function sealedResponse(pieces: readonly Uint8Array[]): Response {
   const queue = [...pieces];
   const body = new ReadableStream<Uint8Array>({
-    pull: (controller) => {
+    pull: async (controller) => {
+      // As on a network: what came before has been read when the next piece, or the end, arrives.
+      await new Promise((resolve) => setImmediate(resolve));
       const piece = queue.shift();
       if (piece === undefined) controller.close();
       else if (piece.length > 0) controller.enqueue(piece);
