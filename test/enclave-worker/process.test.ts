@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -71,6 +72,36 @@ test('a worker process says when it is ready, drains on SIGTERM and prints only 
       'worker.closing',
       'worker.closed',
     ]);
+  } finally {
+    child.kill('SIGKILL');
+    await gateway.close();
+    await rm(setup.dir, { recursive: true, force: true });
+  }
+});
+
+test('a worker that is killed leaves neither its engine nor its copy of the model behind', async () => {
+  const setup = await workerSetup();
+  const config = setup.config({ url: '', aud: '' });
+  const simulator = await createSimulator({ pkiDir: config.evidence.pkiDir });
+  const gateway = await startTestGateway(simulator.rootSha256(), systemClock);
+  const copyRoot = join(setup.dir, 'copies');
+  await mkdir(copyRoot);
+  const { child } = launch();
+  try {
+    serveOwner(channelTo(child), localOwnerSigner(setup.owner.secretKey, setup.cardBytes));
+    const own = setup.config(gateway);
+    const exit = once(child, 'exit');
+    child.send({ kind: 'config', config: { ...own, engine: { ...own.engine, copyRoot } } });
+    while (gateway.registrations.length === 0) {
+      assert.equal(child.exitCode, null);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.equal((await readdir(copyRoot)).length, 1);
+    child.kill('SIGKILL');
+    await exit;
+    while ((await readdir(copyRoot)).length > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   } finally {
     child.kill('SIGKILL');
     await gateway.close();

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { hasCode } from '../../../core/errors.ts';
 import { generate, loadModel, type LoadedModel, type RunningJob } from './generate.ts';
@@ -30,8 +31,10 @@ function childErrorOf(error: unknown, otherwise: ChildError): ChildError {
 
 const running = new Map<number, RunningJob>();
 let loaded: LoadedModel | undefined;
+let privateDir: string | undefined;
 
 async function load(message: LoadMessage): Promise<void> {
+  ({ privateDir } = message);
   setInterval(() => send({ kind: 'beat' }), message.beatMs);
   try {
     const path = await copyVerified(message.modelPath, message.privateDir, message.modelSha256Hex);
@@ -83,6 +86,10 @@ function receive(raw: unknown): void {
 }
 
 process.on('message', receive);
-process.on('disconnect', () => process.exit(0));
+process.on('disconnect', () => {
+  // A parent that was killed cannot tidy up after us; without this a copy of the model could stay in memory.
+  if (privateDir !== undefined) rmSync(privateDir, { recursive: true, force: true });
+  process.exit(0);
+});
 // A terminal's Ctrl-C reaches the whole process group; the parent decides when this process ends.
 process.on('SIGINT', () => undefined);
