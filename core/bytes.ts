@@ -23,13 +23,16 @@ export const bytesError = defineErrors({
   'bytes.utf8': MALFORMED,
 });
 
+function hasSize<N extends number>(bytes: Uint8Array, size: N): bytes is Bytes<N> {
+  return bytes.length === size;
+}
+
 /** Checks the size and brands. Throws `bytes.size`. */
 export function fixed<N extends number>(bytes: Uint8Array, size: N, what = 'bytes'): Bytes<N> {
-  if (bytes.length !== size) {
+  if (!hasSize(bytes, size)) {
     throw bytesError('bytes.size', `${what}: want ${size}, got ${bytes.length}`);
   }
-  // SAFETY: the brand says exactly what the line above checked.
-  return bytes as Bytes<N>;
+  return bytes;
 }
 
 const UTF8_ENCODER = new TextEncoder();

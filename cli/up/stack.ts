@@ -13,8 +13,7 @@ import { systemClock } from '../../core/clock.ts';
 import { assert } from '../../core/errors.ts';
 import { encodeCard } from '../../attestation/card.ts';
 import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
-import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
-import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
+import { DEMO_MODEL, DEMO_WORKLOAD } from '../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
 import { createApiKey, keyHashOf } from '../../gateway/accounts.ts';
 import { createGateway, type Gateway } from '../../gateway/app.ts';
@@ -197,7 +196,7 @@ async function startWorker(
     onEnded: (which, next) => onProgress(`${which} ended unexpectedly; ${next} (see its log)`),
     config: {
       gateway: { url: new URL(gateway.baseUrl).origin, aud: gateway.gateway.aud },
-      workload: demoWorkload(gateway.gateway.policy),
+      workload: { image: toHex(DEMO_WORKLOAD.image), config: toHex(DEMO_WORKLOAD.config) },
       engine: { modelPath: DEMO_MODEL.path },
       evidence: { provider: 'simulator', pkiDir },
       drainMs: WORKER_DRAIN_MS,
@@ -205,14 +204,6 @@ async function startWorker(
   });
   onProgress(`${name} was verified and admitted`);
   return worker;
-}
-
-/** The workload digests that the policy lists for the one image there is. */
-function demoWorkload({ document }: CompiledPolicy): { image: string; config: string } {
-  const [image] = document.images;
-  assert(image !== undefined, 'the development policy lists the demo image');
-  const { workload } = image;
-  return { image: toHex(workload.image), config: toHex(workload.config) };
 }
 
 function workerReport(worker: WorkerProcess, { registry }: Gateway): WorkerReport {

@@ -7,11 +7,11 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import type { Bytes } from '../../core/bytes.ts';
-import { fromUtf8 } from '../../core/bytes.ts';
+import { fromUtf8, type Bytes } from '../../core/bytes.ts';
 import { processEnvironment } from '../../core/node/config.ts';
 import { pause } from '../../core/node/lifecycle.ts';
 import type { WorkerConfigInput } from '../../enclave-worker/config.ts';
+import { channelTo } from '../../enclave-worker/ipc.ts';
 import { localOwnerSigner, serveOwner } from '../../enclave-worker/owner.ts';
 import { cliError } from '../errors.ts';
 
@@ -88,15 +88,7 @@ function spawn({ config, card, ownerKey, log }: WorkerProcessOptions): ChildProc
     execArgv: [],
     env: Object.fromEntries(PASSED_VARIABLES.map((name) => [name, environment[name]])),
   });
-  const channel = {
-    send: (message: unknown) => {
-      if (child.connected && typeof message === 'object' && message !== null) child.send(message);
-    },
-    onMessage: (listener: (message: unknown) => void) => {
-      child.on('message', listener);
-      return () => void child.off('message', listener);
-    },
-  };
+  const channel = channelTo(child);
   serveOwner(channel, localOwnerSigner(ownerKey, card));
   channel.send({ kind: 'config', config: { ...config, card: fromUtf8(card) } });
   return child;
