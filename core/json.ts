@@ -57,6 +57,8 @@ class Scanner {
   readonly #integersOnly: boolean;
   readonly #spans = new Map<string, readonly [number, number]>();
   #at = 0;
+  #countedAt = 0;
+  #countedBytes = 0;
 
   constructor(text: string, byteLength: number, options: StrictJsonOptions) {
     this.#text = text;
@@ -77,8 +79,12 @@ class Scanner {
     return jsonError('json.syntax', `${what} at ${this.#at}`);
   }
 
+  /** Asked in rising order only, so that every character is counted once and a long document costs linear time. */
   #byteOffset(at: number): number {
-    return this.#isAscii ? at : utf8(this.#text.slice(0, at)).length;
+    if (this.#isAscii) return at;
+    this.#countedBytes += utf8(this.#text.slice(this.#countedAt, at)).length;
+    this.#countedAt = at;
+    return this.#countedBytes;
   }
 
   #space(): void {
