@@ -49,6 +49,9 @@ export interface ExchangeOptions {
 }
 
 const DEFAULT_KEMS: readonly KemName[] = ['X-Wing'];
+/** What the prelude has room for (P§3.1). */
+const U32_MAX = 0xffff_ffff;
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
 
 /**
  * Resolves after FINAL and the receipt's verification; part of an event stream may have reached the sink when it rejects.
@@ -118,25 +121,15 @@ function seal(
   known: readonly AttestedKey[],
 ): SealedTo {
   const allowed = options.allowedKems ?? DEFAULT_KEMS;
-  const usable = ofOneKind(known, allowed).filter(
-    (key) => options.maxAmount === undefined || ceiling(key, request) <= options.maxAmount,
-  );
-  const count = Math.min(options.recipients ?? RECIPIENTS_DEFAULT, RECIPIENTS_MAX);
-  const keys = shuffled(usable).slice(0, count);
+  const { keys, bounds } = recipients(options, request, ofOneKind(known, allowed));
   const [some] = keys;
   if (some === undefined) throw clientError('client.none_usable');
-  const ceilings = keys.map((key) => ceiling(key, request));
   return {
     keys,
     request: sealRequest({
       keys,
       request: { path: request.path, headers: request.headers, body: request.body },
-      bounds: {
-        maxAmount: ceilings.reduce((a, b) => (a > b ? a : b)),
-        maxPrompt: Math.max(...keys.map((key) => promptBound(key, request))),
-        maxOutput: Math.max(...keys.map((key) => outputBound(key, request))),
-        asset: some.prices.asset === 'TON' ? 0 : 1,
-      },
+      bounds: { ...bounds, asset: some.prices.asset === 'TON' ? 0 : 1 },
       payer: request.payer,
       stream: request.mode === 'stream',
       ttlS: TTL_S,
@@ -161,8 +154,44 @@ function ofOneKind(
   return inTon.length * 2 >= ofKem.length ? inTon : ofKem.filter((key) => !inTon.includes(key));
 }
 
-function ceiling(key: AttestedKey, request: ExchangeRequest): bigint {
-  return ceilingOf(key.prices, promptBound(key, request), outputBound(key, request));
+interface Bounds {
+  readonly maxAmount: bigint;
+  readonly maxPrompt: number;
+  readonly maxOutput: number;
+}
+
+/**
+ * In an order that nobody outside can guess, each key that fits beside those already taken: one ceiling and two bounds stand
+ * for all recipients, and a card is its owner's to write, so an absurd one must not spoil the request for the others.
+ */
+function recipients(
+  options: ExchangeOptions,
+  request: ExchangeRequest,
+  usable: readonly AttestedKey[],
+): { readonly keys: readonly AttestedKey[]; readonly bounds: Bounds } {
+  const count = Math.min(options.recipients ?? RECIPIENTS_DEFAULT, RECIPIENTS_MAX);
+  const amountMax = options.maxAmount ?? U64_MAX;
+  let keys: readonly AttestedKey[] = [];
+  let bounds: Bounds = { maxAmount: 0n, maxPrompt: 0, maxOutput: 0 };
+  for (const key of shuffled(usable)) {
+    if (keys.length === count) break;
+    const joined = [...keys, key];
+    const needed = boundsOf(joined, request);
+    if (needed.maxOutput > U32_MAX || needed.maxAmount > amountMax) continue;
+    keys = joined;
+    bounds = needed;
+  }
+  return { keys, bounds };
+}
+
+/** A worker refuses a ceiling below its own price of *both* bounds, so each is priced at the widest bounds of all. */
+function boundsOf(keys: readonly AttestedKey[], request: ExchangeRequest): Bounds {
+  const maxPrompt = Math.max(...keys.map((key) => promptBound(key, request)));
+  const maxOutput = Math.max(...keys.map((key) => outputBound(key, request)));
+  const maxAmount = keys
+    .map((key) => ceilingOf(key.prices, maxPrompt, maxOutput))
+    .reduce((a, b) => (a > b ? a : b));
+  return { maxAmount, maxPrompt, maxOutput };
 }
 
 /** Every token is at least one byte of the body, which repeats all of the prompt; a worker reads no more than its limit. */
