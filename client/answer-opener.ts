@@ -4,7 +4,7 @@
  * @module
  */
 
-import { concat, type Bytes } from '../core/bytes.ts';
+import { Gatherer, type Bytes } from '../core/bytes.ts';
 import type { VeilError } from '../core/errors.ts';
 import type { AttestedKey } from '../attestation/verdict.ts';
 import { sxError } from '../protocol/sx/errors.ts';
@@ -54,8 +54,7 @@ export class AnswerOpener implements SealedSink {
   readonly #sink: AnswerSink;
   readonly #stop = new AbortController();
   readonly #gate = new DoneGate();
-  readonly #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
+  #waiting = new Gatherer();
   #head: AnswerHead | undefined;
   #flows = false;
   #receipt: VerifiedReceipt | undefined;
@@ -165,10 +164,10 @@ export class AnswerOpener implements SealedSink {
       this.#emit(this.#gate.pass(bytes));
       return;
     }
-    this.#waitingBytes += bytes.length;
-    if (this.#waitingBytes > ANSWER_MAX_BYTES) throw clientError('client.answer_size');
-    // The reader's views may point into its buffer.
-    this.#waiting.push(bytes.slice());
+    if (this.#waiting.size + bytes.length > ANSWER_MAX_BYTES) {
+      throw clientError('client.answer_size');
+    }
+    this.#waiting.push(bytes);
   }
 
   #complete(): void {
@@ -178,8 +177,8 @@ export class AnswerOpener implements SealedSink {
       return;
     }
     if (this.#head !== undefined) this.#sink.head(this.#head);
-    this.#emit(concat(...this.#waiting));
-    this.#waiting.length = 0;
+    this.#emit(this.#waiting.bytes());
+    this.#waiting = new Gatherer();
   }
 
   #emit(bytes: Uint8Array): void {
@@ -201,22 +200,22 @@ const CLEAR_CODE_ENTRIES: ReadonlyMap<string, (typeof CLEAR_CODES)[keyof typeof 
   new Map(Object.entries(CLEAR_CODES));
 
 /** What a gateway refuses in its own name, as the HTTP status it means. */
-const GATEWAY_STATUSES: Readonly<Record<string, number>> = {
-  'gateway.unauthorized': 401,
-  'gateway.payer': 403,
-  'gateway.rate': 429,
-  'gateway.concurrency': 429,
-  'gateway.busy': 503,
-  'gateway.closing': 503,
-  'gateway.too_large': 413,
-  'gateway.timeout': 504,
-};
+const GATEWAY_STATUSES: ReadonlyMap<string, number> = new Map([
+  ['gateway.unauthorized', 401],
+  ['gateway.payer', 403],
+  ['gateway.rate', 429],
+  ['gateway.concurrency', 429],
+  ['gateway.busy', 503],
+  ['gateway.closing', 503],
+  ['gateway.too_large', 413],
+  ['gateway.timeout', 504],
+]);
 
 /** The gateway's word for what happened, as ours; an unknown word says only that the gateway ended it. */
 export function clearError(code: string): VeilError {
   const known = CLEAR_CODE_ENTRIES.get(code.replace(/^sx\./, '').replaceAll('-', '_'));
   if (known !== undefined) return sxError(known);
-  const refusedStatus = GATEWAY_STATUSES[code];
+  const refusedStatus = GATEWAY_STATUSES.get(code);
   if (refusedStatus === undefined) return sxError('sx.gateway');
   return clientError('client.gateway_refused', '', { facts: { refusedStatus } });
 }

@@ -5,7 +5,7 @@
  */
 
 import { z } from 'zod';
-import { concat } from '../core/bytes.ts';
+import { Gatherer } from '../core/bytes.ts';
 import { VeilError, type Facts } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import { FAILURE_CODES } from '../protocol/openai/errors.ts';
@@ -70,14 +70,12 @@ export async function reach(
 }
 
 async function readBounded(response: Response, maxBytes: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
+  const gathered = new Gatherer();
   for await (const chunk of chunksOf(response)) {
-    size += chunk.length;
-    if (size > maxBytes) throw clientError('client.answer_size');
-    parts.push(chunk);
+    if (gathered.size + chunk.length > maxBytes) throw clientError('client.answer_size');
+    gathered.push(chunk);
   }
-  return concat(...parts);
+  return gathered.bytes();
 }
 
 /** The body as it arrives. A connection that breaks is `client.unreachable`. Leaving the loop cancels the body. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { concat, toHex, utf8, type Bytes } from '../core/bytes.ts';
+import { Gatherer, toHex, utf8, type Bytes } from '../core/bytes.ts';
 import { systemClock, type Clock } from '../core/clock.ts';
 import type { AttestedKey, KemName } from '../attestation/verdict.ts';
 import { decodeChatEnvelope } from '../protocol/openai/envelope.ts';
@@ -117,11 +117,11 @@ async function sessionOver(reach: Reach, options: ClientOptions): Promise<Sealed
   return {
     stream,
     complete: async (call, signal = new AbortController().signal) => {
-      const parts: Uint8Array[] = [];
-      const { head, receipt } = await stream(call, collector(parts), signal);
+      const body = new Gatherer();
+      const { head, receipt } = await stream(call, collector(body), signal);
       const { status, headers, key } = head;
       const requestId = requestIdOf(head);
-      return { status, headers, key, receipt, requestId, body: concat(...parts) };
+      return { status, headers, key, receipt, requestId, body: body.bytes() };
     },
     keys: (model, signal) => session.keys(model, signal),
     modelNames: (signal) => reach.directory.modelNames(signal),
@@ -133,10 +133,13 @@ export function requestIdOf(head: AnswerHead): string {
   return `sx_${toHex(head.msgId)}`;
 }
 
-function collector(parts: Uint8Array[]): AnswerSink {
+function collector(body: Gatherer): AnswerSink {
   return {
     head: () => undefined,
-    data: (bytes) => parts.push(bytes.slice()) > 0,
+    data: (bytes) => {
+      body.push(bytes);
+      return true;
+    },
     drain: () => Promise.resolve(),
   };
 }

@@ -68,6 +68,34 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
+const GATHER_START_BYTES = 4096;
+
+/** Gathers what arrives in pieces. Memory follows the bytes: whoever sends them one by one gains nothing. */
+export class Gatherer {
+  #bytes = new Uint8Array(GATHER_START_BYTES);
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  push(piece: Uint8Array): void {
+    const size = this.#size + piece.length;
+    if (size > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(size, 2 * this.#bytes.length));
+      grown.set(this.#bytes.subarray(0, this.#size));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(piece, this.#size);
+    this.#size = size;
+  }
+
+  /** A view of what has been gathered so far. */
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#size);
+  }
+}
+
 /** Not constant-time: for public values only. Secrets and MACs use `constantTimeEqual` of #primitives. */
 export function equalPublic(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

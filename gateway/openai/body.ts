@@ -4,7 +4,7 @@
  */
 
 import type { IncomingMessage } from 'node:http';
-import { concat } from '../../core/bytes.ts';
+import { Gatherer } from '../../core/bytes.ts';
 import { defineErrors } from '../../core/errors.ts';
 
 export const bodyError = defineErrors({
@@ -45,18 +45,16 @@ export async function readJsonBody(
 
 function collect(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const parts: Uint8Array[] = [];
-  let size = 0;
+  const body = new Gatherer();
   request.on('data', (chunk: Uint8Array) => {
-    size += chunk.length;
-    if (size > maxBytes) {
+    if (body.size + chunk.length > maxBytes) {
       request.pause();
       reject(bodyError('body.too_large'));
       return;
     }
-    parts.push(chunk);
+    body.push(chunk);
   });
-  request.once('end', () => resolve(concat(...parts)));
+  request.once('end', () => resolve(body.bytes()));
   request.once('error', (cause) => reject(bodyError('body.aborted', '', { cause })));
   request.once('close', () => reject(bodyError('body.aborted')));
   return promise;
