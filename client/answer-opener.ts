@@ -97,8 +97,16 @@ export class AnswerOpener implements SealedSink {
 
   fail(code: string): void {
     this.#guard(() => {
-      throw clearError(code);
+      throw this.#endedBy(code);
     });
+  }
+
+  /**
+   * The gateway's word has the client seal anew only until a worker has answered. After that the request has run and part
+   * of the answer may be with the app: a second answer would be billed too, and stand behind the first.
+   */
+  #endedBy(code: string): VeilError {
+    return this.#head === undefined ? clearError(code) : sxError('sx.gateway');
   }
 
   /** FINAL and everything before it verified: nothing that happens to the connection now can take it back. */
@@ -147,7 +155,7 @@ export class AnswerOpener implements SealedSink {
         this.#complete();
         return;
       case 'gateway-error':
-        throw clearError(event.code);
+        throw this.#endedBy(event.code);
       case 'trailer':
       case 'ledger-unverified':
     }
