@@ -9,10 +9,10 @@ import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import type { ReadHeaders, StreamControl } from '../core/node/http-client.ts';
 import type { SignedReceipt } from '../protocol/receipt.ts';
+import { verifyReceipt } from '../protocol/sx/check-receipt.ts';
 import { ResponseRelay, type ClearRequest } from '../protocol/sx/clear.ts';
 import type { Deadline, Deadlines } from './deadline.ts';
 import type { DispatchLimits, SealedSink } from './dispatch.ts';
-import { verifyReceipt } from './receipt-check.ts';
 import type { LiveWorker } from './workers/registry.ts';
 import type { AttemptNote } from './workers/select.ts';
 
@@ -165,8 +165,13 @@ class Attempt {
     const joined = step.forward.length === 1 ? only : concat(...step.forward);
     if (joined !== undefined && joined.length > 0 && !sink.write(joined)) this.#waitForReader();
     if (step.receipt !== undefined) {
-      const answer = { kind: 'whole', respHash: this.#relay.respHash() } as const;
-      this.#receipt = verifyReceipt(step.receipt, { key: worker.key, request, answer });
+      this.#receipt = verifyReceipt(step.receipt, {
+        key: worker.key,
+        prelude: request.prelude,
+        th: request.th,
+        respHash: this.#relay.respHash(),
+        policyDigest: 'sealed',
+      });
     }
     if (!step.final) return;
     if (this.#receipt === undefined) this.#fail('sx.receipt_missing', 'failed');

@@ -7,10 +7,10 @@
 import { toHex } from '../core/bytes.ts';
 import { codeOf } from '../core/node/log.ts';
 import { pause } from '../core/node/lifecycle.ts';
+import { verifyReceipt } from '../protocol/sx/check-receipt.ts';
 import type { ClearRequest } from '../protocol/sx/clear.ts';
 import type { GatewayLog } from './events.ts';
 import { RECEIPT_FETCH_ATTEMPTS, RECEIPT_FETCH_PAUSE_MS, RECEIPT_FETCHES_MAX } from './limits.ts';
-import { verifyReceipt } from './receipt-check.ts';
 import type { Store } from './store/store.ts';
 import type { LiveWorker } from './workers/registry.ts';
 
@@ -40,7 +40,13 @@ export class ReceiptRecovery {
       const payload = await this.#fetch(worker, request);
       if (payload === undefined) this.#store.release(msgId);
       else {
-        verifyReceipt(payload, { key: worker.key, request, answer: { kind: 'cut' } });
+        verifyReceipt(payload, {
+          key: worker.key,
+          prelude: request.prelude,
+          th: request.th,
+          respHash: 'cut',
+          policyDigest: 'sealed',
+        });
         await this.#store.settle(msgId, worker.key.workerId, payload);
         found = true;
       }

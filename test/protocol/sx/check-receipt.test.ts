@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generateEd25519, randomBytes, signEd25519 } from '#primitives';
-import { concat, fixed, utf8, type Bytes } from '../../core/bytes.ts';
-import { hasCode } from '../../core/errors.ts';
-import { verifyReceipt } from '../../gateway/receipt-check.ts';
-import { amountOf } from '../../protocol/price.ts';
-import { encodeReceipt, type Receipt } from '../../protocol/receipt.ts';
-import { parseClearRequest } from '../../protocol/sx/clear.ts';
-import { sealRequest } from '../../protocol/sx/seal.ts';
-import { TEST_PRICES, testWorker } from '../support/attested-key.ts';
+import { concat, utf8, type Bytes } from '../../../core/bytes.ts';
+import { hasCode } from '../../../core/errors.ts';
+import { amountOf } from '../../../protocol/price.ts';
+import { encodeReceipt, type Receipt } from '../../../protocol/receipt.ts';
+import { verifyReceipt, type ReceiptExpectation } from '../../../protocol/sx/check-receipt.ts';
+import { parseClearRequest } from '../../../protocol/sx/clear.ts';
+import { sealRequest } from '../../../protocol/sx/seal.ts';
+import { TEST_PRICES, testWorker } from '../../support/attested-key.ts';
 
 const NOW_MS = 1_800_000_000_000;
 const { key, signing } = testWorker('X25519');
@@ -56,11 +56,12 @@ function signed(receipt: Receipt, secretKey: Bytes<32> = signing.secretKey): Uin
   return concat(signEd25519(secretKey, body), body);
 }
 
-const check = (payload: Uint8Array) =>
-  verifyReceipt(payload, { key, request, answer: { kind: 'whole', respHash } });
+const { prelude, th } = request;
+const expected: ReceiptExpectation = { key, prelude, th, respHash, policyDigest: 'sealed' };
+const check = (payload: Uint8Array) => verifyReceipt(payload, expected);
 
 const failsAs = (reason: string) => (error: unknown) =>
-  hasCode(error, 'sx.receipt') && error.facts['reason'] === reason;
+  hasCode(error, 'sx.receipt') && error.facts['check'] === reason;
 
 test('the receipt of this exchange passes', () => {
   assert.equal(check(signed(GOOD)).receipt.amount, amount);
@@ -92,8 +93,8 @@ for (const [reason, change] of CHANGES) {
 }
 
 for (const [reason, over] of [
-  ['prompt', { ...usage, prompt: 11 }],
-  ['output', { ...usage, completion: 6 }],
+  ['maxPrompt', { ...usage, prompt: 11 }],
+  ['maxOutput', { ...usage, completion: 6 }],
 ] as const) {
   test(`more ${reason} tokens than the bound are refused even at their right price`, () => {
     const dear = { ...GOOD, usage: over, amount: amountOf(TEST_PRICES, over) };
@@ -102,19 +103,15 @@ for (const [reason, over] of [
 }
 
 test('an amount above the ceiling of the sender is refused', () => {
-  const prelude = { ...request.prelude, maxAmount: amount - 1n };
-  const tight = { ...request, prelude };
-  assert.throws(
-    () => verifyReceipt(signed(GOOD), { key, request: tight, answer: { kind: 'whole', respHash } }),
-    failsAs('ceiling'),
-  );
+  const tight = { ...expected, prelude: { ...prelude, maxAmount: amount - 1n } };
+  assert.throws(() => verifyReceipt(signed(GOOD), tight), failsAs('maxAmount'));
 });
 
 test('after a cut the response hash is the only thing not compared', () => {
-  const cut = { key, request, answer: { kind: 'cut' } } as const;
+  const cut: ReceiptExpectation = { ...expected, respHash: 'cut' };
   verifyReceipt(signed({ ...GOOD, respHash: randomBytes(32) }), cut);
   assert.throws(
-    () => verifyReceipt(signed({ ...GOOD, reqHash: fixed(randomBytes(32), 32) }), cut),
+    () => verifyReceipt(signed({ ...GOOD, reqHash: randomBytes(32) }), cut),
     failsAs('reqHash'),
   );
 });
