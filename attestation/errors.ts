@@ -33,10 +33,10 @@ export const cardError = defineErrors({
   'card.schema': MALFORMED,
 });
 
-/** Met by whoever starts a process, never by a client: a policy that does not compile is not used. */
+/** Met by whoever starts a process or sets up a client, never over a network: a policy that does not compile is not used. */
 const BAD_POLICY: ErrorSpec = {
-  status: 500,
-  recovery: 'stop',
+  status: 400,
+  recovery: 'fix_request',
   public: 'The policy cannot be used.',
 };
 

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import type { Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
+import { VeilError } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import { decodeEvidence, type EvidenceBundle } from '../attestation/evidence.ts';
 import { verifyGatewayDocument } from '../protocol/gateway-document.ts';
@@ -69,7 +70,7 @@ export function fetchDirectory(options: FetchDirectoryOptions): Directory {
       maxBytes,
       signal,
     });
-    return parseJson(bytes, maxBytes);
+    return readableJson(bytes, maxBytes);
   };
   return {
     gateway: async (signal) => {
@@ -86,4 +87,14 @@ export function fetchDirectory(options: FetchDirectoryOptions): Directory {
       return names;
     },
   };
+}
+
+/** The gateway's text: that it is no JSON is not the app's mistake. Throws `client.evidence`. */
+function readableJson(bytes: Uint8Array, maxBytes: number): unknown {
+  try {
+    return parseJson(bytes, maxBytes);
+  } catch (cause) {
+    if (!(cause instanceof VeilError)) throw cause;
+    throw clientError('client.evidence', 'not JSON', { cause });
+  }
 }

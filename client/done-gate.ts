@@ -1,60 +1,76 @@
 /**
  * Holds back the `data: [DONE]` line of an event stream until FINAL has been read: SDKs stop listening there and would
- * take an answer that was cut right after it for a complete one. Spec: WHATWG HTML "Server-sent events".
+ * take an answer that was cut right after it for a complete one. Every spelling that they read as that line counts. Spec: WHATWG HTML "Server-sent events".
  * @module
  */
 
-import { ascii, concat } from '../core/bytes.ts';
+import { ascii, concat, Gatherer, utf8 } from '../core/bytes.ts';
 
-const MARK = ascii('data: [DONE]');
+/**
+ * The space is optional, a line ends with LF, CR or both, and openai's reader drops a byte order mark before any line.
+ * Spec: "Server-sent events", Parsing.
+ */
+const MARKS = [
+  ascii('data: [DONE]'),
+  ascii('data:[DONE]'),
+  utf8('\uFEFFdata: [DONE]'),
+  utf8('\uFEFFdata:[DONE]'),
+] as const;
 const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 const NOTHING = new Uint8Array(0);
 
 export class DoneGate {
   #held: Uint8Array = NOTHING;
+  /** What came behind the mark. */
+  readonly #behind = new Gatherer();
   #closed = false;
   #atLineStart = true;
 
   /** What may go on now. Once the mark has come, everything waits for `release`. */
   pass(bytes: Uint8Array): Uint8Array {
-    const all = this.#held.length === 0 ? bytes : concat(this.#held, bytes);
     if (this.#closed) {
-      this.#held = all;
+      this.#behind.push(bytes);
       return NOTHING;
     }
+    const all = this.#held.length === 0 ? bytes : concat(this.#held, bytes);
     const at = this.#markStart(all);
-    this.#closed = at + MARK.length <= all.length;
+    this.#closed = MARKS.some(
+      (mark) => at + mark.length <= all.length && matchesPiece(mark, all, at),
+    );
     this.#held = all.slice(at);
     // A held piece begins a line by construction, so what follows it is judged from there.
     this.#atLineStart = at < all.length || endsLine(all, this.#atLineStart);
     return all.subarray(0, at);
   }
 
+  /** Once, at FINAL. */
   release(): Uint8Array {
-    const held = this.#held;
-    this.#held = NOTHING;
-    return held;
+    return concat(this.#held, this.#behind.bytes());
   }
 
   /** Where the mark, or a piece of it that ends the bytes, begins; the length when nowhere. */
   #markStart(bytes: Uint8Array): number {
     for (let at = 0; at < bytes.length; at++) {
-      const startsLine = at === 0 ? this.#atLineStart : bytes[at - 1] === LINE_FEED;
-      if (startsLine && matchesMark(bytes, at)) return at;
-      const next = bytes.indexOf(LINE_FEED, at);
-      if (next === -1) return bytes.length;
-      at = next;
+      const startsLine = at === 0 ? this.#atLineStart : isLineEnd(bytes[at - 1]);
+      if (startsLine && MARKS.some((mark) => matchesPiece(mark, bytes, at))) return at;
+      while (at < bytes.length && !isLineEnd(bytes[at])) at++;
     }
     return bytes.length;
   }
 }
 
-function endsLine(bytes: Uint8Array, before: boolean): boolean {
-  return bytes.length === 0 ? before : bytes[bytes.length - 1] === LINE_FEED;
+function isLineEnd(byte: number | undefined): boolean {
+  return byte === LINE_FEED || byte === CARRIAGE_RETURN;
 }
 
-function matchesMark(bytes: Uint8Array, at: number): boolean {
-  const length = Math.min(MARK.length, bytes.length - at);
-  for (let i = 0; i < length; i++) if (bytes[at + i] !== MARK[i]) return false;
+function endsLine(bytes: Uint8Array, before: boolean): boolean {
+  return bytes.length === 0 ? before : isLineEnd(bytes[bytes.length - 1]);
+}
+
+/** The whole mark, or as much of it as there are bytes. */
+function matchesPiece(mark: Uint8Array, bytes: Uint8Array, at: number): boolean {
+  const length = Math.min(mark.length, bytes.length - at);
+  for (let i = 0; i < length; i++) if (bytes[at + i] !== mark[i]) return false;
   return true;
 }

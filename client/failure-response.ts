@@ -6,7 +6,7 @@
  */
 
 import { VeilError } from '../core/errors.ts';
-import { failureOf } from '../protocol/openai/errors.ts';
+import { failureOf, type OpenAiErrorBody } from '../protocol/openai/errors.ts';
 
 /** Errors of the exchange that only a gateway's clear word can cause. */
 const GATEWAY_WORDS: readonly string[] = [
@@ -18,6 +18,7 @@ const GATEWAY_WORDS: readonly string[] = [
   'sx.price',
   'sx.replay',
   'sx.refused',
+  'sx.unsupported',
   'sx.gateway',
 ];
 
@@ -30,5 +31,18 @@ export function failureResponse(error: unknown): Response {
   headers.set('sx-authenticated', 'false');
   headers.set('sx-error-source', GATEWAY_WORDS.includes(error.code) ? 'gateway' : 'client');
   headers.set('sx-error', error.code);
-  return new Response(JSON.stringify(failure.body), { status: failure.status, headers });
+  const body = isSetUp(error) ? withDetail(failure.body, error) : failure.body;
+  return new Response(JSON.stringify(body), { status: failure.status, headers });
+}
+
+const DETAIL_MAX_CHARS = 2000;
+
+/** About this side's own policy and options, or which check a worker failed: for the developer, never content. */
+function isSetUp({ code }: VeilError): boolean {
+  return code.startsWith('policy.') || code.startsWith('client.');
+}
+
+function withDetail(body: OpenAiErrorBody, { message }: VeilError): OpenAiErrorBody {
+  const detail = message.slice(0, DETAIL_MAX_CHARS).replaceAll(/[^\n\P{Cc}]/gu, '?');
+  return { error: { ...body.error, message: `${body.error.message} (${detail})` } };
 }

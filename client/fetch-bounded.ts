@@ -97,6 +97,9 @@ export async function* chunksOf(response: Response): AsyncGenerator<Uint8Array, 
   }
 }
 
+/** The form of the codes of P§11; which of them a gateway may use is the carrier's question. */
+const SEALED_CODE = /^sx\.[a-z_]{1,32}$/;
+
 const ERROR_BODY = z.looseObject({
   error: z.looseObject({ code: z.string().max(64).nullish() }),
 });
@@ -121,7 +124,7 @@ async function errorCode(response: Response): Promise<string | undefined> {
     const decoded = ERROR_BODY.safeParse(parseJson(body, ERROR_BODY_MAX_BYTES));
     const code = decoded.success ? decoded.data.error.code : undefined;
     if (code === undefined || code === null) return undefined;
-    return FAILURE_CODES.includes(code) || code.startsWith('sx.') ? code : undefined;
+    return FAILURE_CODES.includes(code) || SEALED_CODE.test(code) ? code : undefined;
   } catch (error) {
     // The refusal stands without its code; only what is not ours surfaces.
     if (error instanceof VeilError) return undefined;

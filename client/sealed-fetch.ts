@@ -18,6 +18,7 @@ import {
   type SealedCall,
   type SealedSession,
 } from './open-session.ts';
+import { assertPolicyGiven } from './policy-source.ts';
 import type { WorkerVerdict } from './session.ts';
 
 export interface SealedFetch {
@@ -26,8 +27,12 @@ export interface SealedFetch {
   verdicts(): readonly WorkerVerdict[];
 }
 
-/** Sessions begin with the first request and live as long as the function. */
+/**
+ * Sessions begin with the first request and live as long as the function. Throws `client.option` without a policy; what
+ * is wrong with the policy itself is the answer to the first request.
+ */
 export function sealedFetch(options: ClientOptions): SealedFetch {
+  assertPolicyGiven(options.policy);
   const sessions = new Sessions(options);
   const run = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
@@ -89,16 +94,28 @@ async function answer(sessions: Sessions, request: Request): Promise<Response> {
     return provenModels(await session(), request.signal);
   }
   if (request.method === 'GET' && path.startsWith(`${MODELS_PATH}/`)) {
-    const id = decodeURIComponent(path.slice(MODELS_PATH.length + 1));
+    const id = decoded(path.slice(MODELS_PATH.length + 1));
     return provenModel(await session(), id, request.signal);
   }
   throw clientError('client.path');
+}
+
+/** Throws `client.path` for a text that percent-encodes nothing. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw clientError('client.path', '', { cause });
+  }
 }
 
 function apiKeyOf(request: Request): string {
   const match = /^Bearer (\S{1,512})$/.exec(request.headers.get('authorization') ?? '');
   return match?.[1] ?? '';
 }
+
+/** A `Response` with one of these refuses a body. Spec: WHATWG Fetch, "null body status". */
+const BODILESS_STATUSES: readonly number[] = [204, 205, 304];
 
 async function sealedAnswer(session: SealedSession, request: Request): Promise<Response> {
   const body = new Uint8Array(await request.arrayBuffer());
@@ -107,7 +124,8 @@ async function sealedAnswer(session: SealedSession, request: Request): Promise<R
   const started = Promise.withResolvers<Response>();
   const leave = new AbortController();
   const pipe = new Pipe(leave, (head, stream) => {
-    started.resolve(new Response(stream, { status: head.status, headers: labelled(head) }));
+    const body = BODILESS_STATUSES.includes(head.status) ? null : stream;
+    started.resolve(new Response(body, { status: head.status, headers: labelled(head) }));
   });
   // The response begins with the authenticated head; what fails later errors its stream.
   const signal = AbortSignal.any([request.signal, leave.signal]);

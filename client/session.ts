@@ -96,9 +96,14 @@ export class Session {
     const running = this.#lookups.get(model);
     if (running !== undefined) return running;
     // Its own time limit: the caller that came first must not take the others down when it leaves.
-    const lookup = this.#fetchKeys(model, AbortSignal.timeout(DOCUMENT_TIMEOUT_MS)).finally(() =>
-      this.#lookups.delete(model),
-    );
+    const limit = AbortSignal.timeout(DOCUMENT_TIMEOUT_MS);
+    const lookup = this.#fetchKeys(model, limit)
+      .catch((cause: unknown) => {
+        // Nobody but the limit fires this signal: a gateway that hangs is one that cannot be reached.
+        if (!limit.aborted || cause instanceof VeilError) throw cause;
+        throw clientError('client.unreachable', 'time limit', { cause });
+      })
+      .finally(() => this.#lookups.delete(model));
     this.#lookups.set(model, lookup);
     return lookup;
   }
@@ -190,7 +195,7 @@ function firstReason(verdicts: readonly WorkerVerdict[]): string {
   for (const { appraisal } of verdicts) {
     if (appraisal.outcome === 'unreadable') return appraisal.code;
     const failed = appraisal.verdict.checks.find((check) => check.outcome === 'fail');
-    if (failed !== undefined) return failed.id;
+    if (failed !== undefined) return `first failed check: ${failed.id}`;
   }
   return '';
 }

@@ -1,6 +1,7 @@
 /** Reads a policy from disk. Loaded only when a policy is given as a path; browsers never get here. @module */
 
 import { open } from 'node:fs/promises';
+import { VeilError } from '../../core/errors.ts';
 import { clientError } from '../errors.ts';
 
 export const POLICY_FILE_MAX_BYTES = 1_048_576;
@@ -10,9 +11,10 @@ export async function readPolicyFile(path: string): Promise<Uint8Array> {
   try {
     await using file = await open(path, 'r');
     const { size } = await file.stat();
-    if (size > POLICY_FILE_MAX_BYTES) throw clientError('client.policy_file', 'too large');
+    if (size > POLICY_FILE_MAX_BYTES) throw clientError('client.policy_file', `${path}: too large`);
     return new Uint8Array(await file.readFile());
   } catch (cause) {
-    throw clientError('client.policy_file', '', { cause });
+    if (cause instanceof VeilError) throw cause;
+    throw clientError('client.policy_file', path, { cause });
   }
 }

@@ -44,3 +44,16 @@ test('what follows the mark waits with it', () => {
   const { passed, released } = passAll([utf8('data: [DONE]\n\n'), utf8('data: more\n\n')]);
   assert.deepEqual([passed, released], ['', 'data: [DONE]\n\ndata: more\n\n']);
 });
+
+for (const mark of ['data:[DONE]', '\uFEFFdata: [DONE]', 'data: [DONE] ']) {
+  for (const end of ['\n', '\r', '\r\n']) {
+    test(`${JSON.stringify(mark + end)} is the mark too, however it is cut`, () => {
+      const before = `: ping${end}data: {}${end}${end}`;
+      const bytes = utf8(`${before}${mark}${end}`);
+      for (let at = 0; at <= bytes.length; at++) {
+        const pieces = [bytes.subarray(0, at), bytes.subarray(at)];
+        assert.equal(passAll(pieces).passed, before, `${at}`);
+      }
+    });
+  }
+}

@@ -329,3 +329,18 @@ test('a query or another method finds no path', async () => {
     assert.equal(response.status, 404, url);
   }
 });
+
+test('without a policy there is no sealed fetch, and the message says what is missing', () => {
+  const untyped: { policy: string } = JSON.parse('{}');
+  assert.throws(() => sealedFetch(untyped), /policy is required/);
+});
+
+test('a policy that does not compile says where, and is not worth a retry', async () => {
+  const fetch = sealedFetch({ policy: 'format: veilgate.policy/1\nname: 7\n' });
+  const response = await fetch('http://127.0.0.1:9/v1/chat/completions', {
+    method: 'POST',
+    body: '{}',
+  });
+  assert.equal(response.status, 400);
+  assert.match(await response.text(), /policy:2: name: /);
+});
