@@ -112,8 +112,11 @@ function forbidden(document: Document.Parsed): readonly Forbidden[] {
       if (node.tag !== undefined) found.push({ offset, what: 'tags are not allowed' });
     },
     Pair: (_, pair) => {
-      if (!isScalar(pair.key) || pair.key.value !== '<<') return;
-      found.push({ offset: pair.key.range?.[0] ?? 0, what: 'merge keys are not allowed' });
+      if (!isScalar(pair.key)) return;
+      const offset = pair.key.range?.[0] ?? 0;
+      if (pair.key.value === '<<') found.push({ offset, what: 'merge keys are not allowed' });
+      // The schema never sees a member of this name, so it could not refuse it.
+      if (pair.key.value === '__proto__') found.push({ offset, what: '__proto__: no such member' });
     },
   });
   return found;

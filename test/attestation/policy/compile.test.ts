@@ -275,6 +275,13 @@ const WRONG_EDITS: readonly WrongEdit[] = [
     at: '<<',
   }),
   syntax({
+    what: 'a member that would be the prototype',
+    from: /^serial: 1$/m,
+    to: 'serial: 1\n__proto__: { development: true }',
+    says: '__proto__',
+    at: '__proto__',
+  }),
+  syntax({
     what: 'a second document',
     from: /^serial: 1$/m,
     to: 'serial: 1\n---\na: 1',
