@@ -4,7 +4,6 @@
  * @module
  */
 
-import { existsSync } from 'node:fs';
 import { outputLine } from '../../core/node/terminal.ts';
 
 export interface BenchResult {
@@ -31,6 +30,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'tdx', file: 'tdx.ts' },
   { name: 'sx', file: 'sx.ts' },
   { name: 'gateway', file: 'gateway.ts' },
+  { name: 'up', file: 'up.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {
@@ -42,7 +42,9 @@ async function main(args: readonly string[]): Promise<number> {
   const [name] = args.filter((arg) => !arg.startsWith('--'));
   if (name === undefined) {
     outputLine('usage: npm run bench -- NAME [--json]');
-    for (const entry of BENCHES) outputLine(`  ${entry.name.padEnd(10)} ${await summaryOf(entry)}`);
+    for (const entry of BENCHES) {
+      outputLine(`  ${entry.name.padEnd(10)} ${(await load(entry)).summary}`);
+    }
     return 0;
   }
   const entry = BENCHES.find((candidate) => candidate.name === name);
@@ -51,23 +53,19 @@ async function main(args: readonly string[]): Promise<number> {
     outputLine(`there is no benchmark ${name}; there are ${names}`);
     return 2;
   }
-  if (!isBuilt(entry)) {
-    outputLine(`the benchmark ${name} is not part of this checkout (test/bench/${entry.file})`);
-    return 1;
-  }
-  const { figures, lines } = await (await load(entry)).run();
-  if (args.includes('--json')) outputLine(JSON.stringify({ bench: name, ...figures }));
-  else for (const line of lines) outputLine(line);
+  const bench = await load(entry);
+  const loadedMiB = process.memoryUsage().rss / MIB;
+  const { figures, lines } = await bench.run();
+  const memory = { loadedMiB, peakMiB: (process.resourceUsage().maxRSS * 1024) / MIB };
+  if (args.includes('--json')) outputLine(JSON.stringify({ bench: name, ...figures, memory }));
+  else for (const line of [...lines, memoryLine(memory)]) outputLine(line);
   return 0;
 }
 
-function isBuilt({ file }: Entry): boolean {
-  return existsSync(new URL(file, import.meta.url));
-}
+const MIB = 1_048_576;
 
-async function summaryOf(entry: Entry): Promise<string> {
-  if (!isBuilt(entry)) return '(not part of this checkout)';
-  return (await load(entry)).summary;
+function memoryLine({ loadedMiB, peakMiB }: { loadedMiB: number; peakMiB: number }): string {
+  return `memory of this process: ${loadedMiB.toFixed(0)} MiB loaded, ${peakMiB.toFixed(0)} MiB at its peak`;
 }
 
 process.exitCode = await main(process.argv.slice(2));
