@@ -5,7 +5,7 @@
  */
 
 import { Gatherer, type Bytes } from '../core/bytes.ts';
-import type { VeilError } from '../core/errors.ts';
+import { hasCode, type VeilError } from '../core/errors.ts';
 import type { AttestedKey } from '../attestation/verdict.ts';
 import { sxError } from '../protocol/sx/errors.ts';
 import {
@@ -102,11 +102,12 @@ export class AnswerOpener implements SealedSink {
   }
 
   /**
-   * The gateway's word has the client seal anew only until a worker has answered. After that the request has run and part
-   * of the answer may be with the app: a second answer would be billed too, and stand behind the first.
+   * The gateway's word counts only until a worker has answered. After that the request has run and part of the answer may be
+   * with the app: whoever seals anew for a word of the gateway, this client or an SDK above it, pays for a second answer.
    */
   #endedBy(code: string): VeilError {
-    return this.#head === undefined ? clearError(code) : sxError('sx.gateway');
+    const error = clearError(code);
+    return this.#head === undefined ? error : sxError('sx.truncated', 'gateway', { cause: error });
   }
 
   /** FINAL and everything before it verified: nothing that happens to the connection now can take it back. */
@@ -121,9 +122,14 @@ export class AnswerOpener implements SealedSink {
     return { head: this.#head, receipt: this.#receipt };
   }
 
-  /** The reason kept, if any: the carrier's own error is often only its consequence. */
+  /**
+   * The reason kept, if any: the carrier's own error is often only its consequence. A connection that breaks in the middle of
+   * an answer has cut it, whether it was closed or reset; SDKs repeat what they take for a passing failure.
+   */
   failureOr(error: unknown): unknown {
-    return this.#failure ?? error;
+    if (this.#failure !== undefined) return this.#failure;
+    const cut = this.#head !== undefined && hasCode(error, 'client.unreachable');
+    return cut ? sxError('sx.truncated', 'broken off', { cause: error }) : error;
   }
 
   #guard(step: () => void): void {

@@ -28,7 +28,7 @@ for (const code of ['sx.key_unknown', 'no_recipient']) {
   for (const mode of MODES) {
     test(`${code} in the middle of an answer ends it and runs nowhere else (${mode})`, async () => {
       const { gateway, second } = await cuttingGateway(code);
-      assertError(await appOf(gateway)(mode), ['worker_failed', 'sx.gateway']);
+      assertError(await appOf(gateway)(mode), ['answer_broken', 'sx.truncated']);
       assert.equal(second.opened.length, 0);
     });
   }
@@ -49,7 +49,7 @@ for (const code of ['sx.key_unknown', 'no_recipient']) {
       headers: [['content-type', 'application/json']] as const,
       body: utf8(JSON.stringify({ model: MODEL, stream: true, messages })),
     };
-    await assert.rejects(session.complete(call), { code: 'sx.gateway' });
+    await assert.rejects(session.complete(call), { code: 'sx.truncated' });
     assert.equal(second.opened.length, 0);
   });
 }
