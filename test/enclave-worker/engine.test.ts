@@ -170,6 +170,16 @@ test('control tokens spelled out in a prompt stay text', async () => {
   }
 });
 
+test('any integer is a seed, and none of them ends the engine process', async () => {
+  const before = states.length;
+  const sampled = (seed: number) => job('Tell me', { temperature: 1, seed, maxOutputTokens: 20 });
+  for (const seed of [-1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
+    const [one, two] = [await run(tiny, sampled(seed)), await run(tiny, sampled(seed))];
+    assert.equal(one.text, two.text);
+  }
+  assert.equal(states.length, before);
+});
+
 test('the same seed gives the same text, another seed another', async () => {
   const sampled = (seed: number) => job('Tell me', { temperature: 1, seed, maxOutputTokens: 40 });
   const [first, again, other] = [

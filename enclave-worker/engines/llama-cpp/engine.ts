@@ -110,7 +110,7 @@ class LlamaCppEngine implements Engine {
       void this.#expectConfirmation(engineProcess, over.signal);
     };
     const { messages, maxPromptTokens, maxOutputTokens, temperature, topP, stop } = job;
-    const seed = job.seed ?? new DataView(randomBytes(4).buffer).getUint32(0);
+    const seed = job.seed === undefined ? randomSeed() : seedOf(job.seed);
     engineProcess.send({
       kind: 'generate',
       id,
@@ -181,6 +181,18 @@ class LlamaCppEngine implements Engine {
     }
     await engineProcess.kill();
   }
+}
+
+/** llama.cpp takes 32 bits, and the last of those values asks it for a random seed. */
+const SEEDS = 0xffffffff;
+
+function randomSeed(): number {
+  return seedOf(new DataView(randomBytes(4).buffer).getUint32(0));
+}
+
+/** Apps may send any integer; the engine process dies of a message that breaks its rules. */
+function seedOf(seed: number): number {
+  return ((seed % SEEDS) + SEEDS) % SEEDS;
 }
 
 function defaultCopyRoot(): string {

@@ -7,7 +7,8 @@
 import { z } from 'zod';
 
 const TEXT_MAX = 32 * 1024 * 1024;
-const COUNT = z.int().min(0).max(0x7fffffff);
+/** Limits of cards and preludes are u32. */
+const COUNT = z.int().min(0).max(0xffffffff);
 const JOB_ID = z.int().min(1);
 
 const TURN = z.strictObject({
