@@ -16,6 +16,8 @@ export const HEAD_HOLD_MAX_MS = 10_000;
 export const PING_EVERY_MS = 10_000;
 
 export const LINK_CONNECTIONS_MAX = 512;
+/** Silent connections of strangers must not keep the gateway out; Node's default is two minutes. */
+export const LINK_HANDSHAKE_TIMEOUT_MS = 5000;
 export const LINK_HEADERS_TIMEOUT_MS = 10_000;
 /** For the whole request; the largest is 8 MiB. */
 export const LINK_REQUEST_TIMEOUT_MS = 60_000;

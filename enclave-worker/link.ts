@@ -13,6 +13,7 @@ import { audOf } from '../protocol/gateway-document.ts';
 import { REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
 import {
   LINK_CONNECTIONS_MAX,
+  LINK_HANDSHAKE_TIMEOUT_MS,
   LINK_HEADER_BYTES_MAX,
   LINK_HEADERS_TIMEOUT_MS,
   LINK_KEEP_ALIVE_MS,
@@ -51,6 +52,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       requestCert: true,
       rejectUnauthorized: false,
       maxHeaderSize: LINK_HEADER_BYTES_MAX,
+      handshakeTimeout: LINK_HANDSHAKE_TIMEOUT_MS,
       headersTimeout: LINK_HEADERS_TIMEOUT_MS,
       requestTimeout: LINK_REQUEST_TIMEOUT_MS,
       keepAliveTimeout: LINK_KEEP_ALIVE_MS,

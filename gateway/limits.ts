@@ -12,6 +12,10 @@ export const REQUEST_TIMEOUT_MS = 60_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 30_000;
 export const CONNECTIONS_CHECK_INTERVAL_MS = 2000;
 export const CONNECTIONS_MAX = 8192;
+/** From TCP to a finished TLS handshake: the limits of HTTP begin only after it. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** What a peer that broke the rules of HTTP has to read its answer, before the socket goes. */
+export const REFUSED_LINGER_MS = 1000;
 export const CONTROL_BODY_MAX_BYTES = 2_097_152;
 
 // Exchanges.

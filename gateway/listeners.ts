@@ -6,13 +6,16 @@
 
 import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
+import type { Duplex } from 'node:stream';
 import { assert } from '../core/errors.ts';
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
   CONNECTIONS_MAX,
+  HANDSHAKE_TIMEOUT_MS,
   HEADER_MAX_BYTES,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
+  REFUSED_LINGER_MS,
   REQUEST_TIMEOUT_MS,
 } from './limits.ts';
 import type { TlsIdentity } from './tls-identity.ts';
@@ -45,11 +48,7 @@ export interface ListenInput {
 export async function listen(input: ListenInput): Promise<Listener> {
   const server = createServer(input);
   server.maxConnections = CONNECTIONS_MAX;
-  server.on('clientError', (_error, socket) => {
-    // Framing errors and slow requests: a fixed answer, and the connection ends.
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
-    else socket.destroy();
-  });
+  server.on('clientError', (_error, socket) => refuse(socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(input.port, input.host, () => {
@@ -60,6 +59,21 @@ export async function listen(input: ListenInput): Promise<Listener> {
   const address = server.address();
   assert(typeof address === 'object' && address !== null, 'a TCP listener has a port');
   return { port: address.port, close: (deadline) => closeServer(server, deadline) };
+}
+
+/**
+ * Framing errors and slow requests: a fixed answer, and the connection ends. HTTP sockets stay half open after `end`, so
+ * a peer that never closes its side would keep its place, and its body the memory it had taken.
+ */
+function refuse(socket: Duplex): void {
+  const cut = (): void => void socket.destroy();
+  if (!socket.writable) {
+    cut();
+    return;
+  }
+  const late = setTimeout(cut, REFUSED_LINGER_MS);
+  socket.once('close', () => clearTimeout(late));
+  socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n', cut);
 }
 
 function createServer({ tls, handler, limits = LISTENER_LIMITS }: ListenInput): Server {
@@ -74,7 +88,13 @@ function createServer({ tls, handler, limits = LISTENER_LIMITS }: ListenInput): 
   };
   if (tls === undefined) return createHttp(options, handler);
   return createHttps(
-    { ...options, cert: tls.certificatePem, key: tls.privateKeyPem, minVersion: 'TLSv1.2' },
+    {
+      ...options,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      cert: tls.certificatePem,
+      key: tls.privateKeyPem,
+      minVersion: 'TLSv1.2',
+    },
     handler,
   );
 }

@@ -84,6 +84,21 @@ test('a body without a length is 411', async () => {
   assert.match(answer, /411.*gateway\.length_required/s);
 });
 
+test('a slow body ends its connection, also when the sender never closes its side', async () => {
+  const socket = connect({ port: lab.port, host: '127.0.0.1', allowHalfOpen: true });
+  const { promise: gone, resolve } = Promise.withResolvers<void>();
+  socket.on('error', () => resolve());
+  socket.write(`${HEAD()}content-length: 1000\r\n\r\nabc`);
+  socket.resume();
+  // Writing to a socket that is still half open would succeed for ever.
+  socket.once('end', () => {
+    const writing = setInterval(() => socket.write('z'), 50);
+    socket.once('close', () => clearInterval(writing));
+  });
+  await gone;
+  socket.destroy();
+});
+
 test('content-length next to transfer-encoding is no request', async () => {
   const answer = await raw(
     `${HEAD()}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
