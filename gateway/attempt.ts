@@ -32,8 +32,8 @@ export type AttemptEnd =
       readonly receipt: SignedReceipt;
       readonly release: () => readonly Uint8Array[];
     }
-  /** The answer had begun and cannot be completed. */
-  | { readonly kind: 'broken'; readonly code: string }
+  /** The answer had begun and cannot be completed. `fault`: whose time-out or mistake it was. */
+  | { readonly kind: 'broken'; readonly code: string; readonly fault: 'worker' | 'client' }
   | { readonly kind: 'aborted'; readonly relayed: boolean };
 
 export interface AttemptInput {
@@ -45,7 +45,7 @@ export interface AttemptInput {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly limits: DispatchLimits;
-  /** Total limit of the exchange, Unix ms. */
+  /** When the exchange is cut at the latest, Unix ms. */
   readonly untilMs: number;
   readonly onFirstSealed: (kid: Bytes<16>) => void;
 }
@@ -86,7 +86,7 @@ class Attempt {
     this.#onAbort = () => this.#finish({ kind: 'aborted', relayed: this.#relayed });
     this.#deadline = {
       atMs: Math.min(input.untilMs, input.clock() + input.limits.firstSealedTimeoutMs),
-      onLate: () => this.#fail('gateway.timeout', 'failed'),
+      onLate: () => this.#late(),
     };
   }
 
@@ -121,8 +121,14 @@ class Attempt {
     this.#done.resolve(end);
   }
 
+  /** A reader that does not read may neither close the door of its worker nor cost it its receipt. */
+  #late(): void {
+    this.#fail('gateway.timeout', this.#paused ? 'neutral' : 'failed');
+  }
+
   #fail(code: string, note: AttemptNote): void {
-    if (this.#relayed) this.#finish({ kind: 'broken', code });
+    const fault = note === 'failed' ? 'worker' : 'client';
+    if (this.#relayed) this.#finish({ kind: 'broken', code, fault });
     else this.#finish({ kind: 'moved', code, note, sent: true });
   }
 

@@ -19,7 +19,7 @@ import type { Counters } from './counters.ts';
 import type { Deadlines } from './deadline.ts';
 import { gatewayError } from './errors.ts';
 import type { GatewayLog } from './events.ts';
-import { RESERVATION_SKEW_MS } from './limits.ts';
+import { DEADLINE_GRACE_MS, RESERVATION_SKEW_MS } from './limits.ts';
 import type { ReceiptRecovery } from './receipt-recovery.ts';
 import type { Store } from './store/store.ts';
 import type { LiveWorker, WorkerRegistry } from './workers/registry.ts';
@@ -226,7 +226,7 @@ class Exchange {
       clock,
       deadlines,
       limits,
-      untilMs: prelude.issuedAtMs + prelude.deadlineMs,
+      untilMs: prelude.issuedAtMs + prelude.deadlineMs + DEADLINE_GRACE_MS,
       onFirstSealed: () => {
         this.#firstMs = clock() - this.#startMs;
         counters.firstFrame(this.#firstMs);
@@ -255,7 +255,9 @@ class Exchange {
       case 'held':
         return this.#settle(end, worker, msgId);
       case 'broken':
-        store.release(msgId);
+        // A client that stalls is a client that left: the worker may still be owed.
+        if (end.fault === 'client') recovery.start(worker, request);
+        else store.release(msgId);
         return this.#breakOff(end.code, worker);
       case 'aborted':
         recovery.start(worker, request);
@@ -310,7 +312,7 @@ function frameCode(code: string): string {
 function noteOf(end: AttemptEnd): 'good' | 'failed' | 'busy' | 'neutral' {
   if (end.kind === 'moved') return end.note;
   if (end.kind === 'held') return 'good';
-  return end.kind === 'broken' ? 'failed' : 'neutral';
+  return end.kind === 'broken' && end.fault === 'worker' ? 'failed' : 'neutral';
 }
 
 /** What the client is told when no recipient took it. */

@@ -28,6 +28,11 @@ export const FIRST_SEALED_TIMEOUT_MS = 120_000;
 export const IDLE_TIMEOUT_MS = 60_000;
 /** A client that reads nothing for this long has left. */
 export const SLOW_READER_TIMEOUT_MS = 120_000;
+/**
+ * At the client's deadline the worker ends the exchange itself, with a receipt. Cutting it at the same moment would blame
+ * the worker for a deadline that nobody can meet.
+ */
+export const DEADLINE_GRACE_MS = 2000;
 export const DEADLINE_TICK_MS = 250;
 /** What a relay keeps at most while the client is slow: one read of the link and one held end. */
 export const RECEIPT_FETCH_TIMEOUT_MS = 3000;

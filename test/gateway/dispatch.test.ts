@@ -1,9 +1,10 @@
 /** The failover matrix and once-only, with real links, real crypto and scripted workers. @module */
 
 import assert from 'node:assert/strict';
+import { request as httpRequest } from 'node:http';
 import { after, before, test } from 'node:test';
 import { randomBytes } from '#primitives';
-import { fromUtf8 } from '../../core/bytes.ts';
+import { fromUtf8, toHex } from '../../core/bytes.ts';
 import { parseJson } from '../../core/json.ts';
 import { ResponseReader, type ResponseEvent } from '../../protocol/sx/read-response.ts';
 import type { SealedRequest } from '../../protocol/sx/seal.ts';
@@ -263,6 +264,55 @@ test('when the client leaves, the worker is aborted within a second and its rece
     assert.notEqual(record?.state, 'released');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+});
+
+test('a deadline that has passed is for the worker to answer, and closes no door', async () => {
+  const honest = await lab.worker(answering('late'));
+  const act = honest.script.kind === 'answer' ? honest.script.act : () => {};
+  honest.script = {
+    kind: 'answer',
+    act: async (turn) => {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      await act(turn);
+    },
+  };
+  const sealed = lab.seal(lab.keysOf(honest), '{}', { deadlineMs: 5 });
+  assert.equal(textOf(read(sealed, await exchange(lab, sealed.bytes))), 'late');
+  assert.equal(lab.gateway.registry.byWorkerId(honest.workerId)[0]?.load.failures, 0);
+});
+
+const PIECE = new Uint8Array(16_000);
+const PIECES = 2000;
+
+test('a client that reads nothing costs the worker neither its standing nor its receipt', async () => {
+  const fluent = await lab.worker(
+    beginning(({ opened, epoch, response }) => {
+      for (let i = 0; i < PIECES; i++) response.write(opened.responder.data(PIECE));
+      response.once('close', () => {
+        fluent.receipts.set(toHex(opened.prelude.msgId), receiptOf(opened, epoch).signed.payload);
+      });
+    }),
+  );
+  const sealed = lab.seal(lab.keysOf(fluent));
+  const outgoing = httpRequest({
+    port: lab.port,
+    path: '/sx/v1/exchange',
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.sx1.req', authorization: `Bearer ${lab.apiKey}` },
+  });
+  // A response that nobody listens to is not read.
+  outgoing.on('response', (response) => response.on('error', () => {}));
+  outgoing.on('error', () => {});
+  outgoing.setHeader('content-length', sealed.bytes.length);
+  outgoing.end(sealed.bytes);
+  for (;;) {
+    const record = lab.gateway.store.findExchange(sealed.msgId);
+    if (record?.state === 'settled') break;
+    assert.notEqual(record?.state, 'released');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  outgoing.destroy();
+  assert.equal(lab.gateway.registry.byWorkerId(fluent.workerId)[0]?.load.failures, 0);
 });
 
 test('a request sealed for another payer is refused before anybody is asked', async () => {

@@ -30,11 +30,7 @@ export interface Lab {
   readonly logLines: readonly string[];
   worker(script?: Script, options?: { readonly lifetimeS?: number }): Promise<SxWorker>;
   keysOf(...workers: readonly SxWorker[]): readonly AttestedKey[];
-  seal(
-    keys: readonly AttestedKey[],
-    body?: string,
-    flags?: { readonly singleRecipient?: boolean },
-  ): SealedRequest;
+  seal(keys: readonly AttestedKey[], body?: string, more?: SealMore): SealedRequest;
   close(): Promise<void>;
 }
 
@@ -90,7 +86,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
         return found === undefined ? [] : [found.key];
       });
     },
-    seal: (keys, body = '{}', flags = {}) => sealFor(apiKey, keys, body, flags),
+    seal: (keys, body = '{}', more = {}) => sealFor(apiKey, keys, body, more),
     close: async () => {
       await gateway.close();
       await Promise.all(workers.map((worker) => worker.close()));
@@ -99,11 +95,16 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   };
 }
 
+export interface SealMore {
+  readonly singleRecipient?: boolean;
+  readonly deadlineMs?: number;
+}
+
 export function sealFor(
   apiKey: string,
   keys: readonly AttestedKey[],
   body = '{}',
-  flags: { readonly singleRecipient?: boolean } = {},
+  { deadlineMs = 60_000, ...flags }: SealMore = {},
 ): SealedRequest {
   return sealRequest({
     keys,
@@ -116,7 +117,7 @@ export function sealFor(
     payer: fixed(keyHashOf(apiKey), 32),
     stream: false,
     ttlS: 120,
-    deadlineMs: 60_000,
+    deadlineMs,
     nowMs: systemClock(),
     flags,
   });
