@@ -54,6 +54,7 @@ const FORBIDDEN: readonly (readonly [address: string, bits: number])[] = [
   ['224.0.0.0', 4],
   ['240.0.0.0', 4],
   ['::', 128],
+  ['::ffff:0:0:0', 96],
   ['64:ff9b::', 96],
   ['64:ff9b:1::', 48],
   ['100::', 64],
@@ -67,6 +68,8 @@ const FORBIDDEN: readonly (readonly [address: string, bits: number])[] = [
   ['ff00::', 8],
 ];
 const METADATA_V6 = 'fd00:ec2::254';
+/** Services of the host at addresses outside the link-local range: Azure's platform, Alibaba's metadata. */
+const METADATA_V4 = ['168.63.129.16', '100.100.100.200'] as const;
 
 function listOf(ranges: readonly (readonly [string, number])[]): BlockList {
   const list = new BlockList();
@@ -79,6 +82,7 @@ function listOf(ranges: readonly (readonly [string, number])[]): BlockList {
 const PRIVATE_LIST = listOf(PRIVATE);
 const FORBIDDEN_LIST = listOf(FORBIDDEN);
 FORBIDDEN_LIST.addAddress(METADATA_V6, 'ipv6');
+for (const address of METADATA_V4) FORBIDDEN_LIST.addAddress(address, 'ipv4');
 
 /** The IPv4 address inside `::ffff:0:0/96` and the deprecated `::/96`, as dotted text. */
 function embeddedV4(address: string): string | undefined {

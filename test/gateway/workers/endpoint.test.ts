@@ -101,3 +101,15 @@ test('a name that does not resolve is refused', async () => {
     refusedAs('name'),
   );
 });
+
+test('metadata services and translated addresses stay forbidden where private ranges are allowed', () => {
+  for (const address of [
+    '168.63.129.16',
+    '::ffff:168.63.129.16',
+    '100.100.100.200',
+    '::ffff:0:127.0.0.1',
+    '::ffff:0:8.8.8.8',
+  ]) {
+    assert.equal(addressIsAllowed(address, true), false, address);
+  }
+});
