@@ -116,7 +116,15 @@ const MINTED = new WeakSet<AttestedKey>();
 
 /** For `attestation/appraise.ts` alone; the tidy test refuses any other importer. */
 export function mintAttestedKey(key: AttestedKey): AttestedKey {
-  const minted = Object.freeze({ ...key });
+  const minted = Object.freeze({
+    ...key,
+    model: Object.freeze({
+      ...key.model,
+      capabilities: Object.freeze([...key.model.capabilities]),
+    }),
+    limits: Object.freeze({ ...key.limits }),
+    prices: Object.freeze({ ...key.prices }),
+  });
   MINTED.add(minted);
   return minted;
 }

@@ -5,6 +5,7 @@
  */
 
 import { toHex, utf8 } from '../core/bytes.ts';
+import type { AttestedModel } from '../attestation/verdict.ts';
 import { CHAT_PATH } from '../protocol/openai/envelope.ts';
 import { modelList, modelObject } from '../protocol/openai/models.ts';
 import type { AnswerHead, AnswerSink } from './answer-opener.ts';
@@ -239,11 +240,17 @@ function labelled(head: AnswerHead): Headers {
 /** Only models that some worker proved to serve under the policy; the names alone come from the gateway. */
 async function provenModels(session: SealedSession, signal: AbortSignal): Promise<Response> {
   const names = (await session.modelNames(signal)).slice(0, MODELS_MAX);
-  const found = await Promise.allSettled(names.map((name) => session.keys(name, signal)));
-  signal.throwIfAborted();
-  const models = found
-    .flatMap((result) => (result.status === 'fulfilled' ? result.value.slice(0, 1) : []))
-    .map((key) => key.model);
+  const models: AttestedModel[] = [];
+  // One after another: a long list of names must not become as many look-ups at once.
+  for (const name of names) {
+    try {
+      const [key] = await session.keys(name, signal);
+      if (key !== undefined) models.push(key.model);
+    } catch {
+      // No worker proves itself for this name, so it is not listed.
+      signal.throwIfAborted();
+    }
+  }
   return jsonResponse(modelList(models, 0));
 }
 

@@ -9,6 +9,7 @@ import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import { appraise } from '../attestation/appraise.ts';
 import type { CompiledPolicy } from '../attestation/policy/compile.ts';
+import { TdxCache } from '../attestation/tdx/cache.ts';
 import type { AttestedKey, Check, Verdict } from '../attestation/verdict.ts';
 import type { Candidate, Directory } from './directory.ts';
 import { clientError } from './errors.ts';
@@ -43,6 +44,8 @@ interface KeySet {
 
 export class Session {
   readonly #options: SessionOptions;
+  /** Saves time on workers that share collateral or come back; never changes an answer. */
+  readonly #caches = { tdx: new TdxCache() };
   readonly #sets = new Map<string, KeySet>();
   readonly #lookups = new Map<string, Promise<KeySet>>();
   #aud: string | undefined;
@@ -163,6 +166,7 @@ export class Session {
           candidate.challenge === undefined
             ? { waived: CHALLENGE_WAIVED_BY }
             : { equals: candidate.challenge },
+        caches: this.#caches,
       });
       const { outcome, verdict } = result;
       if (result.outcome === 'denied') {

@@ -168,6 +168,13 @@ const ROWS = {
     shouldRetry: false,
     message: 'The answer broke off or did not verify. What arrived of it was discarded.',
   },
+  answer_late: {
+    ...SERVER,
+    status: 504,
+    shouldRetry: false,
+    message:
+      'The answer did not arrive in its time. It may have been produced, and billed, all the same.',
+  },
   gateway_unreachable: {
     ...SERVER,
     status: 502,
@@ -266,6 +273,7 @@ const BY_CODE: Readonly<Record<string, FailureCode>> = {
   'gatewayDocument.format': 'attestation_failed',
   'gatewayDocument.signature': 'attestation_failed',
   'gatewayDocument.time': 'attestation_failed',
+  'client.deadline': 'answer_late',
   'client.path': 'unknown_url',
   'client.unreachable': 'gateway_unreachable',
   'client.not_sealed': 'answer_broken',

@@ -491,3 +491,12 @@ test('a key that has ended is not used', () => {
   const { key } = result;
   assert.throws(() => assertAttested(key, key.expiresAtMs));
 });
+
+test('nothing of a minted key can be changed, however deep', () => {
+  const result = appraiseTest(sound);
+  assert.ok(result.outcome === 'admitted');
+  const { key } = result;
+  for (const part of [key, key.model, key.model.capabilities, key.limits, key.prices]) {
+    assert.ok(Object.isFrozen(part));
+  }
+});

@@ -13,6 +13,8 @@ import OpenAI, {
   UnprocessableEntityError,
 } from 'openai';
 import { utf8 } from '../../core/bytes.ts';
+import { clientError } from '../../client/errors.ts';
+import { failureResponse } from '../../client/failure-response.ts';
 import { sealedFetch, type WorkerVerdict } from '../../client/index.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
 import type { VerifiedReceipt } from '../../protocol/sx/read-response.ts';
@@ -343,4 +345,10 @@ test('a policy that does not compile says where, and is not worth a retry', asyn
   });
   assert.equal(response.status, 400);
   assert.match(await response.text(), /policy:2: name: /);
+});
+
+test('an answer that is late is not asked for again: it may have run', () => {
+  const response = failureResponse(clientError('client.deadline'));
+  assert.equal(response.status, 504);
+  assert.equal(response.headers.get('x-should-retry'), 'false');
 });
