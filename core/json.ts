@@ -19,6 +19,7 @@ export const jsonError = defineErrors({
   'json.syntax': MALFORMED,
   'json.duplicate': MALFORMED,
   'json.depth': MALFORMED,
+  'json.members': MALFORMED,
   'json.number': MALFORMED,
 });
 
@@ -39,6 +40,8 @@ export interface StrictJson {
 }
 
 const DEFAULT_MAX_DEPTH = 32;
+/** Of one object. Our documents and Intel's have dozens; beyond this somebody is filling memory. */
+const MEMBERS_MAX = 10_000;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -122,7 +125,8 @@ class Scanner {
       this.#at++;
       return out;
     }
-    for (;;) {
+    for (let members = 1; ; members++) {
+      if (members > MEMBERS_MAX) throw jsonError('json.members', `at ${this.#at}`);
       this.#space();
       if (this.#text.charCodeAt(this.#at) !== QUOTE) throw this.#bad('member name expected');
       const name = this.#string();
