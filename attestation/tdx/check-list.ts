@@ -88,6 +88,13 @@ export const POLICY_CHECKS = [
 export const TDX_CHECK_IDS = [...AUTHENTICITY_CHECKS, ...POLICY_CHECKS] as const;
 export type TdxCheckId = (typeof TDX_CHECK_IDS)[number];
 
+/** Room for a digest of 64 bytes and words around it; a verdict must not carry what a sender wrote at length. */
+const TEXT_MAX_CHARS = 200;
+
+function bounded(text: string): string {
+  return text.length <= TEXT_MAX_CHARS ? text : `${text.slice(0, TEXT_MAX_CHARS - 1)}…`;
+}
+
 type LazyText = string | (() => string);
 
 function textOf(text: LazyText): string {
@@ -107,7 +114,7 @@ export class CheckSheet {
   }
 
   fail(id: TdxCheckId, want: string, got: string): void {
-    this.#write(id, { id, outcome: 'fail', want, got });
+    this.#write(id, { id, outcome: 'fail', want, got: bounded(got) });
   }
 
   waive(id: TdxCheckId, by: string, note: string): void {

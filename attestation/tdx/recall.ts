@@ -4,6 +4,7 @@
  * @module
  */
 
+import { fixed } from '../../core/bytes.ts';
 import {
   cacheKey,
   collateralKey,
@@ -89,8 +90,9 @@ function recallQe(quote: TdxQuote, { cache, nowMs }: Recalling): Recalled<KnownQ
   return {
     key,
     value: known ?? {
-      attestationKey: new LazyPublicKey(quote.attestationKey),
-      report: new Signed(quote.qeReportBytes, quote.qeReportSignature),
+      // Copies: a view would keep the whole quote, padding included, for as long as the cache keeps the key.
+      attestationKey: new LazyPublicKey(fixed(quote.attestationKey.slice(), 64)),
+      report: new Signed(quote.qeReportBytes.slice(), fixed(quote.qeReportSignature.slice(), 64)),
     },
   };
 }

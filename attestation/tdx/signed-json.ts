@@ -36,11 +36,9 @@ export function parseSignedBody(body: Uint8Array, member: string): SignedBody {
   const span = spans.get(member);
   if (span === undefined) throw tdxError('tdx.collateral', `${member} has no span`);
   const signature = signatureOf(outer['signature']);
-  return {
-    inner,
-    signed:
-      signature === undefined ? undefined : new Signed(copy.subarray(span[0], span[1]), signature),
-  };
+  if (signature === undefined) return { inner, signed: undefined };
+  // Cut out, not viewed: what a cache keeps must not hold the unsigned rest of the body.
+  return { inner, signed: new Signed(copy.slice(span[0], span[1]), signature) };
 }
 
 /** r‖s as 128 hex digits. */
