@@ -15,7 +15,7 @@ import type { TcbInfo } from './tcb-info.ts';
 import type { TdxTcb } from './tcb.ts';
 import type { TdxMeasurement } from './td-policy.ts';
 
-/** From the SGX extension of the PCK leaf; there only when the PCK chain is genuine. Hex is lower case. */
+/** From the SGX extension of the PCK leaf. Hex is lower case. */
 export interface TdxPlatform {
   readonly ppid: string;
   readonly fmspc: string;
@@ -63,7 +63,10 @@ export interface TdxResult {
   readonly accepted: boolean;
   /** Present when authentic. */
   readonly tcb?: TdxTcb;
+  /** Present when authentic. */
   readonly platform?: TdxPlatform;
+  /** Only when not authentic: whom a genuine PCK chain names, be the quote theirs or not. Decide nothing by it. */
+  readonly unverifiedPlatform?: TdxPlatform;
   readonly quote?: TdxQuoteFacts;
   /** The policy's tuple that the TD matches; absent when measurements were waived or none matches. */
   readonly measurement?: TdxMeasurement;

@@ -45,7 +45,6 @@ import {
   factsOf,
   platformOf,
   warningsOf,
-  type TdxPlatform,
   type TdxResult,
 } from './result.ts';
 import { judgeChainRevocation, judgeList } from './revocation.ts';
@@ -94,7 +93,7 @@ export function verifyTdx(input: TdxVerifyInput): TdxResult {
     authentic: machine !== undefined,
     accepted: machine !== undefined && sheet.firstBad(POLICY_CHECKS) === undefined,
     ...(machine === undefined ? {} : { tcb: machine.tcb }),
-    ...platformMember(chain, sheet),
+    ...platformMember(chain, machine, sheet),
     ...(quote === undefined ? {} : { quote: factsOf(quote) }),
     ...(measurement === undefined ? {} : { measurement }),
     collateral: collateralUsed(collateral.value.read),
@@ -249,12 +248,17 @@ const IDENTITY_CHECKS: readonly TdxCheckId[] = [
   'pck.extension',
 ];
 
-/** Also for evidence that is not authentic otherwise: a denied machine is worth naming. */
+/**
+ * PCK chains are public: under a quote that is not authentic, a genuine one names a machine that may have nothing to do
+ * with it. Whoever bans or rates by identity reads `platform` and can not be made to hit a stranger.
+ */
 function platformMember(
   chain: PckChain | undefined,
+  machine: Machine | undefined,
   sheet: CheckSheet,
-): { readonly platform?: TdxPlatform } {
+): Pick<TdxResult, 'platform' | 'unverifiedPlatform'> {
   if (chain?.extension === undefined || chain.ca === undefined) return {};
   if (sheet.firstBad(IDENTITY_CHECKS) !== undefined) return {};
-  return { platform: platformOf(chain.extension, chain.ca, chain.leaf.serial) };
+  const platform = platformOf(chain.extension, chain.ca, chain.leaf.serial);
+  return machine === undefined ? { unverifiedPlatform: platform } : { platform };
 }

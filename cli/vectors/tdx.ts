@@ -174,9 +174,11 @@ function tcbOf({ tcb }: TdxResult): VectorOutcome['tcb'] {
   };
 }
 
-function fieldsOf({ quote, platform }: TdxResult): VectorOutcome['fields'] {
+function fieldsOf({ quote, ...result }: TdxResult): VectorOutcome['fields'] {
   if (quote === undefined) return null;
   const { td, qe } = quote;
+  // A manifest states what was parsed, also from evidence that is refused.
+  const platform = result.platform ?? result.unverifiedPlatform;
   return {
     version: quote.version,
     bodyType: quote.bodyType,

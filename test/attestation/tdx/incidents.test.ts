@@ -362,6 +362,15 @@ describe('WireTap, Battering RAM, TEE.fail: keys taken out of machines their own
   test('a leaf that no CA signed names nobody', async () => {
     const result = await judge({ certificates: { signedBy: { pck: pki.strangerKeys } } });
     assert.equal(result.platform, undefined);
+    assert.equal(result.unverifiedPlatform, undefined);
+  });
+
+  test('a forged quote under a stranger’s public PCK chain does not speak for that machine', async () => {
+    const forger = pki.strangerKeys.privateKey;
+    const result = await judge({ quote: { pckKey: forger, quoteKey: forger } });
+    assert.equal(result.authentic, false);
+    assert.equal(result.platform, undefined);
+    assert.equal(result.unverifiedPlatform?.ppid, '11'.repeat(16));
   });
 });
 
