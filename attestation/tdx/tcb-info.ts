@@ -126,7 +126,7 @@ function readPlatformLevels(inner: JsonObject): readonly PlatformLevel[] {
     };
   });
   if (levels.length === 0) throw tdxError('tdx.collateral', 'tcbLevels is empty');
-  return levels.sort(higherFirst);
+  return strictlyDescending(levels, comparePlatforms);
 }
 
 function readComponents(tcb: JsonObject, name: string): readonly number[] {
@@ -137,7 +137,7 @@ function readComponents(tcb: JsonObject, name: string): readonly number[] {
   return list.map((component) => readInteger(asObject(component, name), 'svn', SVN_MAX));
 }
 
-function higherFirst(a: PlatformLevel, b: PlatformLevel): number {
+function comparePlatforms(a: PlatformLevel, b: PlatformLevel): number {
   return compareSvns(b.sgx, a.sgx) || b.pceSvn - a.pceSvn || compareSvns(b.tdx, a.tdx);
 }
 
@@ -162,7 +162,22 @@ export function readSvnLevels(object: JsonObject): readonly SvnLevel[] {
     };
   });
   if (levels.length === 0) throw tdxError('tdx.collateral', 'tcbLevels is empty');
-  return levels.sort((a, b) => b.isvSvn - a.isvSvn);
+  return strictlyDescending(levels, (a, b) => b.isvSvn - a.isvSvn);
+}
+
+/** Refuses equal SVNs: of two levels for one state of the machine, the document's order would choose the verdict. */
+function strictlyDescending<Level>(
+  levels: readonly Level[],
+  higherFirst: (a: Level, b: Level) => number,
+): readonly Level[] {
+  const sorted = levels.toSorted(higherFirst);
+  for (const [i, level] of sorted.entries()) {
+    const next = sorted[i + 1];
+    if (next !== undefined && higherFirst(level, next) === 0) {
+      throw tdxError('tdx.collateral', 'two TCB levels have the same SVNs');
+    }
+  }
+  return sorted;
 }
 
 function readVerdict(level: JsonObject, known: readonly TcbStatus[]): LevelVerdict {

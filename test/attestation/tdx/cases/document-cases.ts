@@ -97,6 +97,16 @@ function firstLevel(change: (level: JsonObject) => Json): Change {
   };
 }
 
+/** The first level once more, at the end and with another status. */
+function firstLevelRevokedToo(document: JsonObject): Json {
+  const levels = document['tcbLevels'];
+  if (!Array.isArray(levels)) throw new Error('no levels');
+  const list: readonly Json[] = levels;
+  const [first] = list;
+  if (!isObject(first)) throw new Error('no first level');
+  return { ...document, tcbLevels: [...list, { ...first, tcbStatus: 'Revoked' }] };
+}
+
 function firstTcb(change: (tcb: JsonObject) => Json): Change {
   return firstLevel((level) => {
     const { tcb } = { tcb: level['tcb'] };
@@ -192,6 +202,7 @@ function formatCases(kind: DocumentKind): readonly CheckCase[] {
       'a level without a date is refused',
       firstLevel(({ tcb, tcbStatus }) => ({ tcb: tcb ?? null, tcbStatus: tcbStatus ?? null })),
     ),
+    malformed('two levels of the same SVNs are refused', firstLevelRevokedToo),
     malformed(
       'an empty advisory is refused',
       firstLevel((level) => ({ ...level, advisoryIDs: [''] })),
