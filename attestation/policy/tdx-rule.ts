@@ -1,11 +1,11 @@
 /**
  * One rule's `cpu` section against a genuine TDX quote. What no rule can allow (debug, migration, unknown attributes,
- * service TDs) is judged by the verifier itself and is not repeated here.
+ * MRSERVICETD) is judged by the verifier itself and is not repeated here.
  * Spec: gpu-and-policy §5.2, §5.3 (4, 5); Intel TDX Module ABI Reference, "TD Attributes", "XFAM".
  * @module
  */
 
-import { equalPublic, toHex, type Bytes } from '../../core/bytes.ts';
+import { equalPublic, isZero, toHex, type Bytes } from '../../core/bytes.ts';
 import type { RuleFinding, RuleQuestion } from '../tee.ts';
 import type { TdReport } from '../tdx/quote.ts';
 import type { TdxTcb } from '../tdx/tcb.ts';
@@ -29,6 +29,8 @@ export const TDX_RULE_CHECK_IDS = [
   'cpu.attributes.keyLocker',
   'cpu.attributes.lass',
   'cpu.xfam',
+  /** The service TDs of extended reports; MRSERVICETD is `policy.td.serviceTd`. */
+  'cpu.serviceTd',
   'cpu.fmspc',
   'cpu.platforms',
 ] as const;
@@ -68,6 +70,7 @@ export function judgeTdxRule(facts: TdxRuleFacts, question: RuleQuestion): RuleF
       mrSeamCheck(cpu, facts.td, at),
       ...attributeChecks(cpu, facts.td, at),
       xfamCheck(cpu, facts.td, at),
+      serviceTdCheck(facts.td, at),
       fmspcCheck(cpu, facts.platform, at),
       platformCheck(cpu, facts.platform, at),
     ],
@@ -286,6 +289,28 @@ function xfamCheck(cpu: TdxCpuRule, td: TdReport, at: At): Check {
 
 function maskText(mask: bigint): string {
   return `0x${mask.toString(16).padStart(16, '0')}`;
+}
+
+/**
+ * A TD that was preserved or moved names the service TDs it had at first and has now; `forbid` refuses them like a
+ * bound one. Body type 4 only. Spec: Intel TDX Module ABI Reference, "TDREPORT_STRUCT", TDINFO of TD preserving.
+ */
+function serviceTdCheck({ extended }: TdReport, at: At): Check {
+  const named =
+    extended === undefined
+      ? []
+      : ([
+          ['initial hash', extended.initialServiceTdHash],
+          ['initial attributes', extended.initialServiceTdAttributes],
+          ['current hash', extended.currentServiceTdHash],
+          ['current attributes', extended.currentServiceTdAttributes],
+        ] as const);
+  const bound = named.filter(([, value]) => !isZero(value));
+  return demanded('cpu.serviceTd', bound.length === 0, {
+    at: at('service_td'),
+    want: 'no service TD',
+    got: bound.map(([name, value]) => `${name} ${toHex(value)}`).join(', '),
+  });
 }
 
 function fmspcCheck(cpu: TdxCpuRule, platform: TdxPlatform, at: At): Check {

@@ -10,7 +10,7 @@ import { teeOf } from '../../../attestation/tees.ts';
 import type { Check } from '../../../attestation/verdict.ts';
 import { fixed, fromHex } from '../../../core/bytes.ts';
 import type { Json } from '../../../core/json.ts';
-import { TCB_INFO, svn, type CollateralFaults } from '../../support/tdx/case.ts';
+import { TCB_INFO, filled, svn, tdReport, type CollateralFaults } from '../../support/tdx/case.ts';
 import { DAY_MS, NOW_MS, createTestPki, type TestPki } from '../../support/tdx/pki.ts';
 import {
   TEST_CPU,
@@ -98,6 +98,27 @@ test('the module running now counts as much as the one at launch', async () => {
     'cpu.module.isvsvn',
   ]);
 });
+
+/** The service TDs that an extended report names beside MRSERVICETD. */
+const SERVICE_TDS = {
+  initialServiceTdHash: filled(48, 7),
+  initialServiceTdAttributes: filled(8, 1),
+  currentServiceTdHash: filled(48, 7),
+  currentServiceTdAttributes: filled(8, 1),
+};
+
+for (const [member, value] of Object.entries(SERVICE_TDS)) {
+  test(`${member} in an extended report fails cpu.serviceTd alone`, async () => {
+    const { extended } = tdReport(4);
+    assert.ok(extended !== undefined);
+    const quote = { version: 5, body: 4 } as const;
+    assert.equal(judge({}, await buildEvidence(pki, { quote })).outcome, 'admitted');
+    const built = await buildEvidence(pki, {
+      quote: { ...quote, td: { extended: { ...extended, [member]: value } } },
+    });
+    assert.deepEqual(misses(judge({}, built).verdict.checks), ['cpu.serviceTd']);
+  });
+}
 
 /** SEPT_VE_DISABLE and one feature bit. */
 const FEATURES: readonly (readonly [member: string, id: string, attributes: string])[] = [
