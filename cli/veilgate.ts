@@ -7,7 +7,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { VeilError } from '../core/errors.ts';
-import { errorLine, outputLine } from '../core/node/terminal.ts';
+import { endWhenPipeCloses, errorLine, outputLine } from '../core/node/terminal.ts';
 import { VERSION } from './version.ts';
 
 /** Every sub-command: the word, and where it lives. */
@@ -44,6 +44,7 @@ function exitStatus(error: unknown): number {
   return 1;
 }
 
+endWhenPipeCloses();
 try {
   await main(process.argv.slice(2));
 } catch (error) {

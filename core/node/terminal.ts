@@ -24,6 +24,17 @@ export function errorLine(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** Of a program that a closed pipe ended: 128 and the number of SIGPIPE, which Node.js does not deliver. */
+const CLOSED_PIPE_STATUS = 141;
+
+/** Whoever reads has seen enough (`| head`): the program ends without a word. Called once, by the command. */
+export function endWhenPipeCloses(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(CLOSED_PIPE_STATUS);
+  });
+}
+
 export function isTerminal(): boolean {
   return process.stdout.isTTY;
 }
