@@ -12,6 +12,7 @@ import { createLifecycle } from '../core/node/lifecycle.ts';
 import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
 import { compilePolicy, type CompiledPolicy } from '../attestation/policy/compile.ts';
 import { createAccounts, type Account } from './accounts.ts';
+import { BodyBudget } from './body-budget.ts';
 import type { GatewayConfig } from './config.ts';
 import { createControl } from './control.ts';
 import { createCounters } from './counters.ts';
@@ -24,16 +25,17 @@ import {
 } from './dispatch.ts';
 import { gatewayError } from './errors.ts';
 import { GATEWAY_EVENTS, type GatewayLog } from './events.ts';
-import { ByteBudget, EXCHANGE_PATH, handleSealed } from './exchange-route.ts';
+import { EXCHANGE_PATH, handleSealed } from './exchange-route.ts';
 import {
   documentSource,
   loadDevelopmentTls,
   loadIdentity,
   type GatewayIdentity,
 } from './identity.ts';
-import { BODY_BYTES_IN_FLIGHT_MAX } from './limits.ts';
+import { BODY_BYTES_IN_FLIGHT_MAX, SILENCE_MARGIN_MS } from './limits.ts';
 import { keepHouse, openAdmin } from './house.ts';
 import { listen, type ListenerLimits } from './listeners.ts';
+import { CHAT_BODY_MAX_BYTES } from './openai/limits.ts';
 import { serveOpenAi } from './openai/routes.ts';
 import type { Sealer } from './openai/sealer.ts';
 import { ReceiptRecovery } from './receipt-recovery.ts';
@@ -178,6 +180,7 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
   const common = {
     host: where.host,
     handler,
+    silenceTimeoutMs: longestSilenceMs(config) + SILENCE_MARGIN_MS,
     ...(deps.listenerLimits === undefined ? {} : { limits: deps.listenerLimits }),
   };
   if (where.httpPort !== null) {
@@ -199,6 +202,11 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
   });
   dispatch.counters.active(0);
   return { ...open, adminPort };
+}
+
+function longestSilenceMs({ limits }: GatewayConfig): number {
+  const { firstSealedTimeoutMs, idleTimeoutMs, slowReaderTimeoutMs } = limits;
+  return Math.max(firstSealedTimeoutMs, idleTimeoutMs, slowReaderTimeoutMs);
 }
 
 async function tlsIdentity(config: GatewayConfig, clock: Clock): Promise<TlsIdentity> {
@@ -264,15 +272,16 @@ function requestHandler(
   });
   const onControl = getRequestListener(control.fetch, { overrideGlobalObjects: false });
   const sealer = config.plaintext === 'operator-can-read' ? deps.sealer?.(parts) : undefined;
+  const bodies = new BodyBudget(BODY_BYTES_IN_FLIGHT_MAX);
   const openAi = {
     ...(sealer === undefined ? {} : { sealer }),
-    authenticate: (request: IncomingMessage) => plainCaller(dispatch, request),
+    authenticate: (request: IncomingMessage) => plainCaller(dispatch, bodies, request),
     onFailure: (error: unknown, stage: string) =>
       log.event('plain.failed', { code: codeOf(error), stage }),
     clock,
     models: () => publishedModels(registry, clock()),
   };
-  const sealed = { accounts, dispatch, bodies: new ByteBudget(BODY_BYTES_IN_FLIGHT_MAX) };
+  const sealed = { accounts, dispatch, bodies };
   return (request: IncomingMessage, response: ServerResponse) => {
     if (request.url === EXCHANGE_PATH) {
       if (request.method === 'POST') void handleSealed(sealed, request, response);
@@ -284,8 +293,11 @@ function requestHandler(
   };
 }
 
-function plainCaller(dispatch: DispatchDeps, request: IncomingMessage) {
+function plainCaller(dispatch: DispatchDeps, bodies: BodyBudget, request: IncomingMessage) {
   const account = dispatch.accounts.authenticate(request.headers.authorization);
+  const declared = Number(request.headers['content-length'] ?? CHAT_BODY_MAX_BYTES);
+  // The body's reader refuses more than the limit; without a length the limit is what may come.
+  request.once('close', bodies.take(account.keyId, Math.min(declared, CHAT_BODY_MAX_BYTES)));
   return {
     payer: account.payer ?? new Uint8Array(32),
     send: async (sealed: Uint8Array, sink: SealedSink, signal: AbortSignal): Promise<void> => {

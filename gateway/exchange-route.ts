@@ -9,6 +9,7 @@ import { toHex } from '../core/bytes.ts';
 import { codeOf } from '../core/node/log.ts';
 import { REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
 import type { Accounts } from './accounts.ts';
+import type { BodyBudget } from './body-budget.ts';
 import { dispatchSealed, type DispatchDeps, type SealedSink } from './dispatch.ts';
 import { gatewayError } from './errors.ts';
 import { respondClear } from './respond-clear.ts';
@@ -17,30 +18,10 @@ export const EXCHANGE_PATH = '/sx/v1/exchange';
 const REQUEST_TYPE = 'application/vnd.sx1.req';
 const RESPONSE_TYPE = 'application/vnd.sx1.res';
 
-/** Bodies in memory, over all requests: what is full refuses, and nothing queues. */
-export class ByteBudget {
-  readonly #max: number;
-  #used = 0;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  /** Throws `gateway.busy`. */
-  take(bytes: number): void {
-    if (this.#used + bytes > this.#max) throw gatewayError('gateway.busy', 'bodies');
-    this.#used += bytes;
-  }
-
-  give(bytes: number): void {
-    this.#used -= bytes;
-  }
-}
-
 export interface ExchangeRouteDeps {
   readonly accounts: Accounts;
   readonly dispatch: DispatchDeps;
-  readonly bodies: ByteBudget;
+  readonly bodies: BodyBudget;
 }
 
 /** Owns the response to its end; never rejects. */
@@ -53,19 +34,18 @@ export async function handleSealed(
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });
-  let taken = 0;
+  let giveBack: (() => void) | undefined;
   try {
     // The key first: a stranger's body is not read at all.
     const account = deps.accounts.authenticate(request.headers.authorization);
     const size = declaredSize(request);
-    deps.bodies.take(size);
-    taken = size;
+    giveBack = deps.bodies.take(account.keyId, size);
     const sealed = await readExactly(request, size);
     await dispatchSealed(deps.dispatch, sealed, account, gone.signal, new ResponseSink(response));
   } catch (error) {
     refuse(request, response, codeOf(error) ?? 'internal.invariant');
   } finally {
-    deps.bodies.give(taken);
+    giveBack?.();
   }
 }
 

@@ -75,3 +75,8 @@ export const RESERVATIONS_PENDING_MAX = 8192;
 export const RESERVATION_SKEW_MS = 60_000;
 export const PURGE_INTERVAL_MS = 60_000;
 export const RECEIPTS_KEPT_MS = 30 * 86_400_000;
+
+/** Where nothing else is configured: control routes answer at once. */
+export const SILENCE_TIMEOUT_MS = 240_000;
+/** On top of the longest silence that the configuration allows an exchange. */
+export const SILENCE_MARGIN_MS = 30_000;

@@ -17,6 +17,7 @@ import {
   KEEP_ALIVE_TIMEOUT_MS,
   REFUSED_LINGER_MS,
   REQUEST_TIMEOUT_MS,
+  SILENCE_TIMEOUT_MS,
 } from './limits.ts';
 import type { TlsIdentity } from './tls-identity.ts';
 
@@ -43,11 +44,15 @@ export interface ListenInput {
   readonly tls?: TlsIdentity;
   readonly handler: RequestListener;
   readonly limits?: ListenerLimits;
+  /** A connection on which nothing moves for so long is cut; more than the longest silence of an honest exchange. */
+  readonly silenceTimeoutMs?: number;
 }
 
 export async function listen(input: ListenInput): Promise<Listener> {
   const server = createServer(input);
   server.maxConnections = CONNECTIONS_MAX;
+  // Also ends a peer that asks and never reads: its answers fill the socket, and then nothing moves.
+  server.timeout = input.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS;
   server.on('clientError', (_error, socket) => refuse(socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

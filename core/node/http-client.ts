@@ -164,7 +164,9 @@ function connector(options: PoolOptions, url: URL): Connector {
       port,
       // A name is needed for SNI; an address must not be sent there (RFC 6066 §3).
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      ...(trust.kind === 'spki' ? { rejectUnauthorized: false, minVersion: 'TLSv1.3' } : {}),
+      ...(trust.kind === 'spki'
+        ? { rejectUnauthorized: false, minVersion: 'TLSv1.3' }
+        : { rejectUnauthorized: true }),
       ...(options.clientCertificate === undefined
         ? {}
         : {

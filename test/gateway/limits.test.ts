@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { fromUtf8 } from '../../core/bytes.ts';
 import { createApiKey } from '../../gateway/accounts.ts';
-import { ByteBudget } from '../../gateway/exchange-route.ts';
+import { BodyBudget } from '../../gateway/body-budget.ts';
+import { listen } from '../../gateway/listeners.ts';
 import {
   exchange,
   openLab,
@@ -129,12 +130,35 @@ test('a registration larger than its limit is 413', async () => {
   assertRefused(answer, 413, 'gateway.too_large');
 });
 
-test('bodies in memory have one budget over all requests', () => {
-  const budget = new ByteBudget(100);
-  budget.take(60);
-  assert.throws(() => budget.take(41), { code: 'gateway.busy' });
-  budget.give(60);
-  budget.take(100);
+test('bodies in memory have one budget over all requests, and an account has its share of it', () => {
+  const budget = new BodyBudget(800);
+  const giveBack = budget.take('greedy', 100);
+  assert.throws(() => budget.take('greedy', 1), { code: 'gateway.busy' });
+  for (let account = 0; account < 7; account++) budget.take(`other ${account}`, 100);
+  assert.throws(() => budget.take('late', 1), { code: 'gateway.busy' });
+  giveBack();
+  giveBack();
+  budget.take('late', 100);
+  assert.throws(() => budget.take('last', 1), { code: 'gateway.busy' });
+});
+
+test('one account that announces bodies and sends none does not shut the others out', async () => {
+  const [greedy, honest] = ['greedy', 'honest'].map((label) =>
+    createApiKey(lab.gateway.store, label, lab.gateway.clock()),
+  );
+  assert.ok(greedy !== undefined && honest !== undefined);
+  const sockets = Array.from({ length: 40 }, () => connect(lab.port, '127.0.0.1'));
+  for (const socket of sockets) {
+    socket.on('error', () => undefined);
+    socket.write(
+      `POST /sx/v1/exchange HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${greedy.apiKey}\r\n` +
+        'content-type: application/vnd.sx1.req\r\ncontent-length: 8388608\r\n\r\nx',
+    );
+  }
+  const { bytes } = sealFor(honest.apiKey, lab.keysOf(worker));
+  const answer = await exchange({ port: lab.port, apiKey: honest.apiKey }, bytes);
+  for (const socket of sockets) socket.destroy();
+  assert.equal(answer.status, 200);
 });
 
 test('more at once than the key may is 429 with a time to come back', async () => {
@@ -178,4 +202,33 @@ test('metrics are on the admin port only, and name no key', async () => {
   assert.match(text, /veilgate_requests_total\{outcome="refused",code="sx\.refused"\}/);
   assert.ok(!text.includes(lab.apiKey));
   assert.ok(!lab.logLines.join('').includes(lab.apiKey));
+});
+
+test('a peer that asks and never reads is cut when nothing moves any more', async () => {
+  const big = 'x'.repeat(65_536);
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    handler: (_request, response) => response.end(big),
+    silenceTimeoutMs: 200,
+  });
+  const socket = connect(listener.port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.pause();
+  const closed = new Promise((resolve) => {
+    socket.once('close', resolve);
+  });
+  const ask = setInterval(() => {
+    if (socket.bytesWritten > 100_000) clearInterval(ask);
+    else socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(500));
+  }, 5);
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1500);
+  });
+  // What was asked for is 65 kB a line; a peer that was not cut would get all of it now.
+  const askedBytes = (socket.bytesWritten / 27) * big.length;
+  socket.resume();
+  await closed;
+  assert.ok(socket.bytesRead < askedBytes / 4);
+  await listener.close(AbortSignal.timeout(100));
 });
