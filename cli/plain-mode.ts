@@ -5,8 +5,8 @@
  */
 
 import { plainSealer } from '../client/plain-sealer.ts';
-import type { GatewayParts } from '../gateway/app.ts';
 import type { Sealer } from '../gateway/openai/sealer.ts';
+import type { GatewayParts } from '../gateway/parts.ts';
 
 /** For `GatewayDeps.sealer`. */
 export function plainModeSealer({ aud, policy, registry, clock }: GatewayParts): Sealer {

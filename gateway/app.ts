@@ -10,19 +10,14 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { systemClock, type Clock } from '../core/clock.ts';
 import { createLifecycle } from '../core/node/lifecycle.ts';
 import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
-import { compilePolicy, type CompiledPolicy } from '../attestation/policy/compile.ts';
+import { compilePolicy } from '../attestation/policy/compile.ts';
 import { createAccounts, type Account } from './accounts.ts';
 import { BodyBudget } from './body-budget.ts';
 import type { GatewayConfig } from './config.ts';
 import { createControl } from './control.ts';
 import { createCounters } from './counters.ts';
 import { createDeadlines } from './deadline.ts';
-import {
-  dispatchSealed,
-  type DispatchDeps,
-  type DispatchOutcome,
-  type SealedSink,
-} from './dispatch.ts';
+import { dispatchSealed, type DispatchDeps, type DispatchOutcome } from './dispatch.ts';
 import { gatewayError } from './errors.ts';
 import { GATEWAY_EVENTS, type GatewayLog } from './events.ts';
 import { EXCHANGE_PATH, handleSealed } from './exchange-route.ts';
@@ -38,10 +33,11 @@ import { listen, type ListenerLimits } from './listeners.ts';
 import { CHAT_BODY_MAX_BYTES } from './openai/limits.ts';
 import { serveOpenAi } from './openai/routes.ts';
 import type { Sealer } from './openai/sealer.ts';
+import type { GatewayParts } from './parts.ts';
 import { ReceiptRecovery } from './receipt-recovery.ts';
 import { respondMethodNotAllowed } from './respond-clear.ts';
+import type { SealedSink } from './sealed-sink.ts';
 import { STORES } from './store/stores.ts';
-import type { Store } from './store/store.ts';
 import { readCertificate, type TlsIdentity } from './tls-identity.ts';
 import { Challenges } from './workers/challenges.ts';
 import type { Resolve } from './workers/endpoint.ts';
@@ -57,15 +53,6 @@ export interface GatewayDeps {
   readonly resolve?: Resolve;
   readonly listenerLimits?: ListenerLimits;
   readonly sweepIntervalMs?: number;
-}
-
-/** What a composition root may use, before and after listening. */
-export interface GatewayParts {
-  readonly aud: string;
-  readonly policy: CompiledPolicy;
-  readonly registry: WorkerRegistry;
-  readonly store: Store;
-  readonly clock: Clock;
 }
 
 export interface Gateway extends GatewayParts {

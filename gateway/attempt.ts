@@ -12,7 +12,7 @@ import type { SignedReceipt } from '../protocol/receipt.ts';
 import { verifyReceipt } from '../protocol/sx/check-receipt.ts';
 import { ResponseRelay, type ClearRequest } from '../protocol/sx/clear.ts';
 import type { Deadline, Deadlines } from './deadline.ts';
-import type { DispatchLimits, SealedSink } from './dispatch.ts';
+import type { DispatchLimits, SealedSink } from './sealed-sink.ts';
 import type { LiveWorker } from './workers/registry.ts';
 import type { AttemptNote } from './workers/select.ts';
 

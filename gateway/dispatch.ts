@@ -21,29 +21,10 @@ import { gatewayError } from './errors.ts';
 import type { GatewayLog } from './events.ts';
 import { DEADLINE_GRACE_MS, RESERVATION_SKEW_MS } from './limits.ts';
 import type { ReceiptRecovery } from './receipt-recovery.ts';
+import type { DispatchLimits, SealedSink } from './sealed-sink.ts';
 import type { Store } from './store/store.ts';
 import type { LiveWorker, WorkerRegistry } from './workers/registry.ts';
 import { noteChosen, noteDone, selectOrder } from './workers/select.ts';
-
-/** Where the sealed answer goes. Its methods never throw. */
-export interface SealedSink {
-  /** The answer begins: everything after this is sealed by the key of this kid. */
-  head(kid: Uint8Array): void;
-  /** False asks for `drain` before the next write; what is written anyway is kept. */
-  write(bytes: Uint8Array): boolean;
-  /** Resolves too when the reader has gone. */
-  drain(): Promise<void>;
-  end(): void;
-  /** Refused before an answer began; `code` is one of the error tables. */
-  fail(code: string): void;
-}
-
-export interface DispatchLimits {
-  readonly exchangesMax: number;
-  readonly firstSealedTimeoutMs: number;
-  readonly idleTimeoutMs: number;
-  readonly slowReaderTimeoutMs: number;
-}
 
 export interface DispatchDeps {
   readonly clock: Clock;

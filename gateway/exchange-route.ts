@@ -10,9 +10,10 @@ import { codeOf } from '../core/node/log.ts';
 import { REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
 import type { Accounts } from './accounts.ts';
 import type { BodyBudget } from './body-budget.ts';
-import { dispatchSealed, type DispatchDeps, type SealedSink } from './dispatch.ts';
+import { dispatchSealed, type DispatchDeps } from './dispatch.ts';
 import { gatewayError } from './errors.ts';
 import { respondClear } from './respond-clear.ts';
+import type { SealedSink } from './sealed-sink.ts';
 
 export const EXCHANGE_PATH = '/sx/v1/exchange';
 const REQUEST_TYPE = 'application/vnd.sx1.req';

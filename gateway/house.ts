@@ -8,7 +8,7 @@ import type { ServerResponse } from 'node:http';
 import { pause, type Lifecycle } from '../core/node/lifecycle.ts';
 import { codeOf } from '../core/node/log.ts';
 import type { Metrics } from '../core/node/metrics.ts';
-import type { GatewayParts } from './app.ts';
+import type { GatewayParts } from './parts.ts';
 import type { GatewayLog } from './events.ts';
 import { PURGE_INTERVAL_MS, RECEIPTS_KEPT_MS, SWEEP_INTERVAL_MS } from './limits.ts';
 import { listen } from './listeners.ts';

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { SealedSink } from '../sealed-sink.ts';
+
 /** An OpenAI request that this gateway can read. */
 export interface PlainRequest {
   /** Inner path, such as `/v1/chat/completions`. */
@@ -29,17 +31,6 @@ export interface PlainSink {
   head(head: PlainHead): void;
   data(bytes: Uint8Array): boolean;
   drain(): Promise<void>;
-}
-
-/** Where the dispatcher writes the sealed answer; the sealer opens it from there. Its methods never throw. */
-export interface SealedSink {
-  head(kid: Uint8Array): void;
-  /** False asks for `drain` before the next write. */
-  write(bytes: Uint8Array): boolean;
-  drain(): Promise<void>;
-  end(): void;
-  /** The exchange was refused before an answer began; `code` is one of the protocol's clear error codes. */
-  fail(code: string): void;
 }
 
 /** Dispatch in process, with account and limits bound to it. Resolves after `end` or `fail`, or rejects. */
