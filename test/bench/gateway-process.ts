@@ -1,13 +1,13 @@
 /**
  * The processes around the gateway benchmark: `gateway` (with convenience mode), `worker` (an engine stub that speaks real
- * SX/1), `relay` (bare node:http to the same worker over the same pinned pool), each told what to do by its arguments.
+ * SX/1), `relay` (bare node:http to the same worker over the same pinned pool, or in the clear to `stub`, which answers the
+ * same amount of bytes), each told what to do by its arguments.
  * @module
  */
 
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { fixed, fromHex, toHex, utf8 } from '../../core/bytes.ts';
-import { systemClock } from '../../core/clock.ts';
 import { createPinnedPool } from '../../core/node/http-client.ts';
 import { parseJson } from '../../core/json.ts';
 import { plainModeSealer } from '../../cli/plain-mode.ts';
@@ -74,11 +74,28 @@ async function workerProcess(dataDir: string, aud: string, gatewayUrl: string): 
   tell({ status, port, spki: toHex(linkSpki) });
 }
 
-function relayProcess(workerPort: string, spki: string): void {
-  const pool = createPinnedPool({
-    origin: `https://127.0.0.1:${workerPort}`,
-    trust: { kind: 'spki', sha256: [fixed(fromHex(spki), 32)] },
+/** An upstream without TLS and without sealing: what is left is node:http and the loopback device. */
+function stubProcess(): void {
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on('end', () => {
+      response.writeHead(200, { 'content-type': 'application/vnd.sx1.res' });
+      if (request.url === '/json') response.write(JSON_BODY);
+      else for (let i = 0; i < STREAM_CHUNKS; i++) response.write(CHUNK);
+      response.end();
+    });
   });
+  tellPort(server);
+}
+
+function relayProcess(workerPort: string, spki: string): void {
+  const pool =
+    spki === 'clear'
+      ? createPinnedPool({ origin: `http://127.0.0.1:${workerPort}`, trust: { kind: 'loopback' } })
+      : createPinnedPool({
+          origin: `https://127.0.0.1:${workerPort}`,
+          trust: { kind: 'spki', sha256: [fixed(fromHex(spki), 32)] },
+        });
   const server = createServer((request, response) => {
     const chunks: Uint8Array[] = [];
     request.on('data', (chunk: Uint8Array) => chunks.push(chunk));
@@ -86,7 +103,7 @@ function relayProcess(workerPort: string, spki: string): void {
       pool.stream(
         {
           method: 'POST',
-          path: '/sx/v1/exchange',
+          path: request.url ?? '/',
           headers: { 'content-type': 'application/vnd.sx1.req' },
           body: Buffer.concat(chunks),
         },
@@ -99,9 +116,13 @@ function relayProcess(workerPort: string, spki: string): void {
       );
     });
   });
+  tellPort(server);
+}
+
+function tellPort(server: Server): void {
   server.listen(0, '127.0.0.1', () => {
     const address = server.address();
-    tell({ port: typeof address === 'object' ? address?.port : 0, at: systemClock() });
+    tell({ port: typeof address === 'object' ? address?.port : 0 });
   });
 }
 
@@ -128,4 +149,5 @@ export function told(line: string): Readonly<Record<string, string | number>> {
 const [role, first = '', second = '', third = ''] = process.argv.slice(2);
 if (role === 'gateway-process') await gatewayProcess(first, second);
 if (role === 'worker-process') await workerProcess(first, second, third);
+if (role === 'stub-process') stubProcess();
 if (role === 'relay-process') relayProcess(first, second);

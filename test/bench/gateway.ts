@@ -32,7 +32,9 @@ const LEVELS: readonly { readonly concurrency: number; readonly requests: number
   { concurrency: 64, requests: 1600 },
 ];
 const STREAM_SHARE = 4;
-const WARM_UP = 150;
+/** Until the JIT has settled: before that, a request costs two to three times what it costs a server that has run a minute. */
+const WARM_UP = 1500;
+const WARM_UP_CONCURRENCY = 16;
 
 interface Started {
   readonly child: ChildProcess;
@@ -202,7 +204,30 @@ function plainShots({ apiKey }: Setting, kind: Kind, count: number): readonly Sh
   return Array.from({ length: count }, () => shot);
 }
 
-type Row = Readonly<Record<'bare' | 'sealed' | 'plain', Figures>>;
+/** What a relay without a thought costs here: `clear` without TLS (the machine and node:http), `bare` over the pinned link. */
+type Cell = 'clear' | 'bare' | 'sealed' | 'plain';
+const CELLS: readonly Cell[] = ['clear', 'bare', 'sealed', 'plain'];
+type Row = Readonly<Record<Cell, Figures>>;
+
+interface Target {
+  readonly port: number;
+  readonly pid: number;
+  readonly shots: (kind: Kind, count: number) => readonly Shot[];
+}
+
+async function rowOf(
+  targets: Readonly<Record<Cell, Target>>,
+  kind: Kind,
+  { concurrency, count }: { readonly concurrency: number; readonly count: number },
+): Promise<Row> {
+  const cell = ({ port, pid, shots }: Target) => fire(port, pid, concurrency, shots(kind, count));
+  return {
+    clear: await cell(targets.clear),
+    bare: await cell(targets.bare),
+    sealed: await cell(targets.sealed),
+    plain: await cell(targets.plain),
+  };
+}
 
 async function run(): Promise<BenchResult> {
   const dataDir = mkdtempSync(join(tmpdir(), 'veilgate-bench-'));
@@ -217,28 +242,35 @@ async function run(): Promise<BenchResult> {
     const port = Number(gateway.facts['port']);
     const aud = String(gateway.facts['aud']);
     const worker = await begin('worker-process', dataDir, aud, `http://127.0.0.1:${port}`);
+    const stub = await begin('stub-process');
     const relay = await begin(
       'relay-process',
       String(worker.facts['port']),
       String(worker.facts['spki']),
     );
-    const relayPort = Number(relay.facts['port']);
+    const clearRelay = await begin('relay-process', String(stub.facts['port']), 'clear');
     const setting = {
       keys: await attestedKeys(port, aud, dataDir),
       apiKey: String(gateway.facts['apiKey']),
     };
+    const sealed = (kind: Kind, count: number) => sealedShots(setting, kind, count);
+    const at = ({ facts, pid }: Started) => ({ port: Number(facts['port']), pid });
+    const targets: Readonly<Record<Cell, Target>> = {
+      clear: {
+        ...at(clearRelay),
+        shots: (kind, count) => sealed(kind, count).map((shot) => ({ ...shot, path: `/${kind}` })),
+      },
+      bare: { ...at(relay), shots: sealed },
+      sealed: { ...at(gateway), shots: sealed },
+      plain: { ...at(gateway), shots: (kind, count) => plainShots(setting, kind, count) },
+    };
     const figures: Record<string, Row> = {};
     for (const kind of ['json', 'stream'] as const) {
-      await fire(relayPort, relay.pid, 8, sealedShots(setting, kind, WARM_UP));
-      await fire(port, gateway.pid, 8, sealedShots(setting, kind, WARM_UP));
-      await fire(port, gateway.pid, 8, plainShots(setting, kind, WARM_UP));
+      const share = kind === 'json' ? 1 : STREAM_SHARE;
+      await rowOf(targets, kind, { concurrency: WARM_UP_CONCURRENCY, count: WARM_UP / share });
       for (const { concurrency, requests } of LEVELS) {
-        const count = kind === 'json' ? requests : requests / STREAM_SHARE;
-        figures[`${kind} c=${concurrency}`] = {
-          bare: await fire(relayPort, relay.pid, concurrency, sealedShots(setting, kind, count)),
-          sealed: await fire(port, gateway.pid, concurrency, sealedShots(setting, kind, count)),
-          plain: await fire(port, gateway.pid, concurrency, plainShots(setting, kind, count)),
-        };
+        const row = await rowOf(targets, kind, { concurrency, count: requests / share });
+        figures[`${kind} c=${concurrency}`] = row;
       }
     }
     return { figures, lines: linesOf(figures) };
@@ -249,22 +281,30 @@ async function run(): Promise<BenchResult> {
 }
 
 function linesOf(figures: Readonly<Record<string, Row>>): readonly string[] {
-  const cell = ({ cpuUs: cpu, p50Ms, p99Ms, perSecond }: Figures) =>
-    `${cpu.toFixed(0).padStart(6)} µs ${p50Ms.toFixed(2).padStart(7)} /${p99Ms.toFixed(1).padStart(7)} ms ${perSecond.toFixed(0).padStart(5)}/s`;
-  const rows = Object.entries(figures).map(
-    ([name, row]) =>
-      `${name.padEnd(12)} ${cell(row.bare)}   ${cell(row.sealed)}   ${cell(row.plain)}`,
+  const times = ({ cpuUs: cpu, p50Ms, p99Ms }: Figures) =>
+    `${cpu.toFixed(0).padStart(6)} µs ${p50Ms.toFixed(1).padStart(6)} /${p99Ms.toFixed(0).padStart(4)} ms`;
+  const added = (row: Row, cell: Cell) =>
+    ` ${(row[cell].cpuUs / row.bare.cpuUs).toFixed(1)}x, added ${(row[cell].cpuUs - row.bare.cpuUs).toFixed(0).padStart(4)} µs`;
+  const rows = Object.entries(figures).map(([name, row]) =>
+    [
+      name.padEnd(12),
+      times(row.clear),
+      times(row.bare),
+      `${times(row.sealed)}${added(row, 'sealed')}`,
+      `${times(row.plain)}${added(row, 'plain')}`,
+    ].join('  '),
   );
-  const chunks = [1, 16, 64].map((concurrency) => {
+  const chunks = LEVELS.map(({ concurrency }) => {
     const json = figures[`json c=${concurrency}`];
     const stream = figures[`stream c=${concurrency}`];
-    const per = (mode: keyof Row) =>
-      (((stream?.[mode].cpuUs ?? 0) - (json?.[mode].cpuUs ?? 0)) / STREAM_CHUNKS).toFixed(1);
-    return `per chunk c=${concurrency}: bare ${per('bare')} µs, sealed ${per('sealed')} µs, convenience ${per('plain')} µs`;
+    const per = (cell: Cell) =>
+      (((stream?.[cell].cpuUs ?? 0) - (json?.[cell].cpuUs ?? 0)) / STREAM_CHUNKS).toFixed(1);
+    return `per chunk c=${concurrency}: ${CELLS.map((cell) => `${cell} ${per(cell)} µs`).join(', ')}`;
   });
   return [
-    'CPU of the process per request, p50 / p99, requests a second (HTTP in, pinned TLS 1.3 out, 2 shared cores)',
-    `${''.padEnd(12)} ${'bare relay'.padEnd(36)} ${'sealed'.padEnd(36)} convenience`,
+    'CPU of the process per request, p50 / p99; clear: a relay without TLS, bare: one over the pinned link,',
+    'sealed and plain (convenience): the gateway, beside the bare relay of the same run (2 shared cores)',
+    `${''.padEnd(12)}  ${'clear'.padEnd(24)}  ${'bare'.padEnd(24)}  ${'sealed'.padEnd(44)} plain`,
     ...rows,
     ...chunks,
   ];
