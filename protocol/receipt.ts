@@ -12,8 +12,10 @@ import {
   u32be,
   u64be,
   equalPublic,
+  toHex,
   type Bytes,
 } from '../core/bytes.ts';
+import { ExpiringCache } from '../core/cache.ts';
 import { assert } from '../core/errors.ts';
 import type { PriceList } from '../attestation/verdict.ts';
 import { sha256, signEd25519, verifyEd25519 } from '#primitives';
@@ -162,10 +164,24 @@ export function parseReceiptUnverified(bytes: Uint8Array): SignedReceipt {
   return { receipt, signature, payload, hash: sha256(payload) };
 }
 
-/** Strict Ed25519 over the VGR1 bytes. */
+/**
+ * Strict Ed25519 over the VGR1 bytes. In the convenience mode the gateway and its sealing client both check each receipt:
+ * one that verified lately is known again by every byte of it and of the key.
+ */
 export function isReceiptSignedBy(signed: SignedReceipt, receiptKey: Bytes<32>): boolean {
-  return verifyEd25519(receiptKey, signed.signature, signed.payload.subarray(SIGNATURE_BYTES));
+  const { signature, payload } = signed;
+  const claim = concat(receiptKey, signature, payload.subarray(SIGNATURE_BYTES));
+  const name = toHex(signature);
+  const known = VERIFIED.get(name, 0);
+  if (known !== undefined && equalPublic(known, claim)) return true;
+  if (!verifyEd25519(receiptKey, signature, payload.subarray(SIGNATURE_BYTES))) return false;
+  VERIFIED.set(name, claim, Number.POSITIVE_INFINITY);
+  return true;
 }
+
+const VERIFIED_MAX = 256;
+/** Key, signature, signed bytes; copies, so that nobody can change what was verified. */
+const VERIFIED = new ExpiringCache<Uint8Array>(VERIFIED_MAX);
 
 export interface ReceiptSignerInput {
   /** The secret half of `keys.sig`. */

@@ -54,8 +54,13 @@ function collect(request: IncomingMessage, maxBytes: number): Promise<Uint8Array
     }
     body.push(chunk);
   });
-  request.once('end', () => resolve(body.bytes()));
+  const cut = (): void => reject(bodyError('body.aborted'));
+  request.once('end', () => {
+    // It comes after every body, and an error is dear to make for nobody.
+    request.off('close', cut);
+    resolve(body.bytes());
+  });
   request.once('error', (cause) => reject(bodyError('body.aborted', '', { cause })));
-  request.once('close', () => reject(bodyError('body.aborted')));
+  request.once('close', cut);
   return promise;
 }

@@ -41,7 +41,10 @@ export async function handleChat(
 ): Promise<void> {
   const answer = new ChatAnswer(response, deps.pingIntervalMs ?? PING_INTERVAL_MS);
   const left = new AbortController();
-  response.once('close', () => left.abort());
+  // Every connection closes in the end; the app has left when that was before the end of its answer.
+  response.once('close', () => {
+    if (!response.writableFinished) left.abort();
+  });
   try {
     if (deps.sealer === undefined) {
       answer.refuse(openAiFailure('plaintext_disabled'));

@@ -71,6 +71,17 @@ test('a signature by another key is refused', () => {
   assert.throws(() => check(signed(GOOD, generateEd25519().secretKey)), failsAs('signature'));
 });
 
+test('a receipt that verified before is known by all its bytes and by the key', () => {
+  const payload = signed(GOOD);
+  check(payload);
+  const changed = payload.slice();
+  changed[payload.length - 1] = (changed[payload.length - 1] ?? 0) ^ 1;
+  assert.throws(() => check(changed), failsAs('signature'));
+  const other = { ...expected, key: testWorker('X25519').key };
+  assert.throws(() => verifyReceipt(payload, other), failsAs('signature'));
+  assert.equal(check(payload).receipt.amount, amount);
+});
+
 const more = { ...usage, completion: 4 };
 const CHANGES: readonly (readonly [reason: string, change: Partial<Receipt>])[] = [
   ['requestId', { requestId: randomBytes(16) }],
