@@ -127,7 +127,13 @@ async function fetchChallenge(
   pool: HttpPool,
   signal: AbortSignal,
 ): Promise<Bytes<32>> {
-  const answer = await call(pool, { method: 'POST', path: '/v1/workers/challenge', signal });
+  const answer = await call(pool, {
+    method: 'POST',
+    path: '/v1/workers/challenge',
+    // A type that no web page may send unasked: the gateway answers nothing else.
+    json: {},
+    signal,
+  });
   const decoded = CHALLENGE.safeParse(answer.json);
   if (answer.status !== 200 || !decoded.success) throw workerError('worker.gateway_refused');
   if (decoded.data.aud !== gateway.aud) throw workerError('worker.gateway_identity');

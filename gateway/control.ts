@@ -9,12 +9,12 @@ import { bodyLimit } from 'hono/body-limit';
 import { randomBytes } from '#primitives';
 import { toBase64Url, toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
-import { parseJson } from '../core/json.ts';
 import { codeOf } from '../core/node/log.ts';
 import type { GatewayDocumentJson } from '../protocol/gateway-document.ts';
 import { openAiFailure } from '../protocol/openai/errors.ts';
 import type { Counters } from './counters.ts';
 import type { GatewayLog } from './events.ts';
+import { assertJson, ControlBodies } from './control-body.ts';
 import { CONTROL_BODY_MAX_BYTES, EVIDENCE_CANDIDATES_MAX } from './limits.ts';
 import { clearErrorOf } from './respond-clear.ts';
 import type { Challenges } from './workers/challenges.ts';
@@ -180,12 +180,17 @@ function workerSummary(worker: LiveWorker, { clock }: ControlDeps): object {
 
 function addRegistration(app: Hono<Env>, deps: ControlDeps): void {
   const { registrar, challenges, clock, aud } = deps;
+  const bodies = new ControlBodies();
   app.post('/v1/workers/challenge', (context) => {
+    assertJson(context.req.raw);
     const { challenge, expiresAtMs } = challenges.issue(clock());
     return context.json({ challenge: toBase64Url(challenge), aud, expiresAtMs });
   });
   app.post('/v1/workers', async (context) => {
-    const result = await registrar.register(await jsonOf(context), context.req.raw.signal);
+    const result = await registrar.register(
+      await bodies.json(context.req.raw),
+      context.req.raw.signal,
+    );
     const verdict = verdictJson(result.verdict);
     if (result.outcome === 'admitted') {
       const { workerId, publishUntilMs } = result;
@@ -195,12 +200,7 @@ function addRegistration(app: Hono<Env>, deps: ControlDeps): void {
     return reply(status, { ...body, verdict });
   });
   app.delete('/v1/workers/:id', async (context) => {
-    registrar.leave(context.req.param('id'), await jsonOf(context));
+    registrar.leave(context.req.param('id'), await bodies.json(context.req.raw));
     return context.json({ left: true });
   });
-}
-
-async function jsonOf(context: Context<Env>): Promise<unknown> {
-  const bytes = new Uint8Array(await context.req.arrayBuffer());
-  return parseJson(bytes, CONTROL_BODY_MAX_BYTES);
 }

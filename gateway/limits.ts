@@ -17,6 +17,9 @@ export const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** What a peer that broke the rules of HTTP has to read its answer, before the socket goes. */
 export const REFUSED_LINGER_MS = 1000;
 export const CONTROL_BODY_MAX_BYTES = 2_097_152;
+/** Bodies of control routes being read at once. */
+export const CONTROL_BODIES_MAX = 32;
+export const CONTROL_BODY_TIMEOUT_MS = 5000;
 
 // Exchanges.
 export const EXCHANGES_MAX = 2048;
@@ -45,9 +48,16 @@ export const WORKERS_MAX = 1024;
 /** Old and new statement while keys roll over. */
 export const STATEMENTS_PER_WORKER_MAX = 4;
 export const CHALLENGE_LIFETIME_MS = 60_000;
-export const CHALLENGES_MAX = 4096;
-/** Appraisal is synchronous and costs milliseconds: a stranger must not queue many. */
-export const REGISTRATIONS_PER_MINUTE_MAX = 120;
+/** Used ones, until they expire. */
+export const CHALLENGES_USED_MAX = 65_536;
+/** An owner renews once in many minutes; more is a worker in a loop. */
+export const REGISTRATIONS_PER_OWNER_MAX = 12;
+export const OWNERS_PER_MINUTE_MAX = 65_536;
+/** Places on top, for the workers that are in: newcomers cannot take them. */
+export const CHALLENGES_USED_BY_WORKERS_MAX = WORKERS_MAX * REGISTRATIONS_PER_OWNER_MAX;
+/** Appraisals with what they wait for: the name and the probe of the endpoint. */
+export const APPRAISALS_OF_NEWCOMERS_MAX = 64;
+export const APPRAISALS_OF_WORKERS_MAX = 64;
 export const PUBLISH_MARGIN_MAX_MS = 600_000;
 /** A short statement gives up this part of its life instead. */
 export const PUBLISH_MARGIN_DIVISOR = 6;

@@ -11,7 +11,7 @@ import { ascii, concat, fixed, fromBase64, fromHex, toHex, type Bytes } from '..
 import type { Clock } from '../../core/clock.ts';
 import type { ClientCertificate } from '../../core/node/http-client.ts';
 import { appraise, type Appraisal } from '../../attestation/appraise.ts';
-import { ownerSignatureInput, parseCard } from '../../attestation/card.ts';
+import { ownerSignatureInput, parseCard, workerIdOf } from '../../attestation/card.ts';
 import { decodeEvidence, encodeEvidence, type EvidenceBundle } from '../../attestation/evidence.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { parseStatement, statementHash, type Statement } from '../../attestation/statement.ts';
@@ -20,12 +20,8 @@ import type { AttestedKey, Verdict } from '../../attestation/verdict.ts';
 import type { Counters } from '../counters.ts';
 import { registrationError } from '../errors.ts';
 import type { GatewayLog } from '../events.ts';
-import {
-  PROBE_FAILURES_MAX,
-  PUBLISH_MARGIN_DIVISOR,
-  PUBLISH_MARGIN_MAX_MS,
-  REGISTRATIONS_PER_MINUTE_MAX,
-} from '../limits.ts';
+import { PROBE_FAILURES_MAX, PUBLISH_MARGIN_DIVISOR, PUBLISH_MARGIN_MAX_MS } from '../limits.ts';
+import { AppraisalBudget } from './admission.ts';
 import type { Challenges } from './challenges.ts';
 import { resolveEndpoint, type EndpointRules, type ResolvedEndpoint } from './endpoint.ts';
 import { createLink } from './link.ts';
@@ -64,16 +60,13 @@ const LEAVE = z.strictObject({
   signature: z.string().length(SIGNATURE_CHARS),
 });
 
-const MS_PER_MINUTE = 60_000;
-
 export class Registrar {
   readonly #deps: RegistrationDeps;
   readonly #caches = { tdx: new TdxCache() };
   /** Statements that came in once, with their expiry: a replay finds its challenge used, and its name here. */
   readonly #seen = new Map<string, number>();
   readonly #probeFailures = new WeakMap<LiveWorker, number>();
-  #minute = 0;
-  #inMinute = 0;
+  readonly #budget = new AppraisalBudget();
 
   constructor(deps: RegistrationDeps) {
     this.#deps = deps;
@@ -81,15 +74,39 @@ export class Registrar {
 
   /** Throws `registration.*`, `evidence.*`, `statement.*`, `card.*`. A denial is an answer, with its verdict. */
   async register(json: unknown, signal: AbortSignal): Promise<Registration> {
-    const { clock, log, counters } = this.#deps;
-    this.#countOne(clock());
-    const { bundle, endpoint, ownerSignature } = decodeRequest(json);
+    const { clock, challenges } = this.#deps;
+    const request = decodeRequest(json);
+    const { bundle } = request;
     // The sender's word until the appraisal: read only to find the challenge and the owner.
     const statement = parseStatement(bundle.statement);
-    this.#deps.challenges.consume(statement.nonce, clock());
+    challenges.verify(statement.nonce, clock());
     this.#assertNew(bundle, clock());
-    this.#assertOwner(bundle, ownerSignature);
-    const resolved = await resolveEndpoint(endpoint, this.#deps.endpoints);
+    const workerId = this.#assertOwner(bundle, request.ownerSignature);
+    // Nothing above leaves a trace: from here on it is the owner who spends.
+    const standing = this.#deps.registry.byWorkerId(workerId).length > 0 ? 'known' : 'newcomer';
+    const done = this.#budget.enter(workerId, standing, clock());
+    try {
+      challenges.consume(statement.nonce, standing, clock());
+      return await this.#decide({ bundle, statement, endpoint: request.endpoint }, signal);
+    } finally {
+      done();
+    }
+  }
+
+  /** The endpoint comes last: only a worker that the policy admits makes the gateway look up a name and wait. */
+  async #decide(
+    {
+      bundle,
+      statement,
+      endpoint,
+    }: {
+      readonly bundle: EvidenceBundle;
+      readonly statement: Statement;
+      readonly endpoint: string;
+    },
+    signal: AbortSignal,
+  ): Promise<Registration> {
+    const { clock, log, counters, endpoints } = this.#deps;
     const appraisal = this.#appraise(bundle, statement.nonce);
     if (appraisal.outcome === 'denied') {
       const check = appraisal.verdict.checks.find(({ outcome }) => outcome === 'fail')?.id ?? '';
@@ -99,16 +116,9 @@ export class Registrar {
     }
     const { key, verdict } = appraisal;
     const publishUntilMs = publishUntil(statement, key, clock());
+    const resolved = await resolveEndpoint(endpoint, endpoints);
     await this.#admit({ key, verdict, bundle, statement, resolved, publishUntilMs }, signal);
     return { outcome: 'admitted', workerId: toHex(key.workerId), verdict, publishUntilMs };
-  }
-
-  #countOne(nowMs: number): void {
-    const minute = Math.floor(nowMs / MS_PER_MINUTE);
-    if (minute !== this.#minute) this.#inMinute = 0;
-    this.#minute = minute;
-    this.#inMinute++;
-    if (this.#inMinute > REGISTRATIONS_PER_MINUTE_MAX) throw registrationError('registration.rate');
   }
 
   #assertNew({ statement }: EvidenceBundle, nowMs: number): void {
@@ -119,12 +129,14 @@ export class Registrar {
     }
   }
 
-  #assertOwner(bundle: EvidenceBundle, signature: Bytes<64>): void {
+  /** Returns the worker's id. */
+  #assertOwner(bundle: EvidenceBundle, signature: Bytes<64>): string {
     const { owner } = parseCard(bundle.card);
     const signed = ownerSignatureInput(statementHash(bundle.statement));
     if (!verifyEd25519(owner, signature, signed)) {
       throw registrationError('registration.owner_signature');
     }
+    return toHex(workerIdOf(owner));
   }
 
   #appraise(evidence: EvidenceBundle, challenge: Bytes<32>): Appraisal {

@@ -152,6 +152,7 @@ async function fetchChallenge(pool: ReturnType<typeof createPinnedPool>): Promis
   const { json } = await fetchJson(pool, {
     method: 'POST',
     path: '/v1/workers/challenge',
+    json: {},
     maxBytes: 4096,
     timeoutMs: 5000,
   });
