@@ -140,6 +140,22 @@ test('a prompt that does not fit is refused before anything runs', async () => {
   await assert.rejects(finish(bounded), { code: 'engine.prompt_too_long' });
 });
 
+test('a prompt of megabytes is refused without being tokenised, and holds nobody up', async () => {
+  const startedMs = performance.now();
+  const huge = tiny.generate(job('x '.repeat(4_000_000)), never);
+  await assert.rejects(finish(huge), { code: 'engine.prompt_too_long' });
+  const tookMs = performance.now() - startedMs;
+  // Tokenising it takes the small model over a second; the bound is for a busy machine.
+  assert.ok(tookMs < 800, `${tookMs} ms`);
+});
+
+test('a generation that the engine process cannot decode fails alone', async () => {
+  const running = run(demo, job('Tell me a story about a fox.', { maxOutputTokens: 60 }));
+  const odd = demo.generate(job('hello', { temperature: 1e308 }), never);
+  await assert.rejects(finish(odd), { code: 'engine.failed' });
+  assert.equal((await running).completion, 60);
+});
+
 test('a prompt longer than one slice is evaluated like a short one', async () => {
   const answer = await run(tiny, job('y'.repeat(200), { maxOutputTokens: 3 }));
   assert.ok(answer.prompt > 200);

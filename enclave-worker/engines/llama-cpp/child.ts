@@ -7,6 +7,7 @@
 
 import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { z } from 'zod';
 import { hasCode } from '../../../core/errors.ts';
 import { generate, loadModel, type LoadedModel, type RunningJob } from './generate.ts';
 import {
@@ -67,8 +68,17 @@ function wake(job: RunningJob): void {
   waiting?.();
 }
 
+const WITH_ID = z.looseObject({ id: z.int() });
+
 function receive(raw: unknown): void {
-  const message = TO_CHILD.parse(raw);
+  const decoded = TO_CHILD.safeParse(raw);
+  if (!decoded.success) {
+    // One generation that this process does not understand must not end the others.
+    const { data } = WITH_ID.safeParse(raw);
+    if (data !== undefined) send({ kind: 'failed', id: data.id, code: 'engine.failed' });
+    return;
+  }
+  const message = decoded.data;
   if (message.kind === 'load') {
     void load(message);
     return;
