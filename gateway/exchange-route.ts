@@ -11,6 +11,7 @@ import { REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
 import type { Accounts } from './accounts.ts';
 import type { BodyBudget } from './body-budget.ts';
 import { dispatchSealed, type DispatchDeps } from './dispatch.ts';
+import { drained } from './drained.ts';
 import { gatewayError } from './errors.ts';
 import { respondClear } from './respond-clear.ts';
 import type { SealedSink } from './sealed-sink.ts';
@@ -108,15 +109,8 @@ class ResponseSink implements SealedSink {
     return this.#response.destroyed || this.#response.write(bytes);
   }
 
-  async drain(): Promise<void> {
-    const response = this.#response;
-    if (response.destroyed || !response.writableNeedDrain) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    response.once('drain', resolve);
-    response.once('close', resolve);
-    await promise;
-    response.off('drain', resolve);
-    response.off('close', resolve);
+  drain(): Promise<void> {
+    return drained(this.#response);
   }
 
   end(): void {

@@ -10,6 +10,7 @@ import { toHex } from '../../core/bytes.ts';
 import { CHAT_PATH, decodeChatEnvelope } from '../../protocol/openai/envelope.ts';
 import { failureOf, openAiFailure, type OpenAiFailure } from '../../protocol/openai/errors.ts';
 import { SSE_HEADERS, SSE_PING, sseEvent } from '../../protocol/openai/sse.ts';
+import { drained } from '../drained.ts';
 import { readJsonBody } from './body.ts';
 import { CHAT_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
 import { respondFailure } from './respond.ts';
@@ -119,15 +120,8 @@ class ChatAnswer implements PlainSink {
   }
 
   /** Until the app has read, or has left. */
-  async drain(): Promise<void> {
-    const response = this.#response;
-    if (response.destroyed || !response.writableNeedDrain) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    response.once('drain', resolve);
-    response.once('close', resolve);
-    await promise;
-    response.off('drain', resolve);
-    response.off('close', resolve);
+  drain(): Promise<void> {
+    return drained(this.#response);
   }
 
   complete(): void {
