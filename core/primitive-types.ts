@@ -21,6 +21,17 @@ export interface P256PublicKey {
   readonly xy: Bytes<64>;
 }
 
+export interface P384PublicKey {
+  readonly kind: 'p384';
+  readonly xy: Bytes<96>;
+}
+
+export interface RsaPublicKey {
+  readonly kind: 'rsa';
+  /** Big-endian, without leading zeros. */
+  readonly modulus: Uint8Array;
+}
+
 export interface AeadKey {
   readonly kind: 'aes-256-gcm';
 }

@@ -7,7 +7,7 @@
 
 import { gcm } from '@noble/ciphers/aes.js';
 import { ed25519, x25519 } from '@noble/curves/ed25519.js';
-import { p256 } from '@noble/curves/nist.js';
+import { p256, p384 } from '@noble/curves/nist.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import {
   sha256 as nobleSha256,
@@ -25,7 +25,10 @@ import {
   type KeyPair,
   type MlKemKeyPair,
   type P256PublicKey,
+  type P384PublicKey,
+  type RsaPublicKey,
 } from './primitive-types.ts';
+import { isPssSha384, RSA_MODULUS_MAX_BYTES, RSA_MODULUS_MIN_BYTES } from './rsa-pss.ts';
 
 export type {
   AeadKey,
@@ -33,6 +36,8 @@ export type {
   KeyPair,
   MlKemKeyPair,
   P256PublicKey,
+  P384PublicKey,
+  RsaPublicKey,
 } from './primitive-types.ts';
 
 export const PRIMITIVES = 'noble';
@@ -115,6 +120,71 @@ export function verifyP256(key: P256PublicKey, signature: Bytes<64>, data: Uint8
     // r or s out of range.
     return false;
   }
+}
+
+const P384_KEYS = new WeakMap<P384PublicKey, Uint8Array>();
+
+/** As `p256PublicKey`. */
+export function p384PublicKey(xy: Bytes<96>): P384PublicKey | undefined {
+  const point = concat(Uint8Array.of(4), xy);
+  try {
+    p384.Point.fromBytes(point).assertValidity();
+  } catch {
+    // Not on the curve: an answer, not an accident.
+    return undefined;
+  }
+  const key: P384PublicKey = { kind: 'p384', xy };
+  P384_KEYS.set(key, point);
+  return key;
+}
+
+/** ECDSA P-384 / SHA-384 over `data`; `signature` is r‖s. */
+export function verifyP384(key: P384PublicKey, signature: Bytes<96>, data: Uint8Array): boolean {
+  const point = P384_KEYS.get(key);
+  if (point === undefined) throw primitiveError('primitive.key', 'p384');
+  try {
+    return p384.verify(signature, data, point, { lowS: false, prehash: true });
+  } catch {
+    // r or s out of range.
+    return false;
+  }
+}
+
+/** As `verifyP384`, away from the calling thread where the platform has such a way. */
+export function verifyP384Apart(
+  key: P384PublicKey,
+  signature: Bytes<96>,
+  data: Uint8Array,
+): Promise<boolean> {
+  return Promise.resolve(verifyP384(key, signature, data));
+}
+
+const RSA_EXPONENTS = new WeakMap<RsaPublicKey, number>();
+const RSA_EXPONENT_MIN = 3;
+
+/**
+ * Big-endian modulus without leading zeros, 2048 to 8192 bits; odd exponent up to 32 bits. Undefined when it is not a
+ * key that these bounds allow.
+ */
+export function rsaPublicKey(modulus: Uint8Array, exponent: number): RsaPublicKey | undefined {
+  const isSized =
+    modulus.length >= RSA_MODULUS_MIN_BYTES && modulus.length <= RSA_MODULUS_MAX_BYTES;
+  const isOdd = exponent % 2 === 1 && ((modulus.at(-1) ?? 0) & 1) === 1;
+  if (!isSized || !isOdd || modulus[0] === 0 || exponent < RSA_EXPONENT_MIN) return undefined;
+  const key: RsaPublicKey = { kind: 'rsa', modulus: modulus.slice() };
+  RSA_EXPONENTS.set(key, exponent);
+  return key;
+}
+
+/** RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes. RFC 8017 §8.1.2. */
+export function verifyRsaPssSha384(
+  key: RsaPublicKey,
+  signature: Uint8Array,
+  data: Uint8Array,
+): boolean {
+  const exponent = RSA_EXPONENTS.get(key);
+  if (exponent === undefined) throw primitiveError('primitive.key', 'rsa');
+  return isPssSha384({ modulus: key.modulus, exponent, signature, digest: sha384(data), sha384 });
 }
 
 export function generateEd25519(): KeyPair {

@@ -9,9 +9,10 @@
 import { sha256 } from '#primitives';
 import { concat, u32be, type Bytes } from '../../core/bytes.ts';
 import { ExpiringCache } from '../../core/cache.ts';
-import type { Certificate, LazyPublicKey, Signed } from './certificate.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import { CRL_MAX_BYTES } from '../pki/limits.ts';
+import type { LazyPublicKey, Signed } from '../pki/signature.ts';
 import type { TdxCollateral } from './collateral.ts';
-import { CRL_MAX_BYTES } from './limits.ts';
 import type { ReadChain, ReadCollateral } from './read.ts';
 
 /** A quoting enclave's key and the report that vouches for it. */

@@ -4,11 +4,12 @@
  * @module
  */
 
-import { equalPublic, toHex } from '../../core/bytes.ts';
+import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
-import type { Certificate } from './certificate.ts';
-import { OID } from './certificate.ts';
-import type { CheckSheet, TdxCheckId } from './check-list.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import { isValidAt, linkFault, validityText } from '../pki/chain.ts';
+import type { TdxCheckId, TdxCheckSheet } from './check-list.ts';
+import { SGX_EXTENSIONS } from './intel-certificate.ts';
 import type { PckExtension } from './pck-extension.ts';
 import type { ReadChain } from './read.ts';
 import { findRoot, type TrustRoot } from './roots.ts';
@@ -40,7 +41,7 @@ const AFTER_CHAIN: readonly TdxCheckId[] = [
 ];
 
 export interface Judging {
-  readonly sheet: CheckSheet;
+  readonly sheet: TdxCheckSheet;
   readonly nowMs: number;
   readonly roots: readonly TrustRoot[];
 }
@@ -87,19 +88,6 @@ function chainFault({ leaf, intermediate, root, ca }: PckChain): string | undefi
   return undefined;
 }
 
-/** Why `issuer` did not issue `subject`; undefined when it did. Names compare byte for byte. */
-export function linkFault(
-  subject: Certificate,
-  issuer: Certificate,
-  what: string,
-): string | undefined {
-  if (!equalPublic(subject.issuer, issuer.subject)) return `the ${what} names another issuer`;
-  if (!subject.signed.isSignedBy(issuer.publicKey.get())) {
-    return `the ${what} is not signed by its issuer`;
-  }
-  return undefined;
-}
-
 function judgeRoles(chain: PckChain, { sheet, nowMs }: Judging): void {
   const { leaf, intermediate, root } = chain;
   sheet.judge('pck.root', chain.trusted !== undefined, 'a trusted root', () => toHex(root.sha256));
@@ -131,21 +119,12 @@ function leafRoleFault(leaf: Certificate): string | undefined {
   return leaf.mayDigitallySign ? undefined : 'a key that may not sign';
 }
 
-/** Both bounds belong to the validity. RFC 5280 §4.1.2.5. */
-export function isValidAt(certificate: Certificate, nowMs: number): boolean {
-  return certificate.notBeforeMs <= nowMs && nowMs <= certificate.notAfterMs;
-}
-
-export function validityText(certificate: Certificate): string {
-  return `${formatInstant(certificate.notBeforeMs)} to ${formatInstant(certificate.notAfterMs)}`;
-}
-
 const SIGNER_NAME = 'Intel SGX TCB Signing';
 
 /** Why this certificate may not sign collateral; undefined when it may. A PCK leaf never may. */
 export function signerRoleFault(signer: Certificate): string | undefined {
   if (signer.commonName !== SIGNER_NAME) return 'another common name';
   if (signer.isCa) return 'a CA certificate';
-  if (signer.extensions.has(OID.sgxExtensions)) return 'a certificate of a platform';
+  if (signer.extensions.has(SGX_EXTENSIONS)) return 'a certificate of a platform';
   return signer.mayDigitallySign ? undefined : 'a key that may not sign';
 }

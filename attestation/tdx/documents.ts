@@ -8,20 +8,15 @@
 import { equalPublic, toHex, type Bytes } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import type { Json } from '../../core/json.ts';
-import type { Certificate } from './certificate.ts';
-import {
-  isValidAt,
-  linkFault,
-  signerRoleFault,
-  validityText,
-  type Judging,
-  type PckChain,
-} from './chain.ts';
-import type { CheckSheet, TdxCheckId } from './check-list.ts';
-import type { Attempt } from './errors.ts';
+import type { Attempt } from '../attempt.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import { isValidAt, linkFault, validityText } from '../pki/chain.ts';
+import { judgeRevoked } from '../pki/revocation.ts';
+import { signerRoleFault, type Judging, type PckChain } from './chain.ts';
+import type { TdxCheckId, TdxCheckSheet } from './check-list.ts';
 import type { PckExtension } from './pck-extension.ts';
 import type { ReadDocument } from './read.ts';
-import { judgeRevoked, type JudgedList } from './revocation.ts';
+import type { TdxJudgedList } from './revocation.ts';
 import { findRoot } from './roots.ts';
 import type { SignedBody } from './signed-json.ts';
 
@@ -29,7 +24,7 @@ const SIGNER_CHAIN_LENGTH = 2;
 
 export interface DocumentContext {
   readonly judging: Judging;
-  readonly rootCrl: JudgedList;
+  readonly rootCrl: TdxJudgedList;
   readonly pckChain: PckChain | undefined;
 }
 
@@ -141,7 +136,7 @@ function judgeSignature(
     sheet.skip([id], `${kind}.chain`);
     return;
   }
-  sheet.judge(id, signed.isSignedBy(signer.publicKey.get()), want, 'another signature');
+  sheet.judge(id, signed.isSignedBy(signer.publicKey), want, 'another signature');
 }
 
 const TCB_INFO_CONTENT: readonly TdxCheckId[] = [
@@ -157,7 +152,7 @@ const TCB_INFO_CONTENT: readonly TdxCheckId[] = [
 export function judgeTcbInfo(
   body: Attempt<SignedBody>,
   pck: PckExtension | undefined,
-  { sheet, pckCause }: { readonly sheet: CheckSheet; readonly pckCause: TdxCheckId },
+  { sheet, pckCause }: { readonly sheet: TdxCheckSheet; readonly pckCause: TdxCheckId },
 ): void {
   const platform: readonly TdxCheckId[] = ['tcbInfo.fmspc', 'tcbInfo.pceId'];
   if (body.outcome === 'malformed') {
@@ -176,7 +171,7 @@ export function judgeTcbInfo(
   sheet.judge('tcbInfo.pceId', equalHex(pceId, pck.pceId), pck.pceId, () => shown(pceId));
 }
 
-export function judgeQeIdentity(body: Attempt<SignedBody>, sheet: CheckSheet): void {
+export function judgeQeIdentity(body: Attempt<SignedBody>, sheet: TdxCheckSheet): void {
   if (body.outcome === 'malformed') {
     sheet.skip(['qeIdentity.id', 'qeIdentity.version'], 'qeIdentity.format');
     return;

@@ -1,6 +1,6 @@
 /** Error codes of the TDX readers. They never leave `verifyTdx`: there they become failed checks. @module */
 
-import { defineErrors, VeilError, type ErrorSpec } from '../../core/errors.ts';
+import { defineErrors, type ErrorSpec } from '../../core/errors.ts';
 
 const REJECTED: ErrorSpec = {
   status: 502,
@@ -14,18 +14,3 @@ export const tdxError = defineErrors({
   'tdx.crl': REJECTED,
   'tdx.collateral': REJECTED,
 });
-
-/** What a reader made of untrusted bytes. */
-export type Attempt<Value> =
-  | { readonly outcome: 'read'; readonly value: Value }
-  | { readonly outcome: 'malformed'; readonly reason: string };
-
-/** Runs a reader; its coded errors become an answer, anything else is a bug and goes on. */
-export function attempt<Value>(read: () => Value): Attempt<Value> {
-  try {
-    return { outcome: 'read', value: read() };
-  } catch (error) {
-    if (!(error instanceof VeilError) || error.code === 'internal.invariant') throw error;
-    return { outcome: 'malformed', reason: error.message };
-  }
-}

@@ -3,9 +3,6 @@
 export const QUOTE_MAX_BYTES = 128 * 1024;
 /** TCB info is 4 KiB to 20 KiB today. */
 export const COLLATERAL_BODY_MAX_BYTES = 1024 * 1024;
-export const CERTIFICATE_MAX_BYTES = 64 * 1024;
-export const CRL_MAX_BYTES = 8 * 1024 * 1024;
-export const CRL_MAX_ENTRIES = 100_000;
 /** Levels of one list in a signed document; Intel's have fewer than twenty. */
 export const TCB_LEVELS_MAX = 1024;
 export const ADVISORIES_MAX = 1024;

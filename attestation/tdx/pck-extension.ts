@@ -6,9 +6,10 @@
 
 import { toHex } from '../../core/bytes.ts';
 import { DerReader } from '../der.ts';
-import { OID, type Certificate } from './certificate.ts';
+import { OID, type Certificate } from '../pki/certificate.ts';
+import { CERTIFICATE_MAX_BYTES } from '../pki/limits.ts';
 import { tdxError } from './errors.ts';
-import { CERTIFICATE_MAX_BYTES } from './limits.ts';
+import { SGX_EXTENSIONS } from './intel-certificate.ts';
 
 export const TCB_COMPONENTS = 16;
 const SVN_MAX = 255;
@@ -48,10 +49,10 @@ export function readPckExtension(leaf: Certificate): PckExtension {
   for (const oid of required) {
     if (!leaf.extensions.has(oid)) throw tdxError('tdx.certificate', `no extension ${oid}`);
   }
-  const value = leaf.extensions.get(OID.sgxExtensions);
+  const value = leaf.extensions.get(SGX_EXTENSIONS);
   if (value === undefined) throw tdxError('tdx.certificate', 'no SGX extension');
   const document = DerReader.over(value, CERTIFICATE_MAX_BYTES);
-  const members = readMembers(document.sequence('SGX extensions'), OID.sgxExtensions);
+  const members = readMembers(document.sequence('SGX extensions'), SGX_EXTENSIONS);
   document.end('SGX extensions');
   return readPlatform(members);
 }
@@ -90,7 +91,7 @@ function readPlatform(members: Members): PckExtension {
   const configuration = members.get(ARC.configuration);
   return {
     ppid: octets(members, ARC.ppid, 16, 'PPID'),
-    ...readTcb(readMembers(tcb, OID.sgxExtensions + ARC.tcb)),
+    ...readTcb(readMembers(tcb, SGX_EXTENSIONS + ARC.tcb)),
     pceId: octets(members, ARC.pceId, 2, 'PCE-ID'),
     fmspc: octets(members, ARC.fmspc, 6, 'FMSPC'),
     sgxType: single(members, ARC.sgxType, 'SGX type', (at) =>
@@ -120,7 +121,7 @@ function readConfiguration(members: Members): NonNullable<PckExtension['configur
   const list = single(members, ARC.configuration, 'configuration', (at) =>
     at.sequence('configuration'),
   );
-  const flags = readMembers(list, OID.sgxExtensions + ARC.configuration);
+  const flags = readMembers(list, SGX_EXTENSIONS + ARC.configuration);
   const flag = (arc: number, what: string): boolean =>
     flags.has(arcOf(arc)) && single(flags, arcOf(arc), what, (at) => at.boolean(what));
   return {

@@ -5,7 +5,7 @@
  */
 
 import { equalPublic, isZero, toHex } from '../../core/bytes.ts';
-import type { CheckSheet, TdxCheckId } from './check-list.ts';
+import type { TdxCheckId, TdxCheckSheet } from './check-list.ts';
 import type { PckExtension } from './pck-extension.ts';
 import type { TdReport } from './quote.ts';
 import type { TcbEvaluation, TdxStatus, TdxTcb } from './tcb.ts';
@@ -52,15 +52,15 @@ const TD_CHECKS: readonly TdxCheckId[] = [
   'policy.reportData',
 ];
 
-export function skipTdPolicy(sheet: CheckSheet, cause: TdxCheckId): void {
+export function skipTdPolicy(sheet: TdxCheckSheet, cause: TdxCheckId): void {
   sheet.skip(TD_CHECKS, cause);
 }
 
-export function skipTcbPolicy(sheet: CheckSheet, cause: TdxCheckId): void {
+export function skipTcbPolicy(sheet: TdxCheckSheet, cause: TdxCheckId): void {
   sheet.skip([...TCB_CHECKS, ...PLATFORM_CHECKS], cause);
 }
 
-export function judgeTcbPolicy(tcb: TdxTcb, policy: TdxPolicy, sheet: CheckSheet): void {
+export function judgeTcbPolicy(tcb: TdxTcb, policy: TdxPolicy, sheet: TdxCheckSheet): void {
   const accepted: readonly TdxStatus[] = policy.acceptedTcbStatuses.filter(
     (status) => status !== 'NotSupported',
   );
@@ -103,11 +103,15 @@ function statusText(status: string, evaluation: TcbEvaluation): string {
   return short.length === 0 ? status : `${status} (${short.join('; ')})`;
 }
 
-function waive(sheet: CheckSheet, id: TdxCheckId, unchecked: Unchecked): void {
+function waive(sheet: TdxCheckSheet, id: TdxCheckId, unchecked: Unchecked): void {
   sheet.waive(id, id, unchecked.unchecked);
 }
 
-export function judgePlatformPolicy(pck: PckExtension, policy: TdxPolicy, sheet: CheckSheet): void {
+export function judgePlatformPolicy(
+  pck: PckExtension,
+  policy: TdxPolicy,
+  sheet: TdxCheckSheet,
+): void {
   const { allowedPlatforms, deniedPlatforms } = policy;
   if ('unchecked' in allowedPlatforms) {
     waive(sheet, 'policy.allowedPlatforms', allowedPlatforms);
@@ -127,7 +131,7 @@ function selects({ kind, value }: PlatformSelector, pck: PckExtension): boolean 
 export function judgeTdPolicy(
   td: TdReport,
   policy: TdxPolicy,
-  sheet: CheckSheet,
+  sheet: TdxCheckSheet,
 ): TdxMeasurement | undefined {
   judgeMinSvn(td, policy, sheet);
   judgeAttributes(td, policy, sheet);
@@ -139,7 +143,7 @@ export function judgeTdPolicy(
   return judgeMeasurements(td, policy, sheet);
 }
 
-function judgeMinSvn(td: TdReport, { minTeeTcbSvn }: TdxPolicy, sheet: CheckSheet): void {
+function judgeMinSvn(td: TdReport, { minTeeTcbSvn }: TdxPolicy, sheet: TdxCheckSheet): void {
   if ('unchecked' in minTeeTcbSvn) {
     waive(sheet, 'policy.minTeeTcbSvn', minTeeTcbSvn);
     return;
@@ -158,7 +162,7 @@ function bitsOf(bytes: Uint8Array): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true);
 }
 
-function judgeAttributes(td: TdReport, policy: TdxPolicy, sheet: CheckSheet): void {
+function judgeAttributes(td: TdReport, policy: TdxPolicy, sheet: TdxCheckSheet): void {
   const bits = bitsOf(td.tdAttributes);
   const got = (): string => toHex(td.tdAttributes);
   if (policy.debug === 'refuse') {
@@ -183,7 +187,7 @@ function judgeAttributes(td: TdReport, policy: TdxPolicy, sheet: CheckSheet): vo
   judgeEqual(sheet, { id: 'policy.tdAttributes', got: td.tdAttributes, rule: policy.tdAttributes });
 }
 
-function judgeXfam(td: TdReport, policy: TdxPolicy, sheet: CheckSheet): void {
+function judgeXfam(td: TdReport, policy: TdxPolicy, sheet: TdxCheckSheet): void {
   const bits = bitsOf(td.xfam);
   const fits = (bits & XFAM_REQUIRED) === XFAM_REQUIRED && (bits & ~XFAM_ALLOWED) === 0n;
   sheet.judge('policy.td.xfam', fits, 'bits 0 and 1, none outside 0x0006dbe7', () =>
@@ -192,7 +196,7 @@ function judgeXfam(td: TdReport, policy: TdxPolicy, sheet: CheckSheet): void {
   judgeEqual(sheet, { id: 'policy.xfam', got: td.xfam, rule: policy.xfam });
 }
 
-function judgeServiceTd(td: TdReport, { serviceTd }: TdxPolicy, sheet: CheckSheet): void {
+function judgeServiceTd(td: TdReport, { serviceTd }: TdxPolicy, sheet: TdxCheckSheet): void {
   const id = 'policy.td.serviceTd';
   const bound = td.v15?.mrServiceTd;
   if (serviceTd !== 'zero' && 'unchecked' in serviceTd) {
@@ -215,7 +219,7 @@ interface ExactRule<Rule> {
 }
 
 function judgeEqual(
-  sheet: CheckSheet,
+  sheet: TdxCheckSheet,
   { id, got, rule }: ExactRule<{ readonly equals: Uint8Array }>,
 ): void {
   if ('unchecked' in rule) waive(sheet, id, rule);
@@ -229,7 +233,7 @@ function judgeEqual(
 }
 
 function judgeAnyOf(
-  sheet: CheckSheet,
+  sheet: TdxCheckSheet,
   { id, got, rule }: ExactRule<{ readonly anyOf: readonly Uint8Array[] }>,
 ): void {
   if ('unchecked' in rule) {
@@ -243,7 +247,7 @@ function judgeAnyOf(
 function judgeMeasurements(
   td: TdReport,
   { measurements }: TdxPolicy,
-  sheet: CheckSheet,
+  sheet: TdxCheckSheet,
 ): TdxMeasurement | undefined {
   const id = 'policy.measurements';
   if ('unchecked' in measurements) {

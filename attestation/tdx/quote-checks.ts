@@ -7,10 +7,10 @@
 
 import { sha256 } from '#primitives';
 import { concat, equalPublic, isZero, toHex } from '../../core/bytes.ts';
+import { Signed } from '../pki/signature.ts';
 import type { KnownQe } from './cache.ts';
-import { Signed } from './certificate.ts';
 import type { PckChain } from './chain.ts';
-import type { CheckSheet, TdxCheckId } from './check-list.ts';
+import type { TdxCheckId, TdxCheckSheet } from './check-list.ts';
 import { equalUnderMask } from './documents.ts';
 import type { QeIdentity } from './qe-identity.ts';
 import { isIntelQe, type QeReport, type TdReport, type TdxQuote } from './quote.ts';
@@ -20,14 +20,15 @@ import { moduleIdentityId } from './tcb-evaluation.ts';
 const HASH_BYTES = 32;
 
 /** Vendor, key, quote signature and key binding. */
-export function judgeQuote(quote: TdxQuote, qe: KnownQe, sheet: CheckSheet): void {
+export function judgeQuote(quote: TdxQuote, qe: KnownQe, sheet: TdxCheckSheet): void {
   sheet.judge('quote.qeVendor', isIntelQe(quote.qeVendor), 'Intel', () => toHex(quote.qeVendor));
-  const key = qe.attestationKey.get();
-  sheet.judge('quote.attestationKey', key !== undefined, 'a point of P-256', 'no such point');
-  if (key === undefined) {
+  const key = qe.attestationKey;
+  const isPoint = key.get() !== undefined;
+  sheet.judge('quote.attestationKey', isPoint, 'a point of P-256', 'no such point');
+  if (!isPoint) {
     sheet.skip(['quote.signature'], 'quote.attestationKey');
   } else {
-    const signed = new Signed(quote.signed, quote.signature).isSignedBy(key);
+    const signed = new Signed(quote.signed, quote.signature, 'ecdsa-p256-sha256').isSignedBy(key);
     sheet.judge('quote.signature', signed, 'a signature of the attestation key', 'another one');
   }
   const { reportData } = quote.qe;
@@ -43,12 +44,16 @@ export function judgeQuote(quote: TdxQuote, qe: KnownQe, sheet: CheckSheet): voi
   );
 }
 
-export function judgeQeReport(qe: KnownQe, chain: PckChain | undefined, sheet: CheckSheet): void {
+export function judgeQeReport(
+  qe: KnownQe,
+  chain: PckChain | undefined,
+  sheet: TdxCheckSheet,
+): void {
   if (chain === undefined) {
     sheet.skip(['qe.reportSignature'], 'pck.chain');
     return;
   }
-  const signed = qe.report.isSignedBy(chain.leaf.publicKey.get());
+  const signed = qe.report.isSignedBy(chain.leaf.publicKey);
   sheet.judge('qe.reportSignature', signed, 'a signature of the PCK key', 'another one');
 }
 
@@ -62,7 +67,7 @@ export const QE_CHECKS: readonly TdxCheckId[] = [
 export function judgeQeAgainstIdentity(
   qe: QeReport,
   identity: QeIdentity | undefined,
-  sheet: CheckSheet,
+  sheet: TdxCheckSheet,
 ): void {
   if (identity === undefined) {
     sheet.skip(QE_CHECKS, 'qeIdentity.format');
@@ -98,7 +103,11 @@ export const MODULE_CHECKS: readonly TdxCheckId[] = [
 const MODULE_SIGNER_CHECKS: readonly TdxCheckId[] = ['tdxModule.mrsigner', 'tdxModule.attributes'];
 
 /** Modules of version 0 have no identity entry; every later one needs its own, at launch and now. */
-export function judgeModule(td: TdReport, tcbInfo: TcbInfo | undefined, sheet: CheckSheet): void {
+export function judgeModule(
+  td: TdReport,
+  tcbInfo: TcbInfo | undefined,
+  sheet: TdxCheckSheet,
+): void {
   if (tcbInfo === undefined) {
     sheet.skip(MODULE_CHECKS, 'tcbInfo.format');
     return;

@@ -8,11 +8,13 @@
 import { sha256 } from '#primitives';
 import { fromUtf8, type Bytes } from '../../core/bytes.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { attempt, type Attempt } from '../attempt.ts';
 import { decodePemBlock, splitPemCertificates } from '../pem.ts';
-import { parseCertificate, type Certificate } from './certificate.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import type { Crl } from '../pki/crl.ts';
 import type { TdxCollateral } from './collateral.ts';
-import { parseCrl, type Crl } from './crl.ts';
-import { attempt, tdxError, type Attempt } from './errors.ts';
+import { tdxError } from './errors.ts';
+import { parseIntelCertificate, parseIntelCrl } from './intel-certificate.ts';
 import { readPckExtension, type PckExtension } from './pck-extension.ts';
 import { readQeIdentity, type QeIdentity } from './qe-identity.ts';
 import { PCK_CHAIN_PEM, type TdxQuote } from './quote.ts';
@@ -70,7 +72,7 @@ export class CertificateReader {
   #certificate(block: string): Certificate {
     const seen = this.#seen.get(block);
     if (seen !== undefined) return seen;
-    const certificate = this.#known(block) ?? parseCertificate(decodePemBlock(block));
+    const certificate = this.#known(block) ?? parseIntelCertificate(decodePemBlock(block));
     this.#seen.set(block, certificate);
     return certificate;
   }
@@ -111,7 +113,7 @@ function readDocument<Content>(
 }
 
 function readList(bytes: Uint8Array): ReadList {
-  return { crl: attempt(() => parseCrl(bytes)), sha256: sha256(bytes) };
+  return { crl: attempt(() => parseIntelCrl(bytes)), sha256: sha256(bytes) };
 }
 
 /** Where the PCK chain of this quote is: in the quote itself, or else beside it. */

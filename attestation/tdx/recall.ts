@@ -4,7 +4,8 @@
  * @module
  */
 
-import { fixed } from '../../core/bytes.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import { LazyPublicKey, Signed } from '../pki/signature.ts';
 import {
   cacheKey,
   collateralKey,
@@ -12,7 +13,6 @@ import {
   type KnownQe,
   type TdxCache,
 } from './cache.ts';
-import { LazyPublicKey, Signed, type Certificate } from './certificate.ts';
 import type { TdxCollateral } from './collateral.ts';
 import type { TdxQuote } from './quote.ts';
 import {
@@ -91,8 +91,12 @@ function recallQe(quote: TdxQuote, { cache, nowMs }: Recalling): Recalled<KnownQ
     key,
     value: known ?? {
       // Copies: a view would keep the whole quote, padding included, for as long as the cache keeps the key.
-      attestationKey: new LazyPublicKey(fixed(quote.attestationKey.slice(), 64)),
-      report: new Signed(quote.qeReportBytes.slice(), fixed(quote.qeReportSignature.slice(), 64)),
+      attestationKey: LazyPublicKey.p256(quote.attestationKey.slice()),
+      report: new Signed(
+        quote.qeReportBytes.slice(),
+        quote.qeReportSignature.slice(),
+        'ecdsa-p256-sha256',
+      ),
     },
   };
 }

@@ -8,7 +8,7 @@
 import { fixed, fromHex, type Bytes } from '../../core/bytes.ts';
 import { parseInstant } from '../../core/clock.ts';
 import { parseStrictJson, type Json, type JsonObject } from '../../core/json.ts';
-import { Signed } from './certificate.ts';
+import { Signed } from '../pki/signature.ts';
 import { tdxError } from './errors.ts';
 import { ADVISORIES_MAX, ADVISORY_ID_MAX_CHARS, COLLATERAL_BODY_MAX_BYTES } from './limits.ts';
 
@@ -38,7 +38,10 @@ export function parseSignedBody(body: Uint8Array, member: string): SignedBody {
   const signature = signatureOf(outer['signature']);
   if (signature === undefined) return { inner, signed: undefined };
   // Cut out, not viewed: what a cache keeps must not hold the unsigned rest of the body.
-  return { inner, signed: new Signed(copy.slice(span[0], span[1]), signature) };
+  return {
+    inner,
+    signed: new Signed(copy.slice(span[0], span[1]), signature, 'ecdsa-p256-sha256'),
+  };
 }
 
 /** r‖s as 128 hex digits. */

@@ -6,13 +6,20 @@
  */
 
 import { assert } from '../../core/errors.ts';
+import { attempt } from '../attempt.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import { judgeList } from '../pki/revocation.ts';
 import type { TdxCache } from './cache.ts';
-import type { Certificate } from './certificate.ts';
 import { judgePckChain, type Judging, type PckChain } from './chain.ts';
-import { AUTHENTICITY_CHECKS, CheckSheet, POLICY_CHECKS, type TdxCheckId } from './check-list.ts';
+import {
+  AUTHENTICITY_CHECKS,
+  POLICY_CHECKS,
+  tdxCheckSheet,
+  type TdxCheckId,
+  type TdxCheckSheet,
+} from './check-list.ts';
 import type { TdxCollateral } from './collateral.ts';
 import { judgeDocument, judgeQeIdentity, judgeTcbInfo, type DocumentContext } from './documents.ts';
-import { attempt } from './errors.ts';
 import type { PckExtension } from './pck-extension.ts';
 import {
   judgePlatformPolicy,
@@ -47,7 +54,7 @@ import {
   warningsOf,
   type TdxResult,
 } from './result.ts';
-import { judgeChainRevocation, judgeList } from './revocation.ts';
+import { judgeChainRevocation, PCK_CRL_CHECKS, ROOT_CRL_CHECKS } from './revocation.ts';
 import { DEFAULT_ROOTS, type TrustRoot } from './roots.ts';
 import { evaluateTcb } from './tcb-evaluation.ts';
 import type { TcbInfo } from './tcb-info.ts';
@@ -71,7 +78,7 @@ export interface TdxVerifyInput {
 /** Never throws on bad evidence. */
 export function verifyTdx(input: TdxVerifyInput): TdxResult {
   const { nowMs, cache } = input;
-  const sheet = new CheckSheet();
+  const sheet = tdxCheckSheet();
   const judging: Judging = { sheet, nowMs, roots: input.roots ?? DEFAULT_ROOTS };
   const certificates = new CertificateReader((block) => cache?.authorities.get(block, nowMs));
   const recalling: Recalling = { cache, nowMs, certificates };
@@ -125,7 +132,7 @@ interface Machine {
   readonly chainEndsMs: number;
 }
 
-function readQuote(bytes: Uint8Array, sheet: CheckSheet): TdxQuote | undefined {
+function readQuote(bytes: Uint8Array, sheet: TdxCheckSheet): TdxQuote | undefined {
   const read = attempt(() => parseTdxQuote(bytes));
   if (read.outcome === 'read') {
     sheet.pass('quote.format');
@@ -172,8 +179,13 @@ function judgeCollateral(
 ): Documents {
   const { sheet, nowMs } = judging;
   const cause: TdxCheckId = 'pck.chain';
-  const rootCrl = judgeList('rootCrl', read.rootCrl, { sheet, nowMs, issuer: chain?.root, cause });
-  const pckCrl = judgeList('pckCrl', read.pckCrl, {
+  const rootCrl = judgeList(ROOT_CRL_CHECKS, read.rootCrl.crl, {
+    sheet,
+    nowMs,
+    issuer: chain?.root,
+    cause,
+  });
+  const pckCrl = judgeList(PCK_CRL_CHECKS, read.pckCrl.crl, {
     sheet,
     nowMs,
     issuer: chain?.intermediate,
@@ -195,7 +207,11 @@ function judgeCollateral(
 }
 
 /** Whether the documents are about this machine and this quote. */
-function judgeAgainstDocuments(evidence: Evidence, read: ReadCollateral, sheet: CheckSheet): void {
+function judgeAgainstDocuments(
+  evidence: Evidence,
+  read: ReadCollateral,
+  sheet: TdxCheckSheet,
+): void {
   const { quote, chain, tcbInfo, qeIdentity } = evidence;
   const pckCause = chain === undefined ? 'pck.chain' : 'pck.extension';
   judgeTcbInfo(read.tcbInfo.body, chain?.extension, { sheet, pckCause });
@@ -208,7 +224,7 @@ function judgeAgainstDocuments(evidence: Evidence, read: ReadCollateral, sheet: 
   judgeModule(quote.td, tcbInfo, sheet);
 }
 
-function authenticMachine(evidence: Evidence, sheet: CheckSheet): Machine | undefined {
+function authenticMachine(evidence: Evidence, sheet: TdxCheckSheet): Machine | undefined {
   if (sheet.firstBad(AUTHENTICITY_CHECKS) !== undefined) return undefined;
   const { quote, chain, tcbInfo, qeIdentity, collateralEndsMs } = evidence;
   const pck = chain?.extension;
@@ -227,7 +243,7 @@ function authenticMachine(evidence: Evidence, sheet: CheckSheet): Machine | unde
 function judgePolicy(
   policy: TdxPolicy,
   { quote, machine }: { quote: TdxQuote | undefined; machine: Machine | undefined },
-  sheet: CheckSheet,
+  sheet: TdxCheckSheet,
 ): TdxMeasurement | undefined {
   if (machine === undefined) {
     skipTcbPolicy(sheet, sheet.firstBad(AUTHENTICITY_CHECKS) ?? 'quote.format');
@@ -255,7 +271,7 @@ const IDENTITY_CHECKS: readonly TdxCheckId[] = [
 function platformMember(
   chain: PckChain | undefined,
   machine: Machine | undefined,
-  sheet: CheckSheet,
+  sheet: TdxCheckSheet,
 ): Pick<TdxResult, 'platform' | 'unverifiedPlatform'> {
   if (chain?.extension === undefined || chain.ca === undefined) return {};
   if (sheet.firstBad(IDENTITY_CHECKS) !== undefined) return {};

@@ -6,6 +6,7 @@
 
 import {
   KeyObject,
+  constants,
   createCipheriv,
   createDecipheriv,
   createHash,
@@ -32,7 +33,10 @@ import {
   type KeyPair,
   type MlKemKeyPair,
   type P256PublicKey,
+  type P384PublicKey,
+  type RsaPublicKey,
 } from '../primitive-types.ts';
+import { RSA_MODULUS_MAX_BYTES, RSA_MODULUS_MIN_BYTES } from '../rsa-pss.ts';
 import type { Sha256Stream } from '../primitives.ts';
 
 export type {
@@ -41,6 +45,8 @@ export type {
   KeyPair,
   MlKemKeyPair,
   P256PublicKey,
+  P384PublicKey,
+  RsaPublicKey,
 } from '../primitive-types.ts';
 export type { Sha256Stream } from '../primitives.ts';
 
@@ -128,6 +134,94 @@ export function verifyP256(key: P256PublicKey, signature: Bytes<64>, data: Uint8
   const handle = P256_KEYS.get(key);
   if (handle === undefined) throw primitiveError('primitive.key', 'p256');
   return verify('sha256', data, { key: handle, dsaEncoding: 'ieee-p1363' }, signature);
+}
+
+const P384_KEYS = new WeakMap<P384PublicKey, KeyObject>();
+
+export function p384PublicKey(xy: Bytes<96>): P384PublicKey | undefined {
+  try {
+    const key = createPublicKey({
+      format: 'jwk',
+      key: {
+        kty: 'EC',
+        crv: 'P-384',
+        x: toBase64Url(xy.subarray(0, 48)),
+        y: toBase64Url(xy.subarray(48)),
+      },
+    });
+    const handle: P384PublicKey = { kind: 'p384', xy };
+    P384_KEYS.set(handle, key);
+    return handle;
+  } catch {
+    // Not on the curve: an answer, not an accident.
+    return undefined;
+  }
+}
+
+function p384Handle(key: P384PublicKey): KeyObject {
+  const handle = P384_KEYS.get(key);
+  if (handle === undefined) throw primitiveError('primitive.key', 'p384');
+  return handle;
+}
+
+export function verifyP384(key: P384PublicKey, signature: Bytes<96>, data: Uint8Array): boolean {
+  return verify('sha384', data, { key: p384Handle(key), dsaEncoding: 'ieee-p1363' }, signature);
+}
+
+/** In the thread pool of libuv: the caller's event loop goes on. */
+export function verifyP384Apart(
+  key: P384PublicKey,
+  signature: Bytes<96>,
+  data: Uint8Array,
+): Promise<boolean> {
+  const keyed = { key: p384Handle(key), dsaEncoding: 'ieee-p1363' } as const;
+  return new Promise((resolve, reject) => {
+    verify('sha384', data, keyed, signature, (error, holds) => {
+      if (error === null) resolve(holds);
+      else reject(error);
+    });
+  });
+}
+
+const RSA_KEYS = new WeakMap<RsaPublicKey, KeyObject>();
+const RSA_EXPONENT_MIN = 3;
+
+export function rsaPublicKey(modulus: Uint8Array, exponent: number): RsaPublicKey | undefined {
+  const isSized =
+    modulus.length >= RSA_MODULUS_MIN_BYTES && modulus.length <= RSA_MODULUS_MAX_BYTES;
+  const isOdd = exponent % 2 === 1 && ((modulus.at(-1) ?? 0) & 1) === 1;
+  if (!isSized || !isOdd || modulus[0] === 0 || exponent < RSA_EXPONENT_MIN) return undefined;
+  const e = Buffer.alloc(4);
+  e.writeUInt32BE(exponent);
+  try {
+    const key = createPublicKey({
+      format: 'jwk',
+      key: {
+        kty: 'RSA',
+        n: toBase64Url(modulus),
+        e: toBase64Url(e.subarray(e.findIndex(Boolean))),
+      },
+    });
+    const handle: RsaPublicKey = { kind: 'rsa', modulus: modulus.slice() };
+    RSA_KEYS.set(handle, key);
+    return handle;
+  } catch {
+    // Not a key to OpenSSL: an answer, not an accident.
+    return undefined;
+  }
+}
+
+const PSS_SALT_BYTES = 48;
+
+export function verifyRsaPssSha384(
+  key: RsaPublicKey,
+  signature: Uint8Array,
+  data: Uint8Array,
+): boolean {
+  const handle = RSA_KEYS.get(key);
+  if (handle === undefined) throw primitiveError('primitive.key', 'rsa');
+  const padding = constants.RSA_PKCS1_PSS_PADDING;
+  return verify('sha384', data, { key: handle, padding, saltLength: PSS_SALT_BYTES }, signature);
 }
 
 // DER around fixed-size keys. Spec: RFC 8410 §4 and §7 (Ed25519, X25519); RFC 9935 §4 and §6 (ML-KEM, seed form).

@@ -7,7 +7,7 @@ import { parseTdxQuote } from '../../../attestation/tdx/quote.ts';
 import { CertificateReader } from '../../../attestation/tdx/read.ts';
 import { recallParts } from '../../../attestation/tdx/recall.ts';
 import { parseSignedBody } from '../../../attestation/tdx/signed-json.ts';
-import { CheckSheet, TDX_CHECK_IDS } from '../../../attestation/tdx/check-list.ts';
+import { TDX_CHECK_IDS, tdxCheckSheet } from '../../../attestation/tdx/check-list.ts';
 import { buildCase } from '../../support/tdx/case.ts';
 import { createTestPki } from '../../support/tdx/pki.ts';
 
@@ -24,7 +24,7 @@ test('what is kept of a quoting enclave does not hold the padding of its quote',
     certificates: new CertificateReader(() => undefined),
   });
   const { attestationKey, report } = qe.value;
-  for (const kept of [attestationKey.xy, report.bytes, report.signature]) {
+  for (const kept of [attestationKey.raw, report.bytes, report.signature]) {
     assert.equal(kept.buffer.byteLength, kept.length);
   }
 });
@@ -38,7 +38,7 @@ test('what is kept of a signed document does not hold the unsigned members besid
 });
 
 test('a failed check quotes a bounded part of what came', () => {
-  const sheet = new CheckSheet();
+  const sheet = tdxCheckSheet();
   const [first, ...rest] = TDX_CHECK_IDS;
   sheet.fail(first, 'something short', '5.'.repeat(PADDING_BYTES));
   for (const id of rest) sheet.pass(id);

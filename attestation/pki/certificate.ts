@@ -1,15 +1,22 @@
 /**
- * Reader for the certificates of Intel's provisioning hierarchy: X.509 v3, P-256, ECDSA with SHA-256, and nothing
- * else. Reading checks the form; roles, signatures and dates are judged by chain.ts.
- * Spec: Intel SGX PCK Certificate and CRL Profile Specification 1.5, §1; RFC 5280 §4.
+ * The one reader for certificates of evidence chains: X.509 v3 in strict DER. Reading checks the form; what a vendor's
+ * profile allows, and roles, signatures and dates are judged by the verifier of that vendor.
+ * Spec: RFC 5280 §4.
  * @module
  */
 
-import { p256PublicKey, sha256, verifyP256, type P256PublicKey } from '#primitives';
-import { equalPublic, fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
-import { DerReader, signatureToRaw, TAG } from '../der.ts';
-import { tdxError } from './errors.ts';
+import { sha256 } from '#primitives';
+import { equalPublic, toHex, type Bytes } from '../../core/bytes.ts';
+import { DerReader, TAG } from '../der.ts';
+import { pkiError } from './errors.ts';
 import { CERTIFICATE_MAX_BYTES } from './limits.ts';
+import {
+  readPublicKey,
+  readSignatureAlgorithm,
+  readSignatureValue,
+  Signed,
+  type LazyPublicKey,
+} from './signature.ts';
 
 /** Content octets of object identifiers, hex. */
 export const OID = {
@@ -20,70 +27,17 @@ export const OID = {
   crlNumber: '551d14',
   crlDistributionPoints: '551d1f',
   authorityKeyIdentifier: '551d23',
-  /** 1.2.840.113741.1.13.1 */
-  sgxExtensions: '2a864886f84d010d01',
 } as const;
 
-/** AlgorithmIdentifier ecdsa-with-SHA256 without parameters. RFC 5758 §3.2. */
-const ECDSA_WITH_SHA256 = fromHex('300a06082a8648ce3d040302');
-/** SubjectPublicKeyInfo of an uncompressed P-256 point, up to x. RFC 5480 §2. */
-const P256_SPKI_PREFIX = fromHex('3059301306072a8648ce3d020106082a8648ce3d03010703420004');
 const X509_V3 = 2;
 const KEY_USAGE_BITS = { digitalSignature: 0, keyCertSign: 5, crlSign: 6 } as const;
 const PATH_LENGTH_MAX = 255;
 
-const RECOGNISED: ReadonlySet<string> = new Set([
-  OID.subjectKeyIdentifier,
-  OID.keyUsage,
-  OID.basicConstraints,
-  OID.crlDistributionPoints,
-  OID.authorityKeyIdentifier,
-  OID.sgxExtensions,
-]);
-
-/**
- * Bytes with an ECDSA signature over them. It remembers the keys under which the signature has verified, so that a
- * cached document costs no second verification. That a signature fits bytes and key never changes with time.
- */
-export class Signed {
-  readonly bytes: Uint8Array;
-  readonly signature: Bytes<64>;
-  #verifiedBy: P256PublicKey | undefined;
-
-  constructor(bytes: Uint8Array, signature: Bytes<64>) {
-    this.bytes = bytes;
-    this.signature = signature;
-  }
-
-  isSignedBy(key: P256PublicKey | undefined): boolean {
-    if (key === undefined) return false;
-    if (this.#verifiedBy !== undefined && equalPublic(this.#verifiedBy.xy, key.xy)) return true;
-    if (!verifyP256(key, this.signature, this.bytes)) return false;
-    this.#verifiedBy = key;
-    return true;
-  }
-}
-
-/** A P-256 point as it stands in a document; made into a key when first used, which costs as much as a signature. */
-export class LazyPublicKey {
-  readonly xy: Bytes<64>;
-  #key: { readonly value: P256PublicKey | undefined } | undefined;
-
-  constructor(xy: Bytes<64>) {
-    this.xy = xy;
-  }
-
-  /** Undefined when the bytes are not a point of the curve. */
-  get(): P256PublicKey | undefined {
-    this.#key ??= { value: p256PublicKey(this.xy) };
-    return this.#key.value;
-  }
-}
-
 export interface Certificate {
   readonly der: Uint8Array;
   readonly sha256: Bytes<32>;
-  readonly signed: Signed;
+  /** Undefined when the signature algorithm is none that this product knows. */
+  readonly signed: Signed | undefined;
   /** Magnitude as hex, without the sign octet. */
   readonly serial: string;
   /** Complete Name structures; compared byte for byte. */
@@ -93,11 +47,13 @@ export interface Certificate {
   readonly commonName: string | undefined;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
-  readonly publicKey: LazyPublicKey;
+  /** Undefined when the key is of no kind that this product knows. */
+  readonly publicKey: LazyPublicKey | undefined;
   /** By object identifier; the content of extnValue. */
   readonly extensions: ReadonlyMap<string, Uint8Array>;
   /** Identifiers that stand more than once. */
   readonly repeatedExtensions: ReadonlySet<string>;
+  readonly criticalExtensions: ReadonlySet<string>;
   readonly isCa: boolean;
   readonly pathLength: number | undefined;
   readonly mayDigitallySign: boolean;
@@ -105,29 +61,33 @@ export interface Certificate {
   readonly maySignCrls: boolean;
 }
 
-/** Throws `tdx.certificate`, `der.*`. `der` must not change afterwards. */
+/** Throws `pki.*`, `der.*`. `der` must not change afterwards. */
 export function parseCertificate(der: Uint8Array): Certificate {
   const document = DerReader.over(der, CERTIFICATE_MAX_BYTES);
   const outer = document.sequence('certificate');
   document.end('certificate');
   const tbs = outer.element(TAG.sequence, 'tbsCertificate');
-  readSignatureAlgorithm(outer);
-  const signature = signatureToRaw(outer.wholeBits('signature'));
+  const { algorithm, raw } = readSignatureAlgorithm(outer);
+  const signature =
+    algorithm === undefined ? outer.any('signature').content : readSignatureValue(outer, algorithm);
   outer.end('certificate');
   return {
     der,
     sha256: sha256(der),
-    signed: new Signed(tbs.raw, fixed(signature, 64)),
-    ...readTbs(DerReader.over(tbs.raw, CERTIFICATE_MAX_BYTES).sequence('tbsCertificate')),
+    signed: algorithm === undefined ? undefined : new Signed(tbs.raw, signature, algorithm),
+    ...readTbs(DerReader.over(tbs.raw, CERTIFICATE_MAX_BYTES).sequence('tbsCertificate'), raw),
   };
 }
 
-function readTbs(tbs: DerReader): Omit<Certificate, 'der' | 'sha256' | 'signed'> {
+function readTbs(
+  tbs: DerReader,
+  algorithm: Uint8Array,
+): Omit<Certificate, 'der' | 'sha256' | 'signed'> {
   const version = tbs.enter(TAG.context0, 'version');
-  if (version.small(X509_V3, 'version') !== X509_V3) throw tdxError('tdx.certificate', 'version');
+  if (version.small(X509_V3, 'version') !== X509_V3) throw pkiError('pki.certificate', 'version');
   version.end('version');
   const serial = toHex(tbs.unsigned('serial number'));
-  readSignatureAlgorithm(tbs);
+  readSameAlgorithm(tbs, algorithm);
   const issuer = tbs.element(TAG.sequence, 'issuer').raw;
   const validity = tbs.sequence('validity');
   const notBeforeMs = validity.time('notBefore');
@@ -137,7 +97,7 @@ function readTbs(tbs: DerReader): Omit<Certificate, 'der' | 'sha256' | 'signed'>
   const publicKey = readPublicKey(tbs);
   const wrapper = tbs.enter(TAG.context3, 'extensions');
   tbs.end('tbsCertificate');
-  const read = readExtensions(wrapper.sequence('extensions'), RECOGNISED);
+  const read = readExtensions(wrapper.sequence('extensions'));
   wrapper.end('extensions');
   return {
     serial,
@@ -153,45 +113,42 @@ function readTbs(tbs: DerReader): Omit<Certificate, 'der' | 'sha256' | 'signed'>
   };
 }
 
-export function readSignatureAlgorithm(reader: DerReader): void {
-  const { raw } = reader.element(TAG.sequence, 'signature algorithm');
-  if (!equalPublic(raw, ECDSA_WITH_SHA256))
-    throw tdxError('tdx.certificate', 'signature algorithm');
+/** The algorithm stands twice, once under the signature: both are the same bytes. RFC 5280 §4.1.1.2. */
+export function readSameAlgorithm(tbs: DerReader, outer: Uint8Array): void {
+  const { raw } = tbs.element(TAG.sequence, 'signature algorithm');
+  if (!equalPublic(raw, outer)) throw pkiError('pki.certificate', 'two signature algorithms');
 }
 
-function readPublicKey(tbs: DerReader): LazyPublicKey {
-  const { raw } = tbs.element(TAG.sequence, 'subjectPublicKeyInfo');
-  const prefix = raw.subarray(0, P256_SPKI_PREFIX.length);
-  if (raw.length !== P256_SPKI_PREFIX.length + 64 || !equalPublic(prefix, P256_SPKI_PREFIX)) {
-    throw tdxError('tdx.certificate', 'public key is not an uncompressed P-256 point');
-  }
-  return new LazyPublicKey(fixed(raw.subarray(P256_SPKI_PREFIX.length), 64));
-}
+export type Extensions = Pick<
+  Certificate,
+  'extensions' | 'repeatedExtensions' | 'criticalExtensions'
+>;
 
-export interface Extensions {
-  readonly extensions: ReadonlyMap<string, Uint8Array>;
-  readonly repeatedExtensions: ReadonlySet<string>;
-}
-
-/** Refuses critical extensions outside `recognised` (RFC 5280 §4.2): they could restrict what we would overlook. */
-export function readExtensions(list: DerReader, recognised: ReadonlySet<string>): Extensions {
+export function readExtensions(list: DerReader): Extensions {
   const extensions = new Map<string, Uint8Array>();
   const repeatedExtensions = new Set<string>();
+  const criticalExtensions = new Set<string>();
   while (!list.done) {
     const extension = list.sequence('extension');
     const oid = extension.oid('extension id');
     const critical = extension.nextIs(TAG.boolean) ? extension.boolean('critical') : undefined;
     // DER leaves out a default, so FALSE is never written.
-    if (critical === false) throw tdxError('tdx.certificate', 'critical FALSE is written');
-    if (critical === true && !recognised.has(oid)) {
-      throw tdxError('tdx.certificate', `unknown critical extension ${oid}`);
-    }
+    if (critical === false) throw pkiError('pki.certificate', 'critical FALSE is written');
+    if (critical === true) criticalExtensions.add(oid);
     const value = extension.octets('extension value');
     extension.end('extension');
     if (extensions.has(oid)) repeatedExtensions.add(oid);
     extensions.set(oid, value);
   }
-  return { extensions, repeatedExtensions };
+  return { extensions, repeatedExtensions, criticalExtensions };
+}
+
+/** A critical extension outside `recognised` could restrict what we would overlook. RFC 5280 §4.2. */
+export function unrecognisedCritical(
+  { criticalExtensions }: Pick<Extensions, 'criticalExtensions'>,
+  recognised: ReadonlySet<string>,
+): string | undefined {
+  return [...criticalExtensions].find((oid) => !recognised.has(oid));
 }
 
 function readConstraints(value: Uint8Array | undefined): Pick<Certificate, 'isCa' | 'pathLength'> {
@@ -200,7 +157,7 @@ function readConstraints(value: Uint8Array | undefined): Pick<Certificate, 'isCa
   const constraints = outer.sequence('basicConstraints');
   outer.end('basicConstraints');
   const written = constraints.nextIs(TAG.boolean) ? constraints.boolean('cA') : undefined;
-  if (written === false) throw tdxError('tdx.certificate', 'cA FALSE is written');
+  if (written === false) throw pkiError('pki.certificate', 'cA FALSE is written');
   const isCa = written === true;
   const pathLength = constraints.nextIs(TAG.integer)
     ? constraints.small(PATH_LENGTH_MAX, 'pathLenConstraint')
@@ -225,7 +182,8 @@ function readKeyUsage(
   };
 }
 
-function commonNameOf(name: Uint8Array): string | undefined {
+/** Of a complete Name structure; undefined unless it has exactly one. Throws `der.*`. */
+export function commonNameOf(name: Uint8Array): string | undefined {
   const outer = DerReader.over(name, CERTIFICATE_MAX_BYTES);
   const parts = outer.sequence('name');
   let found: string | undefined;

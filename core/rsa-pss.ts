@@ -1,0 +1,92 @@
+/**
+ * RSASSA-PSS verification where the platform offers none that is synchronous: the browser side of `#primitives`.
+ * Public values only, so nothing here has to hide how long it takes. A test runs it beside OpenSSL.
+ * Spec: RFC 8017 §5.2.2 (RSAVP1), §9.1.2 (EMSA-PSS-VERIFY), B.2.1 (MGF1).
+ * @module
+ */
+
+import { concat, equalPublic, toHex, u32be, type Bytes } from './bytes.ts';
+
+export const RSA_MODULUS_MIN_BYTES = 256;
+export const RSA_MODULUS_MAX_BYTES = 1024;
+const HASH_BYTES = 48;
+const SALT_BYTES = 48;
+const TRAILER = 0xbc;
+
+export interface PssInput {
+  /** Big-endian, without leading zeros. */
+  readonly modulus: Uint8Array;
+  readonly exponent: number;
+  readonly signature: Uint8Array;
+  /** SHA-384 of the message. */
+  readonly digest: Bytes<48>;
+  readonly sha384: (...parts: readonly Uint8Array[]) => Bytes<48>;
+}
+
+/** SHA-384 throughout, salt of 48 bytes, trailer 0xbc. */
+export function isPssSha384({ modulus, exponent, signature, digest, sha384 }: PssInput): boolean {
+  if (signature.length !== modulus.length) return false;
+  const n = toBigInt(modulus);
+  const s = toBigInt(signature);
+  if (s >= n) return false;
+  const modulusBits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
+  const encodedBits = modulusBits - 1;
+  const encoded = fromBigInt(power(s, exponent, n), Math.ceil(encodedBits / 8));
+  if (encoded === undefined) return false;
+  return isEncoded({ encoded, encodedBits, digest, sha384 });
+}
+
+function isEncoded({
+  encoded,
+  encodedBits,
+  digest,
+  sha384,
+}: Pick<PssInput, 'digest' | 'sha384'> & {
+  readonly encoded: Uint8Array;
+  readonly encodedBits: number;
+}): boolean {
+  const maskedBytes = encoded.length - HASH_BYTES - 1;
+  if (maskedBytes < SALT_BYTES + 1 || encoded.at(-1) !== TRAILER) return false;
+  const masked = encoded.subarray(0, maskedBytes);
+  const hash = encoded.subarray(maskedBytes, maskedBytes + HASH_BYTES);
+  const unusedBits = 8 * encoded.length - encodedBits;
+  const used = 0xff >> unusedBits;
+  if (((masked[0] ?? 0) & ~used & 0xff) !== 0) return false;
+  const mask = mgf1(hash, maskedBytes, sha384);
+  const block = masked.map((byte, at) => byte ^ (mask[at] ?? 0));
+  block[0] = (block[0] ?? 0) & used;
+  const separatorAt = maskedBytes - SALT_BYTES - 1;
+  if (block[separatorAt] !== 1) return false;
+  if (block.subarray(0, separatorAt).some((byte) => byte !== 0)) return false;
+  const salt = block.subarray(separatorAt + 1);
+  return equalPublic(hash, sha384(new Uint8Array(8), digest, salt));
+}
+
+function mgf1(seed: Uint8Array, size: number, sha384: PssInput['sha384']): Uint8Array {
+  const blocks = Math.ceil(size / HASH_BYTES);
+  const out = concat(...Array.from({ length: blocks }, (_, i) => sha384(seed, u32be(i))));
+  return out.subarray(0, size);
+}
+
+function power(base: bigint, exponent: number, modulus: bigint): bigint {
+  let result = 1n;
+  let square = base;
+  for (let left = exponent; left > 0; left = Math.floor(left / 2)) {
+    if (left % 2 === 1) result = (result * square) % modulus;
+    square = (square * square) % modulus;
+  }
+  return result;
+}
+
+function toBigInt(bytes: Uint8Array): bigint {
+  return BigInt(`0x${toHex(bytes) || '0'}`);
+}
+
+/** Undefined when it does not fit. */
+function fromBigInt(value: bigint, size: number): Uint8Array | undefined {
+  const hex = value.toString(16).padStart(2 * size, '0');
+  if (hex.length > 2 * size) return undefined;
+  return Uint8Array.from({ length: size }, (_, i) =>
+    Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
+  );
+}
