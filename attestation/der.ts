@@ -29,6 +29,7 @@ export const TAG = {
   enumerated: 0x0a,
   utf8String: 0x0c,
   printableString: 0x13,
+  ia5String: 0x16,
   utcTime: 0x17,
   generalizedTime: 0x18,
   sequence: 0x30,
@@ -206,8 +207,11 @@ export class DerReader {
     return content.subarray(1);
   }
 
-  /** A named-bit list such as KeyUsage: bit 0 is the most significant of the first octet. X.690 §11.2. */
-  namedBits(what: string): ReadonlySet<number> {
+  /**
+   * A named-bit list such as KeyUsage: bit 0 is the most significant of the first octet. DER leaves out trailing zero
+   * bits; `isMinimal` says whether the writer did (X.690 §11.2.2). AMD's CA certificates keep them.
+   */
+  namedBits(what: string): { readonly bits: ReadonlySet<number>; readonly isMinimal: boolean } {
     const { content } = this.element(TAG.bitString, what);
     const unused = content[0];
     const last = content[content.length - 1];
@@ -215,15 +219,13 @@ export class DerReader {
     const bits = new Set<number>();
     if (content.length === 1) {
       if (unused !== 0) throw this.#bad(what, 'bits');
-      return bits;
+      return { bits, isMinimal: true };
     }
-    // Trailing zero bits are left out, so the last bit in use is set and the unused ones are not.
-    if ((last & ((1 << (unused + 1)) - 1)) !== 1 << unused)
-      throw this.#bad(what, 'bits not minimal');
+    if ((last & ((1 << unused) - 1)) !== 0) throw this.#bad(what, 'unused bits are set');
     content.subarray(1).forEach((byte, at) => {
       for (let bit = 0; bit < 8; bit++) if ((byte & (0x80 >> bit)) !== 0) bits.add(at * 8 + bit);
     });
-    return bits;
+    return { bits, isMinimal: (last & (1 << unused)) !== 0 };
   }
 
   /** UTCTime or GeneralizedTime in the only form that certificates may use; Unix ms. */

@@ -1,6 +1,6 @@
 /**
- * PEM certificate lists without the loose forms: only CERTIFICATE blocks, canonical base64, white space between the
- * blocks and nothing else. Spec: RFC 7468 §2 and §5.
+ * PEM without the loose forms: blocks of one label, canonical base64, white space between the blocks and nothing else.
+ * Spec: RFC 7468 §2, §5 and §6.
  * @module
  */
 
@@ -21,24 +21,28 @@ export const pemError = defineErrors({
 export const PEM_MAX_CHARS = 64 * 1024;
 /** More than any chain we accept has, so that "one too many" is reported as such and not as a parse error. */
 const BLOCKS_MAX = 8;
-const BEGIN = '-----BEGIN CERTIFICATE-----';
-const END = '-----END CERTIFICATE-----';
+export type PemLabel = 'CERTIFICATE' | 'X509 CRL';
 
 /** The base64 text of each block, without line breaks; not decoded yet. Throws `pem.*`. */
 export function splitPemCertificates(pem: string): readonly string[] {
+  return splitPem(pem, 'CERTIFICATE');
+}
+
+export function splitPem(pem: string, label: PemLabel): readonly string[] {
+  const [begin, end] = [`-----BEGIN ${label}-----`, `-----END ${label}-----`];
   if (pem.length > PEM_MAX_CHARS) throw pemError('pem.size', `${pem.length} > ${PEM_MAX_CHARS}`);
   const blocks: string[] = [];
   let at = 0;
   for (;;) {
     at = skipSpace(pem, at);
     if (at === pem.length) return blocks;
-    if (!pem.startsWith(BEGIN, at)) throw pemError('pem.malformed', `no block at ${at}`);
-    const start = at + BEGIN.length;
-    const end = pem.indexOf(END, start);
-    if (end < 0) throw pemError('pem.malformed', `unterminated block at ${at}`);
+    if (!pem.startsWith(begin, at)) throw pemError('pem.malformed', `no block at ${at}`);
+    const start = at + begin.length;
+    const stop = pem.indexOf(end, start);
+    if (stop < 0) throw pemError('pem.malformed', `unterminated block at ${at}`);
     if (blocks.length === BLOCKS_MAX) throw pemError('pem.malformed', 'too many blocks');
-    blocks.push(blockText(pem.slice(start, end)));
-    at = end + END.length;
+    blocks.push(blockText(pem.slice(start, stop)));
+    at = stop + end.length;
   }
 }
 

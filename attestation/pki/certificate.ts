@@ -59,6 +59,8 @@ export interface Certificate {
   readonly mayDigitallySign: boolean;
   readonly maySignCertificates: boolean;
   readonly maySignCrls: boolean;
+  /** The key usage keeps zero bits that DER leaves out. */
+  readonly hasPaddedKeyUsage: boolean;
 }
 
 /** Throws `pki.*`, `der.*`. `der` must not change afterwards. */
@@ -166,19 +168,28 @@ function readConstraints(value: Uint8Array | undefined): Pick<Certificate, 'isCa
   return { isCa, pathLength };
 }
 
-function readKeyUsage(
-  value: Uint8Array | undefined,
-): Pick<Certificate, 'mayDigitallySign' | 'maySignCertificates' | 'maySignCrls'> {
+type KeyUsage = Pick<
+  Certificate,
+  'mayDigitallySign' | 'maySignCertificates' | 'maySignCrls' | 'hasPaddedKeyUsage'
+>;
+
+function readKeyUsage(value: Uint8Array | undefined): KeyUsage {
   if (value === undefined) {
-    return { mayDigitallySign: false, maySignCertificates: false, maySignCrls: false };
+    return {
+      mayDigitallySign: false,
+      maySignCertificates: false,
+      maySignCrls: false,
+      hasPaddedKeyUsage: false,
+    };
   }
   const outer = DerReader.over(value, CERTIFICATE_MAX_BYTES);
-  const bits = outer.namedBits('keyUsage');
+  const { bits, isMinimal } = outer.namedBits('keyUsage');
   outer.end('keyUsage');
   return {
     mayDigitallySign: bits.has(KEY_USAGE_BITS.digitalSignature),
     maySignCertificates: bits.has(KEY_USAGE_BITS.keyCertSign),
     maySignCrls: bits.has(KEY_USAGE_BITS.crlSign),
+    hasPaddedKeyUsage: !isMinimal,
   };
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { toHex } from '../../core/bytes.ts';
+import { sha256 } from '#primitives';
+import { toHex, type Bytes } from '../../core/bytes.ts';
 import { DerReader, TAG } from '../der.ts';
 import { OID, readExtensions, readSameAlgorithm, unrecognisedCritical } from './certificate.ts';
 import { pkiError } from './errors.ts';
@@ -12,6 +13,7 @@ import { readSignatureAlgorithm, readSignatureValue, Signed } from './signature.
 import { CRL_MAX_BYTES, CRL_MAX_ENTRIES } from './limits.ts';
 
 export interface Crl {
+  readonly sha256: Bytes<32>;
   readonly signed: Signed;
   /** Complete Name structure; compared byte for byte. */
   readonly issuer: Uint8Array;
@@ -39,12 +41,13 @@ export function parseCrl(bytes: Uint8Array): Crl {
   const signature = readSignatureValue(outer, algorithm);
   outer.end('CRL');
   return {
+    sha256: sha256(bytes),
     signed: new Signed(tbs.raw, signature, algorithm),
     ...readTbs(DerReader.over(tbs.raw, CRL_MAX_BYTES).sequence('tbsCertList'), raw),
   };
 }
 
-function readTbs(tbs: DerReader, algorithm: Uint8Array): Omit<Crl, 'signed'> {
+function readTbs(tbs: DerReader, algorithm: Uint8Array): Omit<Crl, 'sha256' | 'signed'> {
   if (tbs.small(CRL_V2, 'version') !== CRL_V2) throw pkiError('pki.crl', 'version');
   readSameAlgorithm(tbs, algorithm);
   const issuer = tbs.element(TAG.sequence, 'issuer').raw;

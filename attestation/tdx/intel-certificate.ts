@@ -35,6 +35,7 @@ export function parseIntelCertificate(der: Uint8Array): Certificate {
   if (certificate.publicKey?.kind !== 'p256') {
     throw tdxError('tdx.certificate', 'public key is not an uncompressed P-256 point');
   }
+  if (certificate.hasPaddedKeyUsage) throw tdxError('tdx.certificate', 'key usage is not minimal');
   const critical = unrecognisedCritical(certificate, RECOGNISED);
   if (critical !== undefined) {
     throw tdxError('tdx.certificate', `unknown critical extension ${critical}`);

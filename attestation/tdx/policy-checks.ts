@@ -5,11 +5,12 @@
  */
 
 import { equalPublic, isZero, toHex } from '../../core/bytes.ts';
+import type { Unchecked } from '../unchecked.ts';
 import type { TdxCheckId, TdxCheckSheet } from './check-list.ts';
 import type { PckExtension } from './pck-extension.ts';
 import type { TdReport } from './quote.ts';
 import type { TcbEvaluation, TdxStatus, TdxTcb } from './tcb.ts';
-import type { PlatformSelector, TdxMeasurement, TdxPolicy, Unchecked } from './td-policy.ts';
+import type { PlatformSelector, TdxMeasurement, TdxPolicy } from './td-policy.ts';
 
 const DEBUG = 1n << 0n;
 const LASS = 1n << 27n;

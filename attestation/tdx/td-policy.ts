@@ -6,12 +6,8 @@
  */
 
 import type { Bytes } from '../../core/bytes.ts';
+import type { Unchecked } from '../unchecked.ts';
 import type { TdxStatus } from './tcb.ts';
-
-/** An explicit "not checked here"; the text is the `note` of the waived check. */
-export interface Unchecked {
-  readonly unchecked: string;
-}
 
 /** A whole identity of a TD image on one machine shape. All eight registers count together, never one by one. */
 export interface TdxMeasurement {

@@ -8,10 +8,11 @@ import { skipped } from '../policy/rule-check.ts';
 import { STATUS_WORDS } from '../policy/schema.ts';
 import { TDX_RULE_CHECK_IDS, judgeTdxRule } from '../policy/tdx-rule.ts';
 import type { RuleFinding, Tee, TeeFinding, TeeInput } from '../tee.ts';
+import type { Unchecked } from '../unchecked.ts';
 import type { Check } from '../verdict.ts';
 import { TDX_CHECK_IDS, type TdxCheckId } from './check-list.ts';
 import { INTEL_ROOT } from './roots.ts';
-import { baselineTdxPolicy, type TdxPolicy, type Unchecked } from './td-policy.ts';
+import { baselineTdxPolicy, type TdxPolicy } from './td-policy.ts';
 import { verifyTdx, type TdxResult } from './verify.ts';
 
 const BY_RULES: Unchecked = { unchecked: 'judged by the rules of the policy' };

@@ -82,11 +82,15 @@ test('booleans are 00 or ff', () => {
   refuses(() => reader('0102ffff').boolean('x'));
 });
 
-test('named bits leave out trailing zeros', () => {
-  assert.deepEqual([...reader('030206c0').namedBits('x')], [0, 1]);
-  assert.deepEqual([...reader('03020106').namedBits('x')], [5, 6]);
-  assert.deepEqual([...reader('030100').namedBits('x')], []);
-  refuses(() => reader('030200c0').namedBits('x'));
+test('named bits say whether they leave out trailing zeros', () => {
+  const read = (hex: string) => {
+    const { bits, isMinimal } = reader(hex).namedBits('x');
+    return { bits: [...bits], isMinimal };
+  };
+  assert.deepEqual(read('030206c0'), { bits: [0, 1], isMinimal: true });
+  assert.deepEqual(read('03020106'), { bits: [5, 6], isMinimal: true });
+  assert.deepEqual(read('030100'), { bits: [], isMinimal: true });
+  assert.deepEqual(read('030200c0'), { bits: [0, 1], isMinimal: false });
   refuses(() => reader('030206c1').namedBits('x'));
   refuses(() => reader('030208c0').namedBits('x'));
   refuses(() => reader('0300').namedBits('x'));
