@@ -40,11 +40,13 @@ export const httpError = defineErrors({
   'http.content': { ...UNREACHABLE, public: 'The answer of the other side is malformed.' },
 });
 
-/** Whom to believe at the other end. `loopback` is clear text, to this machine only. */
+/** Whom to believe at the other end. `loopback` and `unix` are clear text, to this machine only. */
 export type Trust =
   | { readonly kind: 'spki'; readonly sha256: readonly Bytes<32>[] }
   | { readonly kind: 'webpki' }
-  | { readonly kind: 'loopback' };
+  | { readonly kind: 'loopback' }
+  /** Whoever may create the socket file is the other end; the origin is `http://localhost`. */
+  | { readonly kind: 'unix'; readonly socketPath: string };
 
 export interface ClientCertificate {
   readonly certificatePem: string;
@@ -52,7 +54,7 @@ export interface ClientCertificate {
 }
 
 export interface PoolOptions {
-  /** `https://host:port`, or `http://` with `loopback` trust. No path, no credentials. */
+  /** `https://host:port`, or `http://` with `loopback` or `unix` trust. No path, no credentials. */
   readonly origin: string;
   readonly trust: Trust;
   /** Connects to this address whatever DNS says later; the host name is used for SNI only. */
@@ -127,6 +129,8 @@ export function createPinnedPool(options: PoolOptions): HttpPool {
 }
 
 const LOOPBACK_HOSTS: readonly string[] = ['127.0.0.1', '[::1]', 'localhost'];
+/** `sun_path` of Linux without its closing zero. A longer path must not be cut to the name of another file. unix(7). */
+const SOCKET_PATH_MAX_BYTES = 107;
 
 function checkedOrigin(options: PoolOptions): URL {
   if (!URL.canParse(options.origin)) throw httpError('http.origin', 'not a URL');
@@ -138,7 +142,22 @@ function checkedOrigin(options: PoolOptions): URL {
     if (url.protocol === 'http:' && LOOPBACK_HOSTS.includes(url.hostname)) return url;
     throw httpError('http.origin', 'clear text is for this machine only');
   }
+  if (options.trust.kind === 'unix') return checkedSocketOrigin(url, options.trust.socketPath);
   if (url.protocol !== 'https:') throw httpError('http.origin', 'https only');
+  return url;
+}
+
+function checkedSocketOrigin(url: URL, socketPath: string): URL {
+  // The name is only what the Host header says: nothing is looked up.
+  if (url.origin !== 'http://localhost') {
+    throw httpError('http.origin', 'the origin behind a socket is http://localhost');
+  }
+  if (!socketPath.startsWith('/') || socketPath.includes('\0')) {
+    throw httpError('http.origin', 'a socket has an absolute path');
+  }
+  if (utf8(socketPath).length > SOCKET_PATH_MAX_BYTES) {
+    throw httpError('http.origin', 'the path of the socket is too long');
+  }
   return url;
 }
 
@@ -158,6 +177,7 @@ function connector(options: PoolOptions, url: URL): Connector {
   const secure = url.protocol === 'https:';
   const port = url.port === '' ? (secure ? HTTPS_PORT : HTTP_PORT) : Number(url.port);
   const open = (): Socket | TLSSocket => {
+    if (trust.kind === 'unix') return connectTcp({ path: trust.socketPath });
     if (!secure) return connectTcp({ host, port });
     return connectTls({
       host,

@@ -2,9 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { createServer as createHttps } from 'node:https';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { randomBytes } from '#primitives';
+import { fromUtf8 } from '../../../core/bytes.ts';
 import { systemClock } from '../../../core/clock.ts';
 import { hasCode } from '../../../core/errors.ts';
 import {
@@ -89,6 +93,43 @@ test('clear text goes to this machine only', () => {
     () => createPinnedPool({ origin: 'http://127.0.0.1', trust: { kind: 'webpki' } }),
     (error) => hasCode(error, 'http.origin'),
   );
+});
+
+test('a socket file is reached by its path, and only under the local name', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'veilgate-socket-'));
+  after(() => rm(folder, { recursive: true, force: true }));
+  const socketPath = join(folder, 'agent.sock');
+  const server = createServer((request, response) => void response.end(request.headers.host));
+  await new Promise<void>((resolve) => {
+    server.listen(socketPath, resolve);
+  });
+  after(() => server.close());
+  const origin = 'http://localhost';
+  const pool = createPinnedPool({ origin, trust: { kind: 'unix', socketPath } });
+  const answer = await fetchBytes(pool, GET);
+  assert.equal(fromUtf8(answer.body), 'localhost');
+  await pool.destroy();
+
+  const absent = createPinnedPool({
+    origin,
+    trust: { kind: 'unix', socketPath: join(folder, 'absent.sock') },
+  });
+  await assert.rejects(fetchBytes(absent, GET), (error) => hasCode(error, 'http.connect'));
+  await absent.destroy();
+});
+
+test('a socket path that is not one is refused', () => {
+  const refused = (origin: string, socketPath: string): void =>
+    assert.throws(
+      () => createPinnedPool({ origin, trust: { kind: 'unix', socketPath } }),
+      (error) => hasCode(error, 'http.origin'),
+    );
+  refused('http://localhost', 'agent.sock');
+  refused('http://localhost', '/run/a\0b');
+  refused('http://localhost', `/${'x'.repeat(107)}`);
+  refused('http://example.org', '/run/agent.sock');
+  refused('https://localhost', '/run/agent.sock');
+  refused('http://localhost:81', '/run/agent.sock');
 });
 
 test('an answer past its limit is cut', async () => {
