@@ -78,3 +78,41 @@ export const workerError = defineErrors({
     public: 'The worker is shutting down.',
   },
 });
+
+const NO_EVIDENCE: ErrorSpec = {
+  status: 500,
+  recovery: 'stop',
+  public: 'This machine cannot prove what it is.',
+};
+const NO_EVIDENCE_NOW: ErrorSpec = {
+  status: 503,
+  recovery: 'retry_later',
+  public: 'This machine cannot prove what it is at the moment.',
+};
+
+/** Collecting evidence from the machine. What is wrong with evidence that was received is in attestation/errors.ts. */
+export const providerError = defineErrors({
+  /** `provider: auto` found nothing that can be used. */
+  'evidence.none_found': NO_EVIDENCE,
+  /** The interface is not there: kernel, module or agent. */
+  'evidence.unavailable': NO_EVIDENCE,
+  'evidence.permission': NO_EVIDENCE,
+  /** The interface is there and belongs to a machine or an agent that is not supported. */
+  'evidence.unsupported': NO_EVIDENCE,
+  /** The kernel does not let this guest ask for the privilege level. */
+  'evidence.privilege_level': NO_EVIDENCE,
+  /** The answer does not have the form that it should. */
+  'evidence.malformed': NO_EVIDENCE,
+  'evidence.oversized': NO_EVIDENCE,
+  /** The quote is not about our report data. */
+  'evidence.foreign': NO_EVIDENCE,
+  /** What was collected cannot be turned into a bundle. */
+  'evidence.endorsements': NO_EVIDENCE,
+  /** Others wrote into our request, every time. */
+  'evidence.raced': NO_EVIDENCE_NOW,
+  'evidence.busy': NO_EVIDENCE_NOW,
+  /** The host did not produce a quote. */
+  'evidence.host': NO_EVIDENCE_NOW,
+  'evidence.timeout': NO_EVIDENCE_NOW,
+  'evidence.aborted': NO_EVIDENCE_NOW,
+});

@@ -8,6 +8,8 @@ import { generateEd25519, signEd25519 } from '#primitives';
 import { ascii, concat, toHex, type Bytes } from '../core/bytes.ts';
 import { assert } from '../core/errors.ts';
 import { cardDigestOf, workerIdOf, type Card } from '../attestation/card.ts';
+import type { Endorser } from '../attestation/collateral/endorser.ts';
+import type { EvidenceBundle } from '../attestation/evidence.ts';
 import { encodeStatement, reportDataOf, statementHash } from '../attestation/statement.ts';
 import type { KemName } from '../attestation/verdict.ts';
 import { generateP256, selfSign, type SelfSigned } from '../attestation/x509.ts';
@@ -15,8 +17,8 @@ import { generateHpkeKeyPair, type HpkeKeyPair } from '../protocol/hpke.ts';
 import { systemFingerprint } from '../protocol/openai/completion.ts';
 import { ReceiptSigner } from '../protocol/receipt.ts';
 import { RecipientKeys } from '../protocol/sx/recipient-keys.ts';
-import type { EvidenceProvider } from './evidence/provider.ts';
-import type { EvidenceBundle } from '../attestation/evidence.ts';
+import { providerError } from './errors.ts';
+import type { CollectedEvidence, EvidenceProvider } from './evidence/provider.ts';
 import {
   STATEMENT_LIFETIME_MAX_S,
   TLS_CERTIFICATE_LIFE_MS,
@@ -36,6 +38,8 @@ export interface EpochInput {
   readonly card: Card;
   readonly cardBytes: Uint8Array;
   readonly provider: EvidenceProvider;
+  /** Needed where the provider brings no endorsements, that is on every real machine. */
+  readonly endorser?: Endorser;
   readonly linkKey: SelfSigned;
 }
 
@@ -65,7 +69,10 @@ export interface Epoch {
   readonly signLeave: () => Bytes<64>;
 }
 
-/** Keys first, then the statement about them, then the quote over the statement. */
+/**
+ * Keys first, then the statement about them, then the quote over the statement. Throws `evidence.*`, and what the
+ * endorser throws.
+ */
 export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise<Epoch> {
   assert(input.lifetimeS <= STATEMENT_LIFETIME_MAX_S, 'a statement lives at most an hour');
   const { card, cardBytes, provider, nowMs } = input;
@@ -77,7 +84,7 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
     iat,
     exp: iat + input.lifetimeS,
     nonce: input.challenge,
-    tee: 'tdx',
+    tee: provider.tee,
     keys: {
       hpke: { kem: input.kem, pk: recipient.publicKey },
       sig: { alg: 'Ed25519', pk: signing.publicKey },
@@ -87,10 +94,12 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
     devices: null,
     card: cardDigestOf(cardBytes),
   });
-  const { quote, endorsements } = await provider.collect(reportDataOf(statement), signal);
+  const collected = await provider.collect(reportDataOf(statement), signal);
+  assert(collected.tee === provider.tee, 'the statement and the quote are of one kind');
+  const endorsed = { ...collected, endorsements: await endorsementsOf(collected, input, signal) };
   const hash = statementHash(statement);
   return {
-    evidence: { tee: 'tdx', statement, quote, card: cardBytes, endorsements },
+    evidence: bundleOf(endorsed, statement, cardBytes),
     statementHash: hash,
     issuedAtMs: iat * MS_PER_S,
     expiresAtMs: (iat + input.lifetimeS) * MS_PER_S,
@@ -107,6 +116,39 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
     systemFingerprint: systemFingerprint(input.workload.image, card.model.weights),
     signLeave: () => signEd25519(signing.secretKey, concat(LEAVE_TAG, hash)),
   };
+}
+
+type Endorsements = NonNullable<CollectedEvidence['endorsements']>;
+
+async function endorsementsOf(
+  { tee, quote, certificates, endorsements }: CollectedEvidence,
+  { endorser }: Pick<EpochInput, 'endorser'>,
+  signal: AbortSignal,
+): Promise<Endorsements> {
+  if (endorsements !== undefined) return endorsements;
+  if (endorser === undefined) {
+    throw providerError('evidence.endorsements', 'a real machine needs a source of endorsements');
+  }
+  return endorser.endorse(
+    { tee, quote, ...(certificates === undefined ? {} : { certificates }) },
+    signal,
+  );
+}
+
+/** What the bundle of the wire can carry so far: TDX, without an event log. Throws `evidence.endorsements`. */
+function bundleOf(
+  collected: CollectedEvidence & { readonly endorsements: Endorsements },
+  statement: Uint8Array,
+  card: Uint8Array,
+): EvidenceBundle {
+  const { tee, quote, endorsements } = collected;
+  if (tee !== 'tdx') {
+    throw providerError('evidence.endorsements', `${tee} evidence cannot be sent yet`);
+  }
+  if (!('tcbInfo' in endorsements)) {
+    throw providerError('evidence.endorsements', 'endorsements of another kind of machine');
+  }
+  return { tee, statement, quote, card, endorsements };
 }
 
 /** What is needed to serve an exchange once its request was opened. */

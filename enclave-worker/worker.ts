@@ -12,6 +12,7 @@ import { pause } from '../core/node/lifecycle.ts';
 import { codeOf } from '../core/node/log.ts';
 import { parseCard, workerIdOf, type Card } from '../attestation/card.ts';
 import { ReplaySet } from '../protocol/sx/replay.ts';
+import type { Endorser } from '../attestation/collateral/endorser.ts';
 import type { WorkerConfig } from './config.ts';
 import type { Engine } from './engine.ts';
 import { ENGINES } from './engines.ts';
@@ -34,6 +35,8 @@ import { leave, register, type RegisterDeps } from './register.ts';
 
 export interface WorkerDeps {
   readonly provider: EvidenceProvider;
+  /** Needed where the provider brings no endorsements, that is on every real machine. */
+  readonly endorser?: Endorser;
   readonly owner: OwnerSigner;
   readonly clock: Clock;
   readonly log: WorkerLog;
@@ -102,7 +105,7 @@ async function serve(
   serving: Serving,
   signal: AbortSignal,
 ): Promise<RunningWorker> {
-  const { card, cardBytes, engine, clock, log, provider } = serving;
+  const { card, cardBytes, engine, clock, log, provider, endorser } = serving;
   const workerId = workerIdOf(card.owner);
   const epochs = new Epochs();
   const load = new ExchangeLoad(Math.min(card.limits.maxConcurrent, engine.slots));
@@ -132,6 +135,7 @@ async function serve(
           cardBytes,
           provider,
           linkKey,
+          ...(endorser === undefined ? {} : { endorser }),
         },
         stop,
       ),

@@ -29,8 +29,13 @@ export interface SimulatorOptions {
 
 export interface Simulator extends EvidenceProvider {
   readonly simulated: true;
+  collect(reportData: Bytes<64>): Promise<SimulatedEvidence>;
   /** SHA-256 of the root certificate: what a development policy pins. */
   rootSha256(): Bytes<32>;
+}
+
+export interface SimulatedEvidence extends CollectedEvidence {
+  readonly endorsements: TdxCollateral;
 }
 
 /** Machines whose clocks run a little behind still find the documents valid. */
@@ -50,11 +55,12 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
   const collateral = renewedCollateral(pki, now, await signCollateral(pki, now()));
   return {
     name: simulator.name,
+    tee: 'tdx',
     simulated: true,
     rootSha256: () => rootSha256,
-    async collect(reportData: Bytes<64>): Promise<CollectedEvidence> {
+    async collect(reportData: Bytes<64>): Promise<SimulatedEvidence> {
       const quote = await signQuote(key, machineTdReport(measurements, reportData));
-      return { quote, endorsements: await collateral() };
+      return { tee: 'tdx', quote, endorsements: await collateral() };
     },
   };
 }

@@ -24,11 +24,12 @@ import { verifyTdx, type TdxResult } from '../../../attestation/tdx/verify.ts';
 import { equalPublic, fixed, toHex } from '../../../core/bytes.ts';
 import { manualClock } from '../../../core/clock.ts';
 import { hasCode } from '../../../core/errors.ts';
-import type { CollectedEvidence } from '../../../enclave-worker/evidence/provider.ts';
+
 import { PROVIDERS } from '../../../enclave-worker/evidence/providers.ts';
 import { DEMO_MEASUREMENTS } from '../../../enclave-worker/evidence/simulator/demo-image.ts';
 import {
   createSimulator,
+  type SimulatedEvidence,
   type Simulator,
 } from '../../../enclave-worker/evidence/simulator/simulator.ts';
 import { DAY_MS, NOW_MS } from '../../support/tdx/pki.ts';
@@ -45,7 +46,7 @@ const POLICY: TdxPolicy = baselineTdxPolicy({
   measurements: { anyOf: [DEMO_MEASUREMENTS] },
 });
 
-function verdict(evidence: CollectedEvidence, simulator: Simulator, nowMs: number): TdxResult {
+function verdict(evidence: SimulatedEvidence, simulator: Simulator, nowMs: number): TdxResult {
   return verifyTdx({
     quote: evidence.quote,
     collateral: evidence.endorsements,
