@@ -16,7 +16,8 @@ import { holds, skipped } from './policy/rule-check.ts';
 import { STATEMENT_CHECK_IDS, verifyStatement } from './statement-checks.ts';
 import type { StatementExpectation } from './statement-checks.ts';
 import { ehbpKidOf, kidOf, statementHash, type Statement } from './statement.ts';
-import type { AppraisalCaches, Tee } from './tee.ts';
+import { SignatureMemo } from './pki/signature.ts';
+import type { AppraisalCaches, Tee, TeeInput } from './tee.ts';
 import { teeOf } from './tees.ts';
 import { mintAttestedKey, type AttestedKey, type Check, type Verdict } from './verdict.ts';
 
@@ -65,12 +66,7 @@ export function appraise(input: AppraiseInput): Appraisal {
   if (over !== undefined) return oversized(input, tee, over);
 
   // Everything in `evidence` is the sender's word until the verdict at the end.
-  const finding = tee.verify({
-    evidence,
-    nowMs,
-    simulatedRoots: policy.document.roots?.map(({ simulated }) => simulated) ?? [],
-    caches: input.caches ?? {},
-  });
+  const finding = tee.verify(teeInputOf(input));
   const { checks: statementChecks, statement } = verifyStatement({
     bytes: evidence.statement,
     reportData: finding.reportData,
@@ -117,6 +113,30 @@ export function appraise(input: AppraiseInput): Appraisal {
   const validUntilMs = Math.min(finding.validUntilMs, statement.exp * 1000, rulingEnds);
   const verdict: Verdict = { decision: 'admitted', ...facts, validUntilMs };
   return { outcome: 'admitted', key: keyOf(input, statement, card, verdict), verdict };
+}
+
+function teeInputOf({ evidence, policy, nowMs, caches }: AppraiseInput): TeeInput {
+  return {
+    evidence,
+    nowMs,
+    simulatedRoots: policy.document.roots?.map(({ simulated }) => simulated) ?? [],
+    caches: caches ?? {},
+  };
+}
+
+/**
+ * As `appraise`, with the costly arithmetic away from the calling thread: for servers, whose event loop has others to
+ * serve. The answer is the same.
+ */
+export async function appraiseApart(input: AppraiseInput): Promise<Appraisal> {
+  assertCompiled(input.policy);
+  const { evidence } = input;
+  const caches = { signatures: new SignatureMemo(), ...input.caches };
+  const prepared = { ...input, caches };
+  if (oversizedPart(evidence) === undefined) {
+    await teeOf(evidence.tee).verifyApart?.(teeInputOf(prepared));
+  }
+  return appraise(prepared);
 }
 
 function keyOf(

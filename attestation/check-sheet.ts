@@ -65,6 +65,13 @@ export class CheckSheet<Id extends string> {
     return outcome === 'pass' || outcome === 'waived';
   }
 
+  /** Throws when nobody wrote it. */
+  outcome(id: Id): Check {
+    const check = this.#checks.get(id);
+    if (check === undefined) throw internalError('internal.invariant', `${id} not written`);
+    return check;
+  }
+
   /** The first of `ids` that did not pass. */
   firstBad(ids: readonly Id[]): Id | undefined {
     return ids.find((id) => !this.passed(id));
@@ -72,10 +79,6 @@ export class CheckSheet<Id extends string> {
 
   /** Every check, in the fixed order. */
   close(): readonly Check[] {
-    return this.#ids.map((id) => {
-      const check = this.#checks.get(id);
-      if (check === undefined) throw internalError('internal.invariant', `${id} not written`);
-      return check;
-    });
+    return this.#ids.map((id) => this.outcome(id));
   }
 }

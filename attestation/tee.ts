@@ -7,12 +7,17 @@
 import type { Bytes } from '../core/bytes.ts';
 import type { EvidenceBundle } from './evidence.ts';
 import type { CompiledPolicy } from './policy/compile.ts';
+import type { SignatureMemo } from './pki/signature.ts';
+import type { SnpCache } from './snp/cache.ts';
 import type { TdxCache } from './tdx/cache.ts';
 import type { Check, PlatformIdentity, TeeName, Warning } from './verdict.ts';
 
 /** What appraisals may remember between each other; changes how long an answer takes and nothing else. */
 export interface AppraisalCaches {
   readonly tdx?: TdxCache;
+  readonly snp?: SnpCache;
+  /** Needed for `verifyApart`. */
+  readonly signatures?: SignatureMemo;
 }
 
 export interface TeeInput {
@@ -61,4 +66,9 @@ export interface Tee {
   readonly ruleCheckIds: readonly string[];
   /** Pure; bad evidence ends in failed checks. */
   readonly verify: (input: TeeInput) => TeeFinding;
+  /**
+   * Does the costly arithmetic of `verify` away from the calling thread and leaves it in the caches. Decides nothing:
+   * without it `verify` says the same and takes longer. Absent where verification costs little.
+   */
+  readonly verifyApart?: (input: TeeInput) => Promise<void>;
 }

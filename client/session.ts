@@ -9,7 +9,7 @@ import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import { appraise } from '../attestation/appraise.ts';
 import type { CompiledPolicy } from '../attestation/policy/compile.ts';
-import { TdxCache } from '../attestation/tdx/cache.ts';
+import { newCaches } from '../attestation/tees.ts';
 import type { AttestedKey, Check, Verdict } from '../attestation/verdict.ts';
 import type { Candidate, Directory } from './directory.ts';
 import { clientError } from './errors.ts';
@@ -45,7 +45,7 @@ interface KeySet {
 export class Session {
   readonly #options: SessionOptions;
   /** Saves time on workers that share collateral or come back; never changes an answer. */
-  readonly #caches = { tdx: new TdxCache() };
+  readonly #caches = newCaches();
   readonly #sets = new Map<string, KeySet>();
   readonly #lookups = new Map<string, Promise<KeySet>>();
   #aud: string | undefined;

@@ -135,20 +135,17 @@ async function endorsementsOf(
   );
 }
 
-/** What the bundle of the wire can carry so far: TDX, without an event log. Throws `evidence.endorsements`. */
+/** Throws `evidence.endorsements` when they are of another kind than the quote. */
 function bundleOf(
   collected: CollectedEvidence & { readonly endorsements: Endorsements },
   statement: Uint8Array,
   card: Uint8Array,
 ): EvidenceBundle {
   const { tee, quote, endorsements } = collected;
-  if (tee !== 'tdx') {
-    throw providerError('evidence.endorsements', `${tee} evidence cannot be sent yet`);
-  }
-  if (!('tcbInfo' in endorsements)) {
-    throw providerError('evidence.endorsements', 'endorsements of another kind of machine');
-  }
-  return { tee, statement, quote, card, endorsements };
+  const isTdx = 'tcbInfo' in endorsements;
+  if (tee === 'tdx' && isTdx) return { tee, statement, quote, card, endorsements };
+  if (tee === 'snp' && !isTdx) return { tee, statement, quote, card, endorsements };
+  throw providerError('evidence.endorsements', 'endorsements of another kind of machine');
 }
 
 /** What is needed to serve an exchange once its request was opened. */

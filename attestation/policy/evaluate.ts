@@ -29,6 +29,8 @@ export const POLICY_CHECK_IDS = [
 
 /** Of one rule, before those of its `cpu` section. */
 export const RULE_CHECK_IDS = [
+  /** The rule is about this kind of machine. */
+  'cpu.tee',
   /** The card's model is one the rule lists. */
   'workload.model',
   /** The weights in the statement are those the policy has for that model. */
@@ -165,16 +167,29 @@ function judgeRule(input: PolicyInput, index: number): JudgedRule {
     return { checks: [...unknown, ...cpu.checks], rule: name, validUntilMs: 0 };
   }
   const workload = workloadChecks(policy, index, subject, nowMs);
-  const cpu = finding.judge({ policy, rule: index, image: workload.image, nowMs });
+  const kind = teeCheck(input, index);
+  const cpu =
+    kind.outcome === 'pass'
+      ? finding.judge({ policy, rule: index, image: workload.image, nowMs })
+      : { checks: input.tee.ruleCheckIds.map((id) => skipped(id, kind.id)), validUntilMs: 0 };
   const image =
     typeof workload.image === 'number' ? policy.document.images[workload.image] : undefined;
   return {
-    checks: [...workload.checks, ...cpu.checks],
+    checks: [kind, ...workload.checks, ...cpu.checks],
     rule: name,
     ...(image === undefined ? {} : { image: image.name }),
-    ...(cpu.shape === undefined ? {} : { shape: cpu.shape }),
+    ...('shape' in cpu ? { shape: cpu.shape } : {}),
     validUntilMs: Math.min(image?.expires ?? 0, cpu.validUntilMs),
   };
+}
+
+function teeCheck({ policy, tee }: PolicyInput, index: number): Check {
+  const want = policy.document.rules[index]?.cpu.tee ?? 'none';
+  return demanded('cpu.tee', want === tee.name, {
+    at: policy.at('rules', index, 'cpu', 'tee'),
+    want,
+    got: tee.name,
+  });
 }
 
 function workloadChecks(

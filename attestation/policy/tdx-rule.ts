@@ -49,7 +49,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 export function judgeTdxRule(facts: TdxRuleFacts, question: RuleQuestion): RuleFinding {
   const { policy, rule } = question;
   const cpu = policy.document.rules[rule]?.cpu;
-  if (cpu === undefined) {
+  if (cpu?.tee !== 'tdx') {
     return {
       checks: TDX_RULE_CHECK_IDS.map((id) => skipped(id, 'policy.rule')),
       validUntilMs: 0,
@@ -94,8 +94,13 @@ function reportedRegisters(td: TdReport): Registers {
   ];
 }
 
+type TdxTuple = NonNullable<PolicyImage['tdx']>[number];
+
 /** In the order of `reportedRegisters`. */
-function listedRegisters(image: PolicyImage, tuple: PolicyImage['tdx'][number]): Registers {
+function listedRegisters(
+  image: PolicyImage,
+  tuple: TdxTuple,
+): readonly (readonly [name: string, value: Bytes<48> | undefined])[] {
   return [
     ['mrtd', tuple.mrtd],
     ['rtmr0', tuple.rtmr0],
@@ -120,7 +125,7 @@ function measurementCheck(
   const reported = reportedRegisters(td);
   let nearest: { readonly at: string; readonly want: string; readonly got: string } | undefined;
   let fewest = NEVER;
-  for (const [tupleIndex, tuple] of image.tdx.entries()) {
+  for (const [tupleIndex, tuple] of (image.tdx ?? []).entries()) {
     const listed = listedRegisters(image, tuple);
     const differing = reported.flatMap(([name, got], i) => {
       const want = listed[i]?.[1];
@@ -154,7 +159,7 @@ function statusCheck(
   { policy, rule: index, nowMs }: RuleQuestion,
 ): { readonly check: Check; readonly validUntilMs: number } {
   const rule = policy.document.rules[index];
-  const listed = rule?.cpu.tcb_status ?? [];
+  const listed = rule?.cpu.tee === 'tdx' ? rule.cpu.tcb_status : [];
   if (listed.some((word) => STATUS_WORDS[word] === status)) {
     return { check: { id, outcome: 'pass' }, validUntilMs: NEVER };
   }

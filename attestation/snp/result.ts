@@ -36,6 +36,8 @@ export interface SnpResult {
   /** `authentic`, and no policy check failed or was skipped. */
   readonly accepted: boolean;
   readonly facts?: SnpFacts;
+  /** For whoever judges more of the policy than was asked here. Only worth anything when `authentic`. */
+  readonly subject?: PolicySubject;
   /** Whom the signing key belongs to. Present when authentic. */
   readonly owner?: AmdExtensions['owner'];
   /** Azure's runtime data, with the digest that the report binds. */

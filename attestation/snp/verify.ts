@@ -61,7 +61,7 @@ export function verifySnp(input: SnpVerifyInput): SnpResult {
     warnings: warningsOf(report),
     authentic,
     accepted,
-    ...(subject === undefined ? {} : { facts: factsOf(subject) }),
+    ...(subject === undefined ? {} : { facts: factsOf(subject), subject }),
     ...(authentic && extensions !== undefined ? { owner: extensions.owner } : {}),
     ...hclOf(reading),
     simulated: chain?.anchor?.simulated ?? false,

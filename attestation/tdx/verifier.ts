@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assert } from '../../core/errors.ts';
 import { skipped } from '../policy/rule-check.ts';
 import { STATUS_WORDS } from '../policy/schema.ts';
 import { TDX_RULE_CHECK_IDS, judgeTdxRule } from '../policy/tdx-rule.ts';
@@ -51,6 +52,7 @@ export const tdx: Tee = {
 };
 
 function verify({ evidence, nowMs, simulatedRoots, caches }: TeeInput): TeeFinding {
+  assert(evidence.tee === 'tdx', 'evidence of another kind of machine');
   const result = verifyTdx({
     quote: evidence.quote,
     collateral: evidence.endorsements,

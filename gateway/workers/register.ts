@@ -10,12 +10,12 @@ import { z } from 'zod';
 import { ascii, concat, fixed, fromBase64, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { ClientCertificate } from '../../core/node/http-client.ts';
-import { appraise, type Appraisal } from '../../attestation/appraise.ts';
+import { appraiseApart, type Appraisal } from '../../attestation/appraise.ts';
 import { ownerSignatureInput, parseCard, workerIdOf } from '../../attestation/card.ts';
 import { decodeEvidence, encodeEvidence, type EvidenceBundle } from '../../attestation/evidence.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { parseStatement, statementHash, type Statement } from '../../attestation/statement.ts';
-import { TdxCache } from '../../attestation/tdx/cache.ts';
+import { newCaches } from '../../attestation/tees.ts';
 import type { AttestedKey, Verdict } from '../../attestation/verdict.ts';
 import type { Counters } from '../counters.ts';
 import { registrationError } from '../errors.ts';
@@ -62,7 +62,7 @@ const LEAVE = z.strictObject({
 
 export class Registrar {
   readonly #deps: RegistrationDeps;
-  readonly #caches = { tdx: new TdxCache() };
+  readonly #caches = newCaches();
   /** Statements that came in once, with their expiry: a replay finds its challenge used, and its name here. */
   readonly #seen = new Map<string, number>();
   readonly #probeFailures = new WeakMap<LiveWorker, number>();
@@ -107,7 +107,7 @@ export class Registrar {
     signal: AbortSignal,
   ): Promise<Registration> {
     const { clock, log, counters, endpoints } = this.#deps;
-    const appraisal = this.#appraise(bundle, statement.nonce);
+    const appraisal = await this.#appraise(bundle, statement.nonce);
     if (appraisal.outcome === 'denied') {
       const check = appraisal.verdict.checks.find(({ outcome }) => outcome === 'fail')?.id ?? '';
       log.event('worker.refused', { code: 'registration.denied', check });
@@ -139,9 +139,9 @@ export class Registrar {
     return toHex(workerIdOf(owner));
   }
 
-  #appraise(evidence: EvidenceBundle, challenge: Bytes<32>): Appraisal {
+  #appraise(evidence: EvidenceBundle, challenge: Bytes<32>): Promise<Appraisal> {
     const { policy, clock, aud } = this.#deps;
-    return appraise({
+    return appraiseApart({
       evidence,
       policy,
       nowMs: clock(),
@@ -222,19 +222,19 @@ export class Registrar {
     const { registry, counters } = this.#deps;
     for (const worker of registry.all()) {
       if (signal.aborted) return;
-      this.#rejudge(worker);
+      await this.#rejudge(worker);
     }
     await Promise.all(registry.all().map((worker) => this.#probe(worker, signal)));
     counters.workers(registry.all().length);
   }
 
-  #rejudge(worker: LiveWorker): void {
+  async #rejudge(worker: LiveWorker): Promise<void> {
     const { registry, clock } = this.#deps;
     if (clock() >= worker.key.expiresAtMs) {
       registry.remove(worker.kid, 'expired');
       return;
     }
-    const again = this.#appraise(worker.bundle, worker.challenge);
+    const again = await this.#appraise(worker.bundle, worker.challenge);
     if (again.outcome === 'denied') registry.remove(worker.kid, 'denied');
   }
 

@@ -7,7 +7,7 @@ import {
   decodeEvidence,
   encodeEvidence,
   oversizedPart,
-  type EvidenceBundle,
+  type TdxEvidence,
   type EvidenceJson,
 } from '../../attestation/evidence.ts';
 import { toBase64, utf8 } from '../../core/bytes.ts';
@@ -17,7 +17,7 @@ import { createTestPki } from '../support/tdx/pki.ts';
 import { buildEvidence } from '../support/worker-evidence.ts';
 
 const JSON_MAX_BYTES = 2_000_000;
-let bundle: EvidenceBundle;
+let bundle: TdxEvidence;
 
 before(async () => {
   ({ evidence: bundle } = await buildEvidence(await createTestPki()));

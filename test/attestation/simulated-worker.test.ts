@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { sha256 } from '#primitives';
 import { appraise, type Appraisal } from '../../attestation/appraise.ts';
 import { cardDigestOf, encodeCard } from '../../attestation/card.ts';
-import type { EvidenceBundle } from '../../attestation/evidence.ts';
+import type { TdxEvidence } from '../../attestation/evidence.ts';
 import { compilePolicy, type CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
 import { encodeStatement, reportDataOf } from '../../attestation/statement.ts';
@@ -29,7 +29,7 @@ const folder = mkdtempSync(join(tmpdir(), 'veilgate-simulated-'));
 after(() => rmSync(folder, { recursive: true }));
 
 interface Machine {
-  readonly evidence: EvidenceBundle;
+  readonly evidence: TdxEvidence;
   readonly rootSha256: Bytes<32>;
 }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { randomBytes } from '#primitives';
-import type { EvidenceBundle } from '../../attestation/evidence.ts';
+import type { TdxEvidence } from '../../attestation/evidence.ts';
 import { TEES, teeOf } from '../../attestation/tees.ts';
 import type { TeeFinding, TeeInput } from '../../attestation/tee.ts';
 import { NOW_MS, createTestPki } from '../support/tdx/pki.ts';
@@ -15,7 +15,7 @@ before(async () => {
   sound = await buildEvidence(await createTestPki());
 });
 
-function inputOf(parts: Partial<EvidenceBundle> = {}): TeeInput {
+function inputOf(parts: Partial<TdxEvidence> = {}): TeeInput {
   return {
     evidence: { ...sound.evidence, ...parts },
     nowMs: NOW_MS,
@@ -39,7 +39,7 @@ test('each TEE has one entry', () => {
   for (const tee of TEES) assert.equal(teeOf(tee.name), tee);
 });
 
-for (const tee of TEES) {
+for (const tee of TEES.filter(({ name }) => name === 'tdx')) {
   test(`${tee.name}: no check has two meanings`, () => {
     const ids = [...tee.checkIds, ...tee.ruleCheckIds];
     assert.equal(new Set(ids).size, ids.length);

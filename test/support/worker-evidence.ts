@@ -7,7 +7,7 @@
 import { generateEd25519, generateX25519, randomBytes, sha256 } from '#primitives';
 import { appraise, type Appraisal, type AppraiseInput } from '../../attestation/appraise.ts';
 import { cardDigestOf, encodeCard, type CardFields } from '../../attestation/card.ts';
-import type { EvidenceBundle } from '../../attestation/evidence.ts';
+import type { TdxEvidence } from '../../attestation/evidence.ts';
 import { compilePolicy, type CompiledPolicy } from '../../attestation/policy/compile.ts';
 import {
   encodeStatement,
@@ -41,7 +41,7 @@ export interface EvidenceFaults {
 }
 
 export interface TestEvidence {
-  readonly evidence: EvidenceBundle;
+  readonly evidence: TdxEvidence;
   readonly rootSha256: Bytes<32>;
   readonly statement: StatementFields;
   readonly card: CardFields;
