@@ -1,7 +1,13 @@
 /** Every kind of vector that `veilgate vectors` can judge. To add one: write its file, add its line here. @module */
 
+import { launchDigestVectors } from './launch-digest.ts';
 import { sevSnpVectors } from './sev-snp.ts';
 import { statementVectors } from './statement.ts';
 import { tdxVectors } from './tdx.ts';
 
-export const VECTOR_KINDS = [tdxVectors, sevSnpVectors, statementVectors] as const;
+export const VECTOR_KINDS = [
+  tdxVectors,
+  sevSnpVectors,
+  launchDigestVectors,
+  statementVectors,
+] as const;

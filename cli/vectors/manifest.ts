@@ -26,7 +26,7 @@ const CASES_MAX = 100_000;
 export interface ManifestCase {
   readonly id: string;
   readonly kind: string;
-  /** The case without `expect` and `observed`. */
+  /** The case without `expect`, `expect_measurement` and `observed`. */
   readonly entry: unknown;
 }
 
@@ -47,6 +47,11 @@ const PLATFORM_FORM = z.object({
 });
 /** Event logs beside the tdx quotes. */
 const LOGS_FORM = z.object({ format: z.literal(1), logs: CASES });
+/** SEV-SNP launches and their digests. */
+const LAUNCH_DIGEST_FORM = z.object({
+  schema: z.literal('veilgate-launch-digest/1'),
+  cases: CASES,
+});
 
 const ENTRY = z.looseObject({ id: z.string().optional(), kind: z.string().optional() });
 
@@ -61,6 +66,8 @@ export function parseManifest(bytes: Uint8Array): readonly ManifestCase[] {
   if (platform.success) return casesOf(platform.data.cases, platform.data.platform);
   const logs = LOGS_FORM.safeParse(json);
   if (logs.success) return casesOf(logs.data.logs, 'rtmr');
+  const launches = LAUNCH_DIGEST_FORM.safeParse(json);
+  if (launches.success) return casesOf(launches.data.cases, 'launch-digest');
   throw vectorsError('vectors.manifest', 'no known manifest form');
 }
 
@@ -68,7 +75,8 @@ function casesOf(list: readonly unknown[], kind: string | undefined): readonly M
   return list.map((value, at) => {
     const decoded = ENTRY.safeParse(value);
     if (!decoded.success) return { id: `#${at}`, kind: kind ?? 'unknown', entry: undefined };
-    const { expect: _expect, observed: _observed, ...entry } = decoded.data;
+    const { expect: _expect, observed: _observed, ...rest } = decoded.data;
+    const { expect_measurement: _measurement, ...entry } = rest;
     return { id: entry.id ?? `#${at}`, kind: kind ?? entry.kind ?? 'unknown', entry };
   });
 }
