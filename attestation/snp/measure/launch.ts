@@ -119,7 +119,7 @@ function metadataPages(
   if (hashes !== undefined && !sections.some(({ kind }) => kind === 'kernel-hashes')) {
     throw measureError(
       'measure.kernel_hashes',
-      'this firmware has no page for kernel hashes: take one that is built for measured direct boot (OvmfPkg/AmdSev)',
+      'this firmware has no page for kernel hashes: take one that is built for measured direct boot (edk2 OvmfPkg/AmdSev, Debian ovmf-amdsev)',
     );
   }
   let digest = start;
