@@ -7,6 +7,7 @@ const STOPPED: ErrorSpec = { status: 500, recovery: 'stop', public: 'The command
 export const cliError = defineErrors({
   'cli.data_in_use': STOPPED,
   'cli.data_unusable': STOPPED,
+  'cli.file': STOPPED,
   'cli.option': STOPPED,
   'cli.worker_failed': STOPPED,
   'cli.worker_late': STOPPED,

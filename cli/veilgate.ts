@@ -12,6 +12,7 @@ import { VERSION } from './version.ts';
 
 /** Every sub-command: the word, and where it lives. */
 const COMMANDS = [
+  { name: 'measure', load: async () => (await import('./measure.ts')).registerMeasureCommand },
   { name: 'up', load: async () => (await import('./up.ts')).registerUpCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
@@ -26,7 +27,9 @@ async function main(argv: readonly string[]): Promise<void> {
       writeErr: (text) => errorLine(text.trimEnd()),
     })
     .exitOverride();
-  const asked = COMMANDS.find(({ name }) => argv.includes(name));
+  // The first word only: further on, the same word may be the value of an option.
+  const word = argv.find((argument) => !argument.startsWith('-'));
+  const asked = COMMANDS.find(({ name }) => name === word);
   for (const command of asked === undefined ? COMMANDS : [asked]) {
     const register = await command.load();
     register(program);

@@ -9,7 +9,7 @@ import { fixed, type Bytes } from '../../../core/bytes.ts';
 import { assert } from '../../../core/errors.ts';
 
 export const PAGE_BYTES = 4096;
-export const DIGEST_BYTES = 48;
+const DIGEST_BYTES = 48;
 
 const PAGE_TYPES = { normal: 1, vmsa: 2, zero: 3, unmeasured: 4, secrets: 5, cpuid: 6 } as const;
 export type PageType = keyof typeof PAGE_TYPES;

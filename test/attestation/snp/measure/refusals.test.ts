@@ -25,6 +25,7 @@ import {
   buildOvmf,
   entriesWith,
   GUIDS,
+  METADATA_FROM_END,
   SECTION_TYPES,
   SECTIONS,
   standardEntries,
@@ -115,6 +116,8 @@ describe('measure.metadata', () => {
     refusedFirmware(code, entryWith(words(1).subarray(2))));
   test('too many bytes to point at it', () => refusedFirmware(code, entryWith(words(2048, 0))));
   test('before the image', () => refusedFirmware(code, { metadataFromEnd: 0x4001 }));
+  test('before the image, by as much as counts back from its end to the metadata', () =>
+    refusedFirmware(code, { metadataFromEnd: 0x4000 + METADATA_FROM_END }));
   test('far before the image', () => refusedFirmware(code, { metadataFromEnd: 0xffff_ffff }));
   test('past the end', () => refusedFirmware(code, { metadataFromEnd: 8 }));
   test('nowhere', () => refusedFirmware(code, { metadataFromEnd: 0 }));
