@@ -28,7 +28,8 @@ const TURIN = { family: 26, model: 0, stepping: 0 };
 
 /** The signature that a guest sees. Throws `measure.cpu_model` for numbers that have no place in it. */
 export function cpuSignature({ family, model, stepping }: FamilyModelStepping): number {
-  const fits = (value: number, max: number): boolean => Number.isInteger(value) && value <= max;
+  const fits = (value: number, max: number): boolean =>
+    Number.isInteger(value) && value >= 0 && value <= max;
   if (!fits(family, 0xf + 0xff) || !fits(model, 0xff) || !fits(stepping, 0xf)) {
     throw measureError('measure.cpu_model', 'family, model or stepping is out of range');
   }

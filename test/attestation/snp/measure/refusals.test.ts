@@ -186,6 +186,11 @@ describe('measure.kernel_hashes', () => {
     refusedKernel({ entries: entriesWith(GUIDS.hashTable, undefined) }));
   test('a table at address zero, as builds without measured boot have', () =>
     refusedKernel(withTable(0, 0)));
+  test('a table at address zero, even with a page there', () =>
+    refusedKernel({
+      ...withTable(0, 0x400),
+      sections: [...others, { gpa: 0, size: 0x1000, type }],
+    }));
   test('a table that is too small', () => refusedKernel(withTable(0x81_0c00, 175)));
   test('a table in another page', () => refusedKernel(withTable(0x80_0c00, 0x400)));
   test('a table that reaches out of its page', () => refusedKernel(withTable(0x81_0f60, 0x400)));
@@ -246,8 +251,11 @@ describe('measure.cpu_model', () => {
   for (const text of ['271-1-1', '25-256-1', '25-1-16']) {
     test(`${text} has no signature`, () => refused('measure.cpu_model', () => decodeCpu(text)));
   }
-  test('numbers that are none', () =>
-    refused('measure.cpu_model', () => cpuSignature({ family: -1, model: 1, stepping: 0.5 })));
+  const milan = { family: 25, model: 1, stepping: 1 };
+  for (const change of [{ family: -1 }, { model: -1 }, { stepping: -1 }, { stepping: 0.5 }]) {
+    test(`${JSON.stringify(change)} has no signature`, () =>
+      refused('measure.cpu_model', () => cpuSignature({ ...milan, ...change })));
+  }
   for (const signature of [-1, 0.5, 2 ** 32, Number.NaN]) {
     test(`a signature of ${signature}`, () =>
       refused('measure.cpu_model', () => measure({}, { cpuSignature: signature })));
@@ -260,7 +268,7 @@ describe('measure.guest_features', () => {
       refused('measure.guest_features', () => decodeGuestFeatures(text)),
     );
   }
-  for (const guestFeatures of [0n, 2n, -1n, 1n << 64n]) {
+  for (const guestFeatures of [0n, 2n, -1n, (1n << 64n) | 1n]) {
     test(`a mask of ${guestFeatures}`, () =>
       refused('measure.guest_features', () => measure({}, { guestFeatures })));
   }
