@@ -1,7 +1,8 @@
 /**
  * Makes certificates and revocation lists for development and test hierarchies, and the self-signed certificates of
- * links. Nothing here verifies: evidence is judged by the strict readers of this room. Signing keys are WebCrypto keys.
- * Spec: RFC 5280 §4.1, §4.2, §5.1, §5.2; RFC 8410 (Ed25519).
+ * links. Nothing here verifies: evidence is judged by the strict readers of this room. Keys: x509-keys.ts.
+ * The envelopes are written here because the library cannot write a serial number of 0, which AMD's leaves have.
+ * Spec: RFC 5280 §4.1, §4.2, §5.1, §5.2.
  * @module
  */
 
@@ -10,85 +11,68 @@ import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   CRLDistributionPointsExtension,
-  Extension,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
-  Name,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
-  X509CertificateGenerator,
-  X509CrlGenerator,
-  X509CrlReason,
+  type Extension,
   type JsonGeneralNames,
-  type JsonNameParams,
 } from '@peculiar/x509';
-import { sha256, type KeyPair } from '#primitives';
-import { concat, fixed, fromHex, toBase64, toHex, type Bytes } from '../core/bytes.ts';
-import { dateOf } from '../core/clock.ts';
+import { fromHex, toBase64, utf8, type Bytes } from '../core/bytes.ts';
 import { assert } from '../core/errors.ts';
+import { TAG } from './der.ts';
+import {
+  derBits,
+  derBoolean,
+  derContext,
+  derEnumerated,
+  derInteger,
+  derOctets,
+  derOid,
+  derSequence,
+  derTime,
+  derUnsigned,
+  derValue,
+} from './der-writer.ts';
+import {
+  defaultScheme,
+  exportPrivateKey,
+  exportPublicKey,
+  spkiSha256,
+  type SignatureScheme,
+} from './x509-keys.ts';
 
-const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
-const P256_SHA256 = { name: 'ECDSA', hash: 'SHA-256' } as const;
-/** RFC 8410 §7: the private key around a 32-byte seed. */
-const ED25519_PKCS8 = fromHex('302e020100300506032b657004220420');
+const NAME_PARTS = {
+  commonName: '2.5.4.3',
+  country: '2.5.4.6',
+  locality: '2.5.4.7',
+  state: '2.5.4.8',
+  organization: '2.5.4.10',
+  organizationalUnit: '2.5.4.11',
+} as const;
 
-export async function generateP256(): Promise<CryptoKeyPair> {
-  return await crypto.subtle.generateKey(P256, true, ['sign', 'verify']);
-}
+type NamePart = keyof typeof NAME_PARTS;
 
-/** The WebCrypto form of an Ed25519 key pair of `#primitives`. */
-export async function ed25519CryptoKeys(pair: KeyPair): Promise<CryptoKeyPair> {
-  const pkcs8 = ownBuffer(concat(ED25519_PKCS8, pair.secretKey));
-  return {
-    privateKey: await crypto.subtle.importKey('pkcs8', pkcs8, 'Ed25519', true, ['sign']),
-    publicKey: await crypto.subtle.importKey('raw', ownBuffer(pair.publicKey), 'Ed25519', true, [
-      'verify',
-    ]),
-  };
-}
+const USUAL_ORDER: readonly NamePart[] = [
+  'commonName',
+  'organization',
+  'organizationalUnit',
+  'locality',
+  'state',
+  'country',
+];
 
-/** PKCS#8 DER of a P-256 or Ed25519 private key. */
-export async function exportPrivateKey(key: CryptoKey): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.exportKey('pkcs8', key));
-}
-
-/** A P-256 private key from PKCS#8 DER, with its public half. */
-export async function importP256(pkcs8: Uint8Array): Promise<CryptoKeyPair> {
-  const privateKey = await crypto.subtle.importKey('pkcs8', ownBuffer(pkcs8), P256, true, ['sign']);
-  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', privateKey);
-  assert(kty !== undefined && crv !== undefined, 'an EC key has a type and a curve');
-  assert(x !== undefined && y !== undefined, 'an EC key has two coordinates');
-  const publicKey = await crypto.subtle.importKey('jwk', { kty, crv, x, y }, P256, true, [
-    'verify',
-  ]);
-  return { privateKey, publicKey };
-}
-
-/** x ‖ y of a P-256 public key. */
-export async function p256Coordinates(publicKey: CryptoKey): Promise<Bytes<64>> {
-  const point = new Uint8Array(await crypto.subtle.exportKey('raw', publicKey));
-  return fixed(point.subarray(1), 64, 'P-256 point');
-}
-
-/** r ‖ s over SHA-256 of `data`. */
-export async function signP256(privateKey: CryptoKey, data: Uint8Array): Promise<Bytes<64>> {
-  const signature = await crypto.subtle.sign(P256_SHA256, privateKey, ownBuffer(data));
-  return fixed(new Uint8Array(signature), 64, 'P-256 signature');
-}
-
-/** SHA-256 of the SubjectPublicKeyInfo: what statements and documents pin. */
-export async function spkiSha256(publicKey: CryptoKey): Promise<Bytes<32>> {
-  return sha256(new Uint8Array(await crypto.subtle.exportKey('spki', publicKey)));
-}
-
-/** Written in this order; absent members are left out. */
+/** Absent members are left out. */
 export interface DistinguishedName {
   readonly commonName: string;
   readonly organization?: string;
+  readonly organizationalUnit?: string;
   readonly locality?: string;
   readonly state?: string;
   readonly country?: string;
+  /** Verifiers compare names byte for byte, and authorities differ in the order. Absent: common name first. */
+  readonly order?: readonly NamePart[];
 }
 
 /** `value` is the DER that goes into the OCTET STRING. */
@@ -98,7 +82,7 @@ export interface CertificateExtension {
   readonly value: Uint8Array;
 }
 
-/** A certificate before it is signed, as plain data: a test spoils one member and leaves the rest. */
+/** A certificate (version 3) before it is signed, as plain data: a test spoils one member and leaves the rest. */
 export interface CertificateProfile {
   readonly subject: DistinguishedName;
   readonly issuer: DistinguishedName;
@@ -110,28 +94,50 @@ export interface CertificateProfile {
   readonly extensions: readonly CertificateExtension[];
 }
 
-/** DER. P-256 issuers sign with SHA-256. */
+const X509_V3 = 2;
+const CRL_V2 = 1;
+
+/** DER. */
 export async function issueCertificate(
   profile: CertificateProfile,
   issuerKey: CryptoKey,
+  scheme: SignatureScheme = defaultScheme(issuerKey),
 ): Promise<Uint8Array> {
-  const certificate = await X509CertificateGenerator.create({
-    serialNumber: toHex(profile.serial),
-    subject: nameOf(profile.subject),
-    issuer: nameOf(profile.issuer),
-    notBefore: dateOf(profile.notBeforeMs),
-    notAfter: dateOf(profile.notAfterMs),
-    publicKey: profile.publicKey,
-    signingKey: issuerKey,
-    extensions: profile.extensions.map(extensionOf),
-  });
-  return new Uint8Array(certificate.rawData);
+  return await signDer(await writeTbsCertificate(profile, scheme), issuerKey, scheme);
+}
+
+/** RFC 5280 §4.1.2: what the issuer signs. */
+export async function writeTbsCertificate(
+  profile: CertificateProfile,
+  scheme: SignatureScheme,
+): Promise<Uint8Array> {
+  return derSequence(
+    derContext(0, derInteger(X509_V3)),
+    derUnsigned(profile.serial),
+    scheme.identifier,
+    derName(profile.issuer),
+    derSequence(derTime(profile.notBeforeMs), derTime(profile.notAfterMs)),
+    derName(profile.subject),
+    await exportPublicKey(profile.publicKey),
+    derContext(3, derExtensions(profile.extensions)),
+  );
+}
+
+/** The envelope that certificates and lists share: what is signed, how, and the signature. */
+export async function signDer(
+  tbs: Uint8Array,
+  issuerKey: CryptoKey,
+  scheme: SignatureScheme = defaultScheme(issuerKey),
+): Promise<Uint8Array> {
+  return derSequence(tbs, scheme.identifier, derBits(await scheme.sign(issuerKey, tbs)));
 }
 
 export interface RevokedCertificate {
   /** Unsigned, big-endian. */
   readonly serial: Uint8Array;
   readonly revokedMs: number;
+  /** Absent: key compromise. Some authorities leave the reason out. */
+  readonly reason?: 'keyCompromise' | 'unsaid';
   /** Beside the reason. */
   readonly extensions?: readonly CertificateExtension[];
 }
@@ -140,32 +146,54 @@ export interface RevokedCertificate {
 export interface CrlProfile {
   readonly issuer: DistinguishedName;
   readonly thisUpdateMs: number;
-  readonly nextUpdateMs: number;
+  /** Absent: the list says no end, as only a test would. */
+  readonly nextUpdateMs?: number;
   readonly revoked: readonly RevokedCertificate[];
   readonly extensions: readonly CertificateExtension[];
 }
 
-/** DER, signed with P-256 and SHA-256. */
-export async function issueCrl(profile: CrlProfile, issuerKey: CryptoKey): Promise<Uint8Array> {
-  const crl = await X509CrlGenerator.create({
-    issuer: nameOf(profile.issuer),
-    thisUpdate: dateOf(profile.thisUpdateMs),
-    nextUpdate: dateOf(profile.nextUpdateMs),
-    entries: profile.revoked.map((entry) => ({
-      serialNumber: toHex(entry.serial),
-      revocationDate: dateOf(entry.revokedMs),
-      reason: X509CrlReason.keyCompromise,
-      extensions: (entry.extensions ?? []).map(extensionOf),
-    })),
-    extensions: profile.extensions.map(extensionOf),
-    signingAlgorithm: P256_SHA256,
-    signingKey: issuerKey,
-  });
-  return new Uint8Array(crl.rawData);
+/** DER. */
+export async function issueCrl(
+  profile: CrlProfile,
+  issuerKey: CryptoKey,
+  scheme: SignatureScheme = defaultScheme(issuerKey),
+): Promise<Uint8Array> {
+  return await signDer(writeTbsCrl(profile, scheme), issuerKey, scheme);
 }
 
-/** RFC 5280 §4.2.1.9. */
-export function caConstraint(pathLength: number): CertificateExtension {
+/** RFC 5280 §5.1.2: what the issuer signs. */
+export function writeTbsCrl(profile: CrlProfile, scheme: SignatureScheme): Uint8Array {
+  const { nextUpdateMs, revoked, extensions } = profile;
+  return derSequence(
+    derInteger(CRL_V2),
+    scheme.identifier,
+    derName(profile.issuer),
+    derTime(profile.thisUpdateMs),
+    ...(nextUpdateMs === undefined ? [] : [derTime(nextUpdateMs)]),
+    ...(revoked.length === 0 ? [] : [derSequence(...revoked.map(derRevoked))]),
+    ...(extensions.length === 0 ? [] : [derContext(0, derExtensions(extensions))]),
+  );
+}
+
+const CRL_REASON_OID = '2.5.29.21';
+const KEY_COMPROMISE = 1;
+
+function derRevoked(entry: RevokedCertificate): Uint8Array {
+  const reason: CertificateExtension = {
+    oid: CRL_REASON_OID,
+    critical: false,
+    value: derEnumerated(KEY_COMPROMISE),
+  };
+  const extensions = [...(entry.extensions ?? []), ...(entry.reason === 'unsaid' ? [] : [reason])];
+  return derSequence(
+    derUnsigned(entry.serial),
+    derTime(entry.revokedMs),
+    ...(extensions.length === 0 ? [] : [derExtensions(extensions)]),
+  );
+}
+
+/** RFC 5280 §4.2.1.9. Without a number the path below may have any length. */
+export function caConstraint(pathLength?: number): CertificateExtension {
   return plain(new BasicConstraintsExtension(true, pathLength, true));
 }
 
@@ -176,6 +204,11 @@ export function endEntityConstraint(): CertificateExtension {
 /** RFC 5280 §4.2.1.3. */
 export function caKeyUsage(): CertificateExtension {
   return plain(new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true));
+}
+
+/** For an authority that issues certificates and no lists. */
+export function certificateSigningUsage(): CertificateExtension {
+  return plain(new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true));
 }
 
 export function signingKeyUsage(): CertificateExtension {
@@ -203,13 +236,8 @@ const CRL_NUMBER_MAX = 0xff_ffff_ffff;
 export function crlNumber(number: number): CertificateExtension {
   assert(Number.isInteger(number) && number >= 0 && number <= CRL_NUMBER_MAX, 'CRL number range');
   const hex = number.toString(16);
-  const even = fromHex(hex.padStart(hex.length + (hex.length % 2), '0'));
-  const octets = (even[0] ?? 0) > 0x7f ? concat(Uint8Array.of(0), even) : even;
-  return {
-    oid: CRL_NUMBER_OID,
-    critical: false,
-    value: concat(Uint8Array.of(0x02, octets.length), octets),
-  };
+  const magnitude = fromHex(hex.padStart(hex.length + (hex.length % 2), '0'));
+  return { oid: CRL_NUMBER_OID, critical: false, value: derUnsigned(magnitude) };
 }
 
 export interface SelfSignedInput {
@@ -283,20 +311,25 @@ export function encodePem(label: string, der: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }
 
-function nameOf(name: DistinguishedName): Name {
-  const text = (type: string, value: string | undefined): JsonNameParams =>
-    value === undefined ? [] : [{ [type]: [{ utf8String: value }] }];
-  return new Name([
-    ...text('CN', name.commonName),
-    ...text('O', name.organization),
-    ...text('L', name.locality),
-    ...text('ST', name.state),
-    ...(name.country === undefined ? [] : [{ C: [{ printableString: name.country }] }]),
-  ]);
+/** Country is a PrintableString, everything else UTF-8. RFC 5280 §4.1.2.4, appendix A.1. */
+export function derName(name: DistinguishedName): Uint8Array {
+  const parts = (name.order ?? USUAL_ORDER).flatMap((part) => {
+    const text = name[part];
+    if (text === undefined) return [];
+    const tag = part === 'country' ? TAG.printableString : TAG.utf8String;
+    const attribute = derSequence(derOid(NAME_PARTS[part]), derValue(tag, utf8(text)));
+    return [derValue(TAG.set, attribute)];
+  });
+  return derSequence(...parts);
 }
 
-function extensionOf(extension: CertificateExtension): Extension {
-  return new Extension(extension.oid, extension.critical, ownBuffer(extension.value));
+/** DER leaves `critical` out where it is FALSE. */
+function derExtensions(extensions: readonly CertificateExtension[]): Uint8Array {
+  return derSequence(
+    ...extensions.map(({ oid, critical, value }) =>
+      derSequence(derOid(oid), ...(critical ? [derBoolean(true)] : []), derOctets(value)),
+    ),
+  );
 }
 
 function plain(extension: Extension): CertificateExtension {
@@ -305,9 +338,4 @@ function plain(extension: Extension): CertificateExtension {
     critical: extension.critical,
     value: new Uint8Array(extension.value),
   };
-}
-
-/** WebCrypto's types refuse views of shared memory; a copy never is one. */
-function ownBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes);
 }

@@ -18,7 +18,8 @@ import { ed25519PublicKey, generateEd25519, randomBytes, signEd25519 } from '#pr
 import { fixed, toHex, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ClientCertificate } from '../core/node/http-client.ts';
-import { ed25519CryptoKeys, generateP256, selfSign } from '../attestation/x509.ts';
+import { selfSign } from '../attestation/x509.ts';
+import { ed25519CryptoKeys, generateP256 } from '../attestation/x509-keys.ts';
 import {
   audOf,
   signGatewayDocument,

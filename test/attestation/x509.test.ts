@@ -1,26 +1,49 @@
 /** Certificates and lists that attestation/x509.ts makes, read back by OpenSSL through node:crypto and node:tls. @module */
 
 import assert from 'node:assert/strict';
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  KeyObject,
+  verify,
+  X509Certificate,
+} from 'node:crypto';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { connect, createServer } from 'node:tls';
 import { generateEd25519, verifyEd25519 } from '#primitives';
 import {
   crlNumber,
-  ed25519CryptoKeys,
+  derName,
   encodePem,
-  exportPrivateKey,
   freshSerial,
-  generateP256,
-  importP256,
-  p256Coordinates,
+  issueCertificate,
+  issueCrl,
   selfSign,
-  signP256,
-  spkiSha256,
+  type CertificateProfile,
+  type DistinguishedName,
 } from '../../attestation/x509.ts';
+import { DerReader } from '../../attestation/der.ts';
+import {
+  ed25519CryptoKeys,
+  exportPrivateKey,
+  exportPublicKey,
+  generateP256,
+  generateP384,
+  generateRsaPss,
+  importP256,
+  importP384,
+  importRsaPss,
+  p256Coordinates,
+  pssSha384,
+  signP256,
+  signP384,
+  spkiSha256,
+  type SignatureScheme,
+} from '../../attestation/x509-keys.ts';
 import { parseCertificate } from '../../attestation/pki/certificate.ts';
-import { fixed, toHex, utf8 } from '../../core/bytes.ts';
+import { fixed, fromHex, toHex, utf8 } from '../../core/bytes.ts';
 import { p256PublicKey, verifyP256 } from '../../core/node/primitives.ts';
 
 const VALIDITY = { notBeforeMs: Date.UTC(2026, 0, 1), notAfterMs: Date.UTC(2046, 0, 1) };
@@ -135,6 +158,123 @@ describe('keys', () => {
 
   test('that are damaged are refused', async () => {
     await assert.rejects(importP256(new Uint8Array(138)));
+  });
+});
+
+describe('a hierarchy of RSA with P-384 leaves', () => {
+  const name = (commonName: string): DistinguishedName => ({
+    organizationalUnit: 'Engineering',
+    country: 'US',
+    locality: 'Santa Clara',
+    state: 'CA',
+    organization: 'Veilgate test',
+    commonName,
+    order: ['organizationalUnit', 'country', 'locality', 'state', 'organization', 'commonName'],
+  });
+
+  async function leafUnderRsa(scheme?: SignatureScheme): Promise<{
+    readonly issuer: CryptoKeyPair;
+    readonly leaf: CryptoKeyPair;
+    readonly der: Uint8Array;
+  }> {
+    // As short as RSA may be, because nothing here depends on the size.
+    const [issuer, leaf] = await Promise.all([generateRsaPss(2048), generateP384()]);
+    const profile: CertificateProfile = {
+      subject: name('leaf'),
+      issuer: name('issuer'),
+      serial: Uint8Array.of(0),
+      notBeforeMs: VALIDITY.notBeforeMs,
+      notAfterMs: VALIDITY.notAfterMs,
+      publicKey: leaf.publicKey,
+      extensions: [{ oid: '1.3.6.1.4.1.3704.1.4', critical: false, value: new Uint8Array(64) }],
+    };
+    return { issuer, leaf, der: await issueCertificate(profile, issuer.privateKey, scheme) };
+  }
+
+  /** The TBS and the signature of a certificate or list. */
+  function partsOf(der: Uint8Array): { readonly tbs: Uint8Array; readonly signature: Uint8Array } {
+    const outer = DerReader.over(der, 16 * 1024).sequence('envelope');
+    const tbs = outer.any('tbs').raw;
+    outer.any('algorithm');
+    return { tbs, signature: outer.wholeBits('signature') };
+  }
+
+  async function isSigned(der: Uint8Array, key: CryptoKey, saltLength: number): Promise<boolean> {
+    const { tbs, signature } = partsOf(der);
+    const padding = constants.RSA_PKCS1_PSS_PADDING;
+    return verify('sha384', tbs, { key: KeyObject.from(key), padding, saltLength }, signature);
+  }
+
+  test('has PSS signatures with a salt of 48 bytes, names in the order asked for and serial 0', async () => {
+    const { issuer, leaf, der } = await leafUnderRsa();
+    const read = new X509Certificate(der);
+    assert.equal(read.serialNumber, '0');
+    assert.equal(
+      read.subject,
+      'OU=Engineering\nC=US\nL=Santa Clara\nST=CA\nO=Veilgate test\nCN=leaf',
+    );
+    assert.equal(read.publicKey.asymmetricKeyDetails?.namedCurve, 'secp384r1');
+    assert.equal(read.publicKey.equals(KeyObject.from(leaf.publicKey)), true);
+    assert.equal(read.verify(KeyObject.from(issuer.publicKey)), true);
+    assert.equal(await isSigned(der, issuer.publicKey, 48), true);
+    assert.equal(await isSigned(der, issuer.publicKey, 32), false);
+  });
+
+  test('writes the two forms of the algorithm that AMD uses', async () => {
+    assert.equal(pssSha384().identifier.length, 2 + 0x41);
+    assert.equal(pssSha384({ trailer: 'written' }).identifier.length, 2 + 0x46);
+    const { issuer, der } = await leafUnderRsa(pssSha384({ trailer: 'written' }));
+    assert.equal(new X509Certificate(der).verify(KeyObject.from(issuer.publicKey)), true);
+    assert.equal(toHex(der).split(toHex(pssSha384({ trailer: 'written' }).identifier)).length, 3);
+  });
+
+  test('can be signed with another salt, for tests', async () => {
+    const { issuer, der } = await leafUnderRsa(pssSha384({ saltBytes: 32 }));
+    assert.equal(await isSigned(der, issuer.publicKey, 32), true);
+    assert.equal(await isSigned(der, issuer.publicKey, 48), false);
+  });
+
+  test('has lists of the same kind', async () => {
+    const issuer = await generateRsaPss(2048);
+    const list = await issueCrl(
+      {
+        issuer: name('issuer'),
+        thisUpdateMs: VALIDITY.notBeforeMs,
+        revoked: [{ serial: fromHex('020001'), revokedMs: VALIDITY.notBeforeMs, reason: 'unsaid' }],
+        extensions: [crlNumber(4)],
+      },
+      issuer.privateKey,
+    );
+    assert.equal(await isSigned(list, issuer.publicKey, 48), true);
+    const tbs = DerReader.over(partsOf(list).tbs, 16 * 1024).sequence('tbsCertList');
+    assert.equal(tbs.small(1, 'version'), 1);
+    assert.equal(toHex(tbs.any('algorithm').raw), toHex(pssSha384().identifier));
+    assert.equal(toHex(tbs.any('issuer').raw), toHex(derName(name('issuer'))));
+    assert.equal(tbs.time('thisUpdate'), VALIDITY.notBeforeMs);
+    const entry = tbs.sequence('revoked certificates').sequence('entry');
+    assert.equal(toHex(entry.unsigned('serial')), '020001');
+    entry.time('revocationDate');
+    assert.equal(entry.done, true);
+  });
+
+  test('keeps its keys in PKCS#8', async () => {
+    const [rsa, p384] = await Promise.all([generateRsaPss(2048), generateP384()]);
+    const rsaBack = await importRsaPss(await exportPrivateKey(rsa.privateKey));
+    const p384Back = await importP384(await exportPrivateKey(p384.privateKey));
+    assert.deepEqual(
+      await exportPublicKey(rsaBack.publicKey),
+      await exportPublicKey(rsa.publicKey),
+    );
+    assert.deepEqual(
+      await exportPublicKey(p384Back.publicKey),
+      await exportPublicKey(p384.publicKey),
+    );
+    const data = utf8('signed');
+    const raw = await signP384(p384Back.privateKey, data);
+    const key = { key: KeyObject.from(p384.publicKey), dsaEncoding: 'ieee-p1363' } as const;
+    assert.equal(verify('sha384', data, key, raw), true);
+    await assert.rejects(importRsaPss(await exportPrivateKey(p384.privateKey)));
+    await assert.rejects(importP384(await exportPrivateKey(rsa.privateKey)));
   });
 });
 

@@ -29,7 +29,8 @@ import { compilePolicy } from '../../attestation/policy/compile.ts';
 import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
 import { statementHash } from '../../attestation/statement.ts';
 import type { AttestedKey } from '../../attestation/verdict.ts';
-import { ed25519CryptoKeys, selfSign } from '../../attestation/x509.ts';
+import { selfSign } from '../../attestation/x509.ts';
+import { ed25519CryptoKeys } from '../../attestation/x509-keys.ts';
 import { audOf, signGatewayDocument } from '../../protocol/gateway-document.ts';
 
 export interface Registration {

@@ -11,7 +11,8 @@ import {
   type ClientCertificate,
   type FetchedBytes,
 } from '../../core/node/http-client.ts';
-import { generateP256, selfSign, type SelfSigned } from '../../attestation/x509.ts';
+import { selfSign, type SelfSigned } from '../../attestation/x509.ts';
+import { generateP256 } from '../../attestation/x509-keys.ts';
 import { audOf } from '../../protocol/gateway-document.ts';
 import { makeLinkKey } from '../../enclave-worker/keys.ts';
 import { openLink, type Link } from '../../enclave-worker/link.ts';

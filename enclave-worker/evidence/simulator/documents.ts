@@ -4,7 +4,7 @@
  * @module
  */
 
-import { signP256 } from '../../../attestation/x509.ts';
+import { signP256 } from '../../../attestation/x509-keys.ts';
 import type { TcbStatus } from '../../../attestation/tdx/tcb.ts';
 import { toHex, utf8 } from '../../../core/bytes.ts';
 import { formatInstant } from '../../../core/clock.ts';

@@ -7,7 +7,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomBytes } from '#primitives';
-import { exportPrivateKey, generateP256, importP256 } from '../../../attestation/x509.ts';
+import { exportPrivateKey, generateP256, importP256 } from '../../../attestation/x509-keys.ts';
 import { defineErrors, type ErrorSpec } from '../../../core/errors.ts';
 import {
   developmentName,

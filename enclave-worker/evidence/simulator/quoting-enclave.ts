@@ -6,7 +6,7 @@
 
 import { sha256 } from '#primitives';
 import type { QeReport, TdReport } from '../../../attestation/tdx/quote.ts';
-import { p256Coordinates, signP256 } from '../../../attestation/x509.ts';
+import { p256Coordinates, signP256 } from '../../../attestation/x509-keys.ts';
 import { concat, fixed, utf8, type Bytes } from '../../../core/bytes.ts';
 import {
   PCK_CHAIN_CERTIFICATION,

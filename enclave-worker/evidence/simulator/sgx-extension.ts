@@ -12,7 +12,7 @@ import {
   derOctets,
   derOid,
   derSequence,
-} from './der-writer.ts';
+} from '../../../attestation/der-writer.ts';
 
 export const SGX_EXTENSION_OID = '1.2.840.113741.1.13.1';
 

@@ -8,7 +8,8 @@
 import { randomBytes, sha256 } from '#primitives';
 import type { TdxCollateral } from '../../../attestation/tdx/collateral.ts';
 import type { TdxMeasurement } from '../../../attestation/tdx/td-policy.ts';
-import { encodePem, generateP256, issueCrl } from '../../../attestation/x509.ts';
+import { encodePem, issueCrl } from '../../../attestation/x509.ts';
+import { generateP256 } from '../../../attestation/x509-keys.ts';
 import type { Bytes } from '../../../core/bytes.ts';
 import { systemClock, type Clock } from '../../../core/clock.ts';
 import type { CollectedEvidence, EvidenceProvider } from '../provider.ts';

@@ -7,7 +7,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { baselineTdxPolicy } from '../../../attestation/tdx/td-policy.ts';
 import { verifyTdx, type TdxResult } from '../../../attestation/tdx/verify.ts';
-import { generateP256, issueCertificate } from '../../../attestation/x509.ts';
+import { issueCertificate } from '../../../attestation/x509.ts';
+import { generateP256 } from '../../../attestation/x509-keys.ts';
 import { fixed, fromHex, fromUtf8, utf8 } from '../../../core/bytes.ts';
 import {
   pckProfile,

@@ -17,7 +17,8 @@ import {
   fetchJson,
   type HttpPool,
 } from '../../../core/node/http-client.ts';
-import { generateP256, selfSign } from '../../../attestation/x509.ts';
+import { selfSign } from '../../../attestation/x509.ts';
+import { generateP256 } from '../../../attestation/x509-keys.ts';
 
 async function portOf(server: Server): Promise<number> {
   await new Promise<void>((resolve) => {

@@ -9,7 +9,8 @@ import type { TdxCollateral } from '../../../attestation/tdx/collateral.ts';
 import type { QeReport, TdReport } from '../../../attestation/tdx/quote.ts';
 import type { TrustRoot } from '../../../attestation/tdx/roots.ts';
 import { baselineTdxPolicy, type TdxPolicy } from '../../../attestation/tdx/td-policy.ts';
-import { issueCrl, signP256, type CrlProfile } from '../../../attestation/x509.ts';
+import { issueCrl, type CrlProfile } from '../../../attestation/x509.ts';
+import { signP256 } from '../../../attestation/x509-keys.ts';
 import { concat, fixed, fromHex, utf8, type Bytes } from '../../../core/bytes.ts';
 import type { Json, JsonObject } from '../../../core/json.ts';
 import {

@@ -5,7 +5,8 @@
  */
 
 import { fixed, fromHex } from '../../../core/bytes.ts';
-import { generateP256, type CertificateProfile } from '../../../attestation/x509.ts';
+import { type CertificateProfile } from '../../../attestation/x509.ts';
+import { generateP256 } from '../../../attestation/x509-keys.ts';
 import {
   developmentName,
   intermediateProfile,

@@ -16,7 +16,7 @@ import {
   derOid,
   derSequence,
   derValue,
-} from '../../../../enclave-worker/evidence/simulator/der-writer.ts';
+} from '../../../../attestation/der-writer.ts';
 import {
   sgxEntries,
   sgxExtension,

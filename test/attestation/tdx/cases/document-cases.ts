@@ -1,11 +1,8 @@
 /** TCB info and QE identity with one thing wrong, each rule for both documents. Spec: tdx.md §2, §3 (17 to 25). @module */
 
 import type { TdxCheckId } from '../../../../attestation/tdx/check-list.ts';
-import {
-  caConstraint,
-  ed25519CryptoKeys,
-  type CertificateProfile,
-} from '../../../../attestation/x509.ts';
+import { caConstraint, type CertificateProfile } from '../../../../attestation/x509.ts';
+import { ed25519CryptoKeys } from '../../../../attestation/x509-keys.ts';
 import { generateEd25519 } from '#primitives';
 import { fromUtf8, toHex, utf8 } from '../../../../core/bytes.ts';
 import { formatInstant } from '../../../../core/clock.ts';

@@ -2,7 +2,7 @@
 
 import { concat, fixed, fromHex } from '../../../../core/bytes.ts';
 import { sha256 } from '#primitives';
-import { p256Coordinates } from '../../../../attestation/x509.ts';
+import { p256Coordinates } from '../../../../attestation/x509-keys.ts';
 import { u16le, u32le } from '../../../../enclave-worker/evidence/simulator/quote-writer.ts';
 import { qeReportData } from '../../../../enclave-worker/evidence/simulator/quoting-enclave.ts';
 import { filled, svn, type Faults } from '../../../support/tdx/case.ts';
