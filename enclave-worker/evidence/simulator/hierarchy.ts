@@ -13,7 +13,6 @@ import {
   crlNumber,
   endEntityConstraint,
   freshSerial,
-  issueCertificate,
   signingKeyUsage,
   subjectKeyId,
   type CertificateExtension,
@@ -22,6 +21,7 @@ import {
   type DistinguishedName,
   type RevokedCertificate,
 } from '../../../attestation/x509.ts';
+import type { Authority, CrlTimes, Validity } from './authority.ts';
 import { sgxEntries, sgxExtension, type PckFacts } from './sgx-extension.ts';
 
 export const DEVELOPMENT_ORGANIZATION = 'Veilgate development, not Intel';
@@ -35,22 +35,6 @@ export type CommonName =
 
 export function developmentName(commonName: CommonName): DistinguishedName {
   return { commonName, organization: DEVELOPMENT_ORGANIZATION };
-}
-
-/** Somebody who signs: a name and its key. */
-export interface Authority {
-  readonly name: DistinguishedName;
-  readonly keys: CryptoKeyPair;
-}
-
-/** An authority with the certificate that says so. */
-export interface Issued extends Authority {
-  readonly der: Uint8Array;
-}
-
-export interface Validity {
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
 }
 
 const ROOT_PATH_LENGTH = 1;
@@ -111,20 +95,6 @@ async function profileOf(
       ...role,
     ],
   };
-}
-
-/** Signs the profile with the issuer's key and keeps subject and certificate together. */
-export async function issue(
-  subject: Authority,
-  issuer: Authority,
-  profile: CertificateProfile,
-): Promise<Issued> {
-  return { ...subject, der: await issueCertificate(profile, issuer.keys.privateKey) };
-}
-
-export interface CrlTimes {
-  readonly thisUpdateMs: number;
-  readonly nextUpdateMs: number;
 }
 
 export async function crlProfile(

@@ -20,10 +20,8 @@ import {
   type QeIdentityInput,
   type TcbInfoInput,
 } from '../../../enclave-worker/evidence/simulator/documents.ts';
-import {
-  crlProfile,
-  type Authority,
-} from '../../../enclave-worker/evidence/simulator/hierarchy.ts';
+import type { Authority } from '../../../enclave-worker/evidence/simulator/authority.ts';
+import { crlProfile } from '../../../enclave-worker/evidence/simulator/hierarchy.ts';
 import {
   quoteHeader,
   writeAuthData,

@@ -8,15 +8,17 @@ import { fixed, fromHex } from '../../../core/bytes.ts';
 import { type CertificateProfile } from '../../../attestation/x509.ts';
 import { generateP256 } from '../../../attestation/x509-keys.ts';
 import {
+  issue,
+  type Authority,
+  type Issued,
+} from '../../../enclave-worker/evidence/simulator/authority.ts';
+import {
   developmentName,
   intermediateProfile,
-  issue,
   pckProfile,
   rootProfile,
   tcbSignerProfile,
-  type Authority,
   type CommonName,
-  type Issued,
 } from '../../../enclave-worker/evidence/simulator/hierarchy.ts';
 import type { PckFacts } from '../../../enclave-worker/evidence/simulator/sgx-extension.ts';
 
