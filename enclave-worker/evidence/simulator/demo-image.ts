@@ -1,7 +1,7 @@
 /**
  * What the simulated machine measures. No image stands behind these values: each is the SHA-384 of a text, so that
  * anybody can compute it and nobody mistakes it for a real measurement. Development policies list them.
- * Spec: tdx.md §5, §9.
+ * Spec: tdx.md §5, §9; sev-snp.md §5.1.
  * @module
  */
 
@@ -28,4 +28,21 @@ export const DEMO_MEASUREMENTS: TdxMeasurement = {
   mrconfigid: zero(),
   mrowner: zero(),
   mrownerconfig: zero(),
+};
+
+/** A whole identity of an SNP guest on one machine shape. */
+export interface DemoSnpMeasurement {
+  readonly image: string;
+  readonly shape: string;
+  readonly measurement: Bytes<48>;
+  readonly hostData: Bytes<32>;
+  readonly idKeyDigest: Bytes<48>;
+}
+
+export const DEMO_SNP_MEASUREMENTS: DemoSnpMeasurement = {
+  image: 'veilgate-demo',
+  shape: 'simulated',
+  measurement: labelled('MEASUREMENT'),
+  hostData: fixed(new Uint8Array(32), 32),
+  idKeyDigest: zero(),
 };

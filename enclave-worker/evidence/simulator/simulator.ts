@@ -20,6 +20,7 @@ import { crlProfile } from './hierarchy.ts';
 import { MACHINE_QE, MACHINE_QE_IDENTITY, MACHINE_TCB_INFO, machineTdReport } from './machine.ts';
 import { openDevelopmentPki, type DevelopmentPki } from './pki-store.ts';
 import { certifyAttestationKey, signQuote, type CertifiedKey } from './quoting-enclave.ts';
+import { renewed, type DocumentTimes } from './renewal.ts';
 
 export interface SimulatorOptions {
   /** Where the hierarchy is kept; made on first use. Workers that share it share their root. */
@@ -40,9 +41,6 @@ export interface SimulatedEvidence extends CollectedEvidence {
   readonly endorsements: TdxCollateral;
 }
 
-/** Machines whose clocks run a little behind still find the documents valid. */
-const BACKDATED_MS = 3600_000;
-const COLLATERAL_LIFE_MS = 7 * 24 * 3600_000;
 const QE_AUTH_DATA_BYTES = 32;
 
 export const simulator = { name: 'simulator', simulated: true, create: createSimulator } as const;
@@ -54,7 +52,7 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
   const rootSha256 = sha256(pki.root.der);
   const measurements = options.measurements ?? DEMO_MEASUREMENTS;
   const key = await certify(pki);
-  const collateral = renewedCollateral(pki, now, await signCollateral(pki, now()));
+  const collateral = await renewed(now, async (times) => await signCollateral(pki, times));
   return {
     name: simulator.name,
     tee: 'tdx',
@@ -77,39 +75,19 @@ async function certify(pki: DevelopmentPki): Promise<CertifiedKey> {
   });
 }
 
-/** Signs the documents again at half their life. */
-function renewedCollateral(
-  pki: DevelopmentPki,
-  now: Clock,
-  first: TdxCollateral,
-): () => Promise<TdxCollateral> {
-  let collateral = first;
-  let renewAtMs = now() + COLLATERAL_LIFE_MS / 2;
-  return async () => {
-    const nowMs = now();
-    if (nowMs < renewAtMs) return collateral;
-    // Two callers at this moment sign twice; both results are good.
-    collateral = await signCollateral(pki, nowMs);
-    renewAtMs = nowMs + COLLATERAL_LIFE_MS / 2;
-    return collateral;
-  };
-}
-
-async function signCollateral(pki: DevelopmentPki, nowMs: number): Promise<TdxCollateral> {
-  const issueMs = wholeSecond(nowMs - BACKDATED_MS);
-  const nextUpdateMs = wholeSecond(nowMs + COLLATERAL_LIFE_MS);
-  const documents = { issueMs, nextUpdateMs };
+async function signCollateral(pki: DevelopmentPki, times: DocumentTimes): Promise<TdxCollateral> {
+  const { issueMs, nextUpdateMs } = times;
   const signerKey = pki.tcbSigning.keys.privateKey;
   const signerChain = pemChain(pki.tcbSigning, pki.root);
   return {
     tcbInfo: await signDocument(
       'tcbInfo',
-      tcbInfoDocument({ ...MACHINE_TCB_INFO, ...documents }),
+      tcbInfoDocument({ ...MACHINE_TCB_INFO, ...times }),
       signerKey,
     ),
     qeIdentity: await signDocument(
       'enclaveIdentity',
-      qeIdentityDocument({ ...MACHINE_QE_IDENTITY, ...documents }),
+      qeIdentityDocument({ ...MACHINE_QE_IDENTITY, ...times }),
       signerKey,
     ),
     tcbInfoIssuerChain: signerChain,
@@ -134,8 +112,4 @@ async function emptyCrl(
 /** PEM, signer first. */
 export function pemChain(...chain: readonly Pick<Issued, 'der'>[]): string {
   return chain.map(({ der }) => encodePem('CERTIFICATE', der)).join('');
-}
-
-function wholeSecond(ms: number): number {
-  return Math.floor(ms / 1000) * 1000;
 }
