@@ -20,7 +20,7 @@ import { parseInstant } from '../../../core/clock.ts';
 import { parseJson } from '../../../core/json.ts';
 import { z } from 'zod';
 import { buildCase, type TdxCase } from '../../support/tdx/case.ts';
-import { damage, flipBit, seededBytes } from '../../support/tdx/changes.ts';
+import { damage, flipBit, seededBytes } from '../../support/changes.ts';
 import { createTestPki } from '../../support/tdx/pki.ts';
 
 const SLOW = process.env['SLOW'] === '1';

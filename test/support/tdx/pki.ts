@@ -22,6 +22,8 @@ import {
 } from '../../../enclave-worker/evidence/simulator/hierarchy.ts';
 import type { PckFacts } from '../../../enclave-worker/evidence/simulator/sgx-extension.ts';
 
+import type { Spoil } from '../spoil.ts';
+
 /** The instant of every test that does not choose its own: 2026-06-15T12:00:00Z. */
 export const NOW_MS = Date.UTC(2026, 5, 15, 12);
 
@@ -76,9 +78,6 @@ export interface Certificates {
   /** Signs the QE identity: the same key with a certificate of its own, so that tests can spoil one of the two. */
   readonly qeSigner: TestCertificate;
 }
-
-/** Changes one certificate before it is signed. */
-export type Spoil = (profile: CertificateProfile) => CertificateProfile;
 
 /** What to do differently from a sound hierarchy. */
 export interface CertificateFaults {

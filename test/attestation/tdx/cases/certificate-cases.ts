@@ -19,6 +19,7 @@ import {
 } from '../../../../attestation/der-writer.ts';
 import {
   sgxEntries,
+  SGX_EXTENSION_OID,
   sgxExtension,
   tcbEntries,
   writeEntries,
@@ -26,24 +27,17 @@ import {
 } from '../../../../enclave-worker/evidence/simulator/sgx-extension.ts';
 import { pemChain } from '../../../../enclave-worker/evidence/simulator/simulator.ts';
 import type { Faults } from '../../../support/tdx/case.ts';
-import {
-  DAY_MS,
-  NOW_MS,
-  PCK_FACTS,
-  type Certificates,
-  type Spoil,
-} from '../../../support/tdx/pki.ts';
+import { DAY_MS, NOW_MS, PCK_FACTS, type Certificates } from '../../../support/tdx/pki.ts';
 import {
   EXTENSION,
-  NEEDS_PCK_CHAIN,
-  NO_CHAIN,
   twice,
   withExtension,
   withIssuer,
   without,
   withSubject,
-  type CheckCase,
-} from './check-case.ts';
+  type Spoil,
+} from '../../../support/spoil.ts';
+import { NEEDS_PCK_CHAIN, NO_CHAIN, type CheckCase } from './check-case.ts';
 
 function noChain(title: string, quote: NonNullable<Faults['quote']>): CheckCase {
   return { id: 'pck.chain', title, faults: { quote }, skips: NEEDS_PCK_CHAIN, why: NO_CHAIN };
@@ -314,8 +308,8 @@ const INTEGER_65536 = fromHex('0203010000');
 const NEGATIVE = fromHex('0201ff');
 
 const EXTENSION_CASES: readonly CheckCase[] = [
-  extension('a leaf without the SGX extension is refused', { pck: without(EXTENSION.sgx) }),
-  extension('a leaf with two SGX extensions is refused', { pck: twice(EXTENSION.sgx) }),
+  extension('a leaf without the SGX extension is refused', { pck: without(SGX_EXTENSION_OID) }),
+  extension('a leaf with two SGX extensions is refused', { pck: twice(SGX_EXTENSION_OID) }),
   ...(['subjectKeyId', 'authorityKeyId', 'crlDistributionPoints'] as const).map((name) =>
     extension(`a leaf without ${name} is refused`, { pck: without(EXTENSION[name]) }),
   ),
@@ -360,10 +354,12 @@ const EXTENSION_CASES: readonly CheckCase[] = [
   ),
   extension('a member of another tree is refused', {
     pck: withExtension({
-      oid: EXTENSION.sgx,
+      oid: SGX_EXTENSION_OID,
       critical: false,
       value: derSequence(
-        ...ENTRIES.map(({ arc, value }) => derSequence(derOid(`${EXTENSION.sgx}.${arc}`), value)),
+        ...ENTRIES.map(({ arc, value }) =>
+          derSequence(derOid(`${SGX_EXTENSION_OID}.${arc}`), value),
+        ),
         derSequence(derOid('1.2.840.113741.1.14.1'), derInteger(0)),
       ),
     }),

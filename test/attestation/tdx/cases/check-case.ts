@@ -5,9 +5,8 @@ import {
   TDX_CHECK_IDS,
   type TdxCheckId,
 } from '../../../../attestation/tdx/check-list.ts';
-import type { CertificateExtension, CertificateProfile } from '../../../../attestation/x509.ts';
 import type { Faults } from '../../../support/tdx/case.ts';
-import type { Spoil, TestPki } from '../../../support/tdx/pki.ts';
+import type { TestPki } from '../../../support/tdx/pki.ts';
 
 /** A case in which exactly `id` fails, unless it says what else must. */
 export interface CheckCase {
@@ -86,47 +85,3 @@ export const NEEDS_PCK_CHAIN: readonly TdxCheckId[] = [
 export function isAuthenticity(id: TdxCheckId): boolean {
   return AUTHENTICITY_CHECKS.some((known) => known === id);
 }
-
-export function withSubject(commonName: string): Spoil {
-  return (profile) => ({ ...profile, subject: { ...profile.subject, commonName } });
-}
-
-export function withIssuer(commonName: string): Spoil {
-  return (profile) => ({ ...profile, issuer: { ...profile.issuer, commonName } });
-}
-
-export function without(oid: string): Spoil {
-  return (profile) => ({
-    ...profile,
-    extensions: profile.extensions.filter((extension) => extension.oid !== oid),
-  });
-}
-
-/** In place of the extension with the same identifier, or at the end. */
-export function withExtension(extension: CertificateExtension): Spoil {
-  return (profile) => {
-    const rest = without(extension.oid)(profile);
-    return { ...rest, extensions: [...rest.extensions, extension] };
-  };
-}
-
-export function twice(oid: string): Spoil {
-  return (profile: CertificateProfile) => ({
-    ...profile,
-    extensions: [
-      ...profile.extensions,
-      ...profile.extensions.filter((extension) => extension.oid === oid),
-    ],
-  });
-}
-
-/** Dotted identifiers of RFC 5280 §4.2. */
-export const EXTENSION = {
-  subjectKeyId: '2.5.29.14',
-  keyUsage: '2.5.29.15',
-  basicConstraints: '2.5.29.19',
-  crlNumber: '2.5.29.20',
-  crlDistributionPoints: '2.5.29.31',
-  authorityKeyId: '2.5.29.35',
-  sgx: '1.2.840.113741.1.13.1',
-} as const;

@@ -14,7 +14,8 @@ import {
 import { pemChain } from '../../../../enclave-worker/evidence/simulator/simulator.ts';
 import type { CollateralFaults, Faults } from '../../../support/tdx/case.ts';
 import { issueAll, NOW_MS, PCK_FACTS, type TestPki } from '../../../support/tdx/pki.ts';
-import { EXTENSION, withExtension, without, withSubject, type CheckCase } from './check-case.ts';
+import { EXTENSION, withExtension, without, withSubject } from '../../../support/spoil.ts';
+import { type CheckCase } from './check-case.ts';
 import { expired, ofTomorrow } from './certificate-cases.ts';
 
 interface DocumentKind {

@@ -1,11 +1,11 @@
 /**
  * Ways to damage evidence, each reproducible: every truncation, one flipped bit per byte, seeded garbage.
- * Spec: tdx.md §14 (property tests).
+ * Spec: tdx.md §14, sev-snp.md §1 (property tests).
  * @module
  */
 
 import { sha256 } from '#primitives';
-import { concat, utf8 } from '../../../core/bytes.ts';
+import { concat, utf8 } from '../../core/bytes.ts';
 
 /** The same bytes for the same seed, on every machine. */
 export function seededBytes(seed: string, size: number): Uint8Array {
