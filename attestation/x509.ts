@@ -206,11 +206,6 @@ export function caKeyUsage(): CertificateExtension {
   return plain(new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true));
 }
 
-/** For an authority that issues certificates and no lists. */
-export function certificateSigningUsage(): CertificateExtension {
-  return plain(new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true));
-}
-
 export function signingKeyUsage(): CertificateExtension {
   return plain(
     new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.nonRepudiation, true),

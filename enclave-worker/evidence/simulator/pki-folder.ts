@@ -4,7 +4,7 @@
  * @module
  */
 
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DistinguishedName } from '../../../attestation/x509.ts';
 import { exportPrivateKey } from '../../../attestation/x509-keys.ts';
@@ -52,8 +52,11 @@ export async function openPkiFolder<Pki>(pkiDir: string, kind: PkiFolder<Pki>): 
   const folder = join(pkiDir, kind.folder);
   const load = async (): Promise<Pki | undefined> =>
     await kind.load(async (member) => await loadMember(folder, member));
+  // Asked before reading: a folder appears whole, so whatever is missing from one that was there stays missing.
+  const isThere = await exists(folder);
   const known = await load();
   if (known !== undefined) return known;
+  if (isThere) throw halfPki();
   await mkdir(pkiDir, { recursive: true, mode: OWNER_ONLY_FOLDER });
   const draft = await mkdtemp(join(pkiDir, `${kind.folder}.new-`));
   try {
@@ -69,6 +72,16 @@ export async function openPkiFolder<Pki>(pkiDir: string, kind: PkiFolder<Pki>): 
 
 export function halfPki(): VeilError {
   return simulatorError('simulator.pki', 'files are missing: delete the folder to make a new one');
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (cause) {
+    if (errorCode(cause) === 'ENOENT') return false;
+    throw cause;
+  }
 }
 
 async function saveMember(folder: string, { name, keys, der }: Issued): Promise<void> {

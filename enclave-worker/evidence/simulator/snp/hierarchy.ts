@@ -9,7 +9,6 @@ import {
   authorityKeyId,
   caConstraint,
   caKeyUsage,
-  certificateSigningUsage,
   crlDistributionPoint,
   crlNumber,
   subjectKeyId,
@@ -20,6 +19,7 @@ import {
   type RevokedCertificate,
 } from '../../../../attestation/x509.ts';
 import { pssSha384, type SignatureScheme } from '../../../../attestation/x509-keys.ts';
+import { fromHex } from '../../../../core/bytes.ts';
 import type { Authority, CrlTimes, Validity } from '../authority.ts';
 import { vekEntries, vekExtensions, type VekFacts } from './vek-extensions.ts';
 
@@ -38,6 +38,13 @@ const ROOT_ARC: Readonly<Record<AmdProduct, number>> = { Milan: 1, Genoa: 2, Tur
 const CA_SERIAL = { ark: [0, 0], ask: [0, 1], asvk: [1, 1] } as const;
 /** AMD writes the trailer field in its authorities' certificates and leaves it out in leaves and lists. */
 export const CA_SCHEME: SignatureScheme = pssSha384({ trailer: 'written' });
+
+/** keyCertSign, as AMD writes it: with one unused bit where DER would count two. */
+const INTERMEDIATE_USAGE: CertificateExtension = {
+  oid: '2.5.29.15',
+  critical: true,
+  value: fromHex('03020104'),
+};
 
 function commonNameOf(role: AmdRole, product: AmdProduct): string {
   const names: Readonly<Record<AmdRole, string>> = {
@@ -100,7 +107,7 @@ export async function intermediateProfile(
     await subjectKeyId(intermediate.keys.publicKey),
     await authorityKeyId(ark.keys.publicKey),
     caConstraint(0),
-    certificateSigningUsage(),
+    INTERMEDIATE_USAGE,
     crlDistributionPoint(crlUrl(role === 'ask' ? 'vcek' : 'vlek', product)),
   ]);
 }
