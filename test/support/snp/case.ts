@@ -5,7 +5,10 @@
  */
 
 import { sha256, sha384 } from '#primitives';
+import type { SnpAnchor } from '../../../attestation/snp/anchors.ts';
 import type { SnpEndorsements } from '../../../attestation/snp/endorsements.ts';
+import type { SnpPolicy } from '../../../attestation/snp/guest-policy.ts';
+import type { SnpEvidence } from '../../../attestation/snp/verify.ts';
 import { signDer, writeTbsCrl, type CrlProfile } from '../../../attestation/x509.ts';
 import { defaultScheme, signP384, type SignatureScheme } from '../../../attestation/x509-keys.ts';
 import { concat, fixed, fromHex, utf8, type Bytes } from '../../../core/bytes.ts';
@@ -25,7 +28,9 @@ import {
   writeSignature,
   type ReportFields,
 } from '../../../enclave-worker/evidence/simulator/snp/report-writer.ts';
+import { RUNTIME_DATA, writeHcl, type HclParts } from './hcl.ts';
 import {
+  CSP_ID,
   issueChain,
   NOW_MS,
   PRODUCTS,
@@ -36,13 +41,13 @@ import {
   type SnpTestPki,
 } from './pki.ts';
 
-export interface SnpEvidence {
-  readonly report: Uint8Array;
-  readonly endorsements: SnpEndorsements;
-  /** The same endorsements as a host would hand them over. */
-  readonly table: Uint8Array;
-  readonly certificates: Certificates;
+/** What `verifySnp` takes, and where the evidence came from. */
+export interface SnpCase {
+  readonly evidence: SnpEvidence;
   readonly nowMs: number;
+  readonly policy: SnpPolicy;
+  readonly anchors: readonly SnpAnchor[];
+  readonly certificates: Certificates;
 }
 
 export interface ReportFaults {
@@ -74,13 +79,18 @@ export interface SnpFaults {
   readonly report?: ReportFaults;
   readonly chain?: ChainFaults;
   readonly crl?: CrlFaults;
-  /** Changes what would have been sent; a member that is undefined stays away. */
+  /** In place of what would have been sent; a member that is left out stays away. */
   readonly sent?: (
     endorsements: Required<SnpEndorsements>,
     certificates: Certificates,
   ) => SnpEndorsements;
-  readonly table?: (entries: readonly TableEntry[]) => readonly TableEntry[];
+  /** Sends a certificate table too: made of these entries, or bytes as they are. */
+  readonly table?: (entries: readonly TableEntry[]) => readonly TableEntry[] | Uint8Array;
+  /** Wraps the report as Azure's paravisor does; its runtime data is bound by the report unless the test unbinds it. */
+  readonly hcl?: Partial<HclParts> & { readonly bytes?: (blob: Uint8Array) => Uint8Array };
+  readonly policy?: Partial<SnpPolicy>;
   readonly nowMs?: number;
+  readonly anchors?: readonly SnpAnchor[];
 }
 
 export const CRL_TIMES = {
@@ -93,6 +103,7 @@ function filled<N extends number>(size: N, byte: number): Bytes<N> {
 }
 
 const MITIGATIONS = 0x0bn;
+const AUTHOR_KEY_EN = 1;
 
 /** Every digest holds a value of its own, so that a swap cannot go unnoticed. */
 export function soundReport({ product, signer }: ChainKind): ReportFields {
@@ -100,26 +111,27 @@ export function soundReport({ product, signer }: ChainKind): ReportFields {
   return {
     version: 5,
     guestSvn: 7,
-    policy: 0x3_001fn,
+    // ABI 1.55 at least, SMT allowed, and the bit that is always set.
+    policy: 0x3_0137n,
     familyId: filled(16, 0xfa),
     imageId: filled(16, 0x1d),
     vmpl: 0,
     signatureAlgorithm: ECDSA_P384_SHA384,
     currentTcb: tcb,
     platformInfo: 0x25n,
-    signerInfo: SIGNER_INFO[signer],
+    signerInfo: SIGNER_INFO[signer] | AUTHOR_KEY_EN,
     reportData: filled(64, 0xc3),
     measurement: sha384(utf8('MEASUREMENT')),
     hostData: sha256(utf8('HOST_DATA')),
     idKeyDigest: sha384(utf8('ID_KEY_DIGEST')),
-    authorKeyDigest: filled(48, 0),
+    authorKeyDigest: sha384(utf8('AUTHOR_KEY_DIGEST')),
     reportId: sha256(utf8('REPORT_ID')),
     reportIdMa: filled(32, 0xff),
     reportedTcb: tcb,
     cpuid,
     chipId: signer === 'vcek' ? chipId : filled(64, 0),
     committedTcb: tcb,
-    currentFirmware: { major: 1, minor: 55, build: 49 },
+    currentFirmware: { major: 1, minor: 55, build: 40 },
     committedFirmware: { major: 1, minor: 55, build: 40 },
     launchTcb: tcb,
     launchMitigations: MITIGATIONS,
@@ -139,11 +151,66 @@ export function asVersion(version: 2 | 3 | 4 | 5, fields: ReportFields): ReportF
   };
 }
 
-/** Sound evidence with these faults. */
-export async function buildSnpEvidence(
-  pki: SnpTestPki,
-  faults: SnpFaults = {},
-): Promise<SnpEvidence> {
+/** Everything a policy can ask of the sound report of this kind is asked. */
+export function soundPolicy({ product, signer }: ChainKind): SnpPolicy {
+  const report = soundReport({ product, signer });
+  const tcb = PRODUCTS[product].tcb;
+  const floors = { milan: tcb, genoa: tcb, turin: tcb };
+  return {
+    products: { anyOf: ['milan', 'genoa', 'turin'] },
+    signers: { anyOf: [signer] },
+    minReportVersion: 3,
+    maskedChipId: 'refuse',
+    chipIds: signer === 'vcek' ? { anyOf: [report.chipId] } : NOT_ASKED,
+    cspIds: { anyOf: [CSP_ID] },
+    crl: 'require',
+    vmpls: { anyOf: [0] },
+    minGuestSvn: report.guestSvn,
+    guestPolicy: {
+      smt: 'require',
+      migrateMa: 'forbid',
+      debug: 'forbid',
+      singleSocket: 'forbid',
+      cxlAllow: 'forbid',
+      memAes256Xts: 'forbid',
+      raplDis: 'forbid',
+      ciphertextHidingDram: 'forbid',
+      pageSwapDisable: 'forbid',
+    },
+    minAbi: { major: 1, minor: 55 },
+    platformInfo: {
+      smtEn: 'require',
+      tsmeEn: 'forbid',
+      eccEn: 'require',
+      raplDis: 'forbid',
+      ciphertextHidingDramEn: 'forbid',
+      aliasCheckComplete: 'require',
+      iommuWriteSafe: 'forbid',
+      tioEn: 'forbid',
+    },
+    unknownPlatformBits: 'forbid',
+    minTcb: { floors },
+    minLaunchTcb: { floors },
+    minFirmware: report.committedFirmware,
+    provisionalFirmware: 'forbid',
+    launchMitigations: { mask: MITIGATIONS },
+    currentMitigations: { mask: MITIGATIONS },
+    measurements: { anyOf: [report.measurement] },
+    reportData: { equals: report.reportData },
+    hostData: { equals: report.hostData },
+    familyId: { equals: report.familyId },
+    imageId: { equals: report.imageId },
+    reportId: { equals: report.reportId },
+    reportIdMa: { equals: report.reportIdMa },
+    idKeys: { anyOf: [report.idKeyDigest] },
+    authorKeys: { anyOf: [report.authorKeyDigest] },
+  };
+}
+
+export const NOT_ASKED = { unchecked: 'not asked for by this test' } as const;
+
+/** A sound case with these faults. */
+export async function buildSnpCase(pki: SnpTestPki, faults: SnpFaults = {}): Promise<SnpCase> {
   const kind: ChainKind = { product: faults.product ?? 'Genoa', signer: faults.signer ?? 'vcek' };
   const certificates = await issueChain(pki, kind, faults.chain);
   const sound = {
@@ -152,19 +219,48 @@ export async function buildSnpEvidence(
     root: certificates.root.der,
     crl: await buildCrl(certificates, faults.crl ?? {}),
   };
-  const entries = [
-    { guid: TABLE_GUID[kind.signer], bytes: sound.vek },
-    { guid: TABLE_GUID.intermediate, bytes: sound.intermediate },
-    { guid: TABLE_GUID.root, bytes: sound.root },
-    { guid: TABLE_GUID.crl, bytes: sound.crl },
-  ];
-  return {
-    report: await buildReport(pki, kind, faults.report ?? {}),
-    endorsements: faults.sent?.(sound, certificates) ?? sound,
-    table: writeCertificateTable(faults.table?.(entries) ?? entries),
-    certificates,
+  const root = { sha256: sha256(certificates.root.der), simulated: true };
+  const policy = { ...soundPolicy(kind), ...faults.policy };
+  const common = {
     nowMs: faults.nowMs ?? NOW_MS,
+    anchors: faults.anchors ?? [root],
+    certificates,
   };
+  const evidence = {
+    endorsements: faults.sent?.(sound, certificates) ?? sound,
+    ...tableOf(kind, sound, faults.table),
+  };
+  if (faults.hcl === undefined) {
+    const bytes = await buildReport(pki, kind, faults.report ?? {});
+    return { ...common, policy, evidence: { form: 'report', bytes, ...evidence } };
+  }
+  const runtimeData = faults.hcl.runtimeData ?? RUNTIME_DATA;
+  const reportData = fixed(concat(sha256(RUNTIME_DATA), new Uint8Array(32)), 64);
+  const fields = { reportData, ...faults.report?.fields };
+  const report = await buildReport(pki, kind, { ...faults.report, fields });
+  const blob = writeHcl({ ...faults.hcl, report, runtimeData });
+  const bytes = faults.hcl.bytes?.(blob) ?? blob;
+  return {
+    ...common,
+    policy: { ...policy, reportData: faults.policy?.reportData ?? { equals: reportData } },
+    evidence: { form: 'azure-hcl', bytes, ...evidence },
+  };
+}
+
+/** The endorsements as a host would hand them over. */
+function tableOf(
+  { signer }: ChainKind,
+  { vek, intermediate, root, crl }: Required<SnpEndorsements>,
+  table: SnpFaults['table'],
+): Pick<SnpEvidence, 'certTable'> {
+  if (table === undefined) return {};
+  const made = table([
+    { guid: TABLE_GUID[signer], bytes: vek },
+    { guid: TABLE_GUID.intermediate, bytes: intermediate },
+    { guid: TABLE_GUID.root, bytes: root },
+    { guid: TABLE_GUID.crl, bytes: crl },
+  ]);
+  return { certTable: made instanceof Uint8Array ? made : writeCertificateTable(made) };
 }
 
 async function buildReport(
