@@ -5,7 +5,7 @@
  * @module
  */
 
-import { seededBytes } from '../tdx/changes.ts';
+import { seededBytes } from '../changes.ts';
 
 export const SECTION_TYPES = {
   secMem: 1,

@@ -11,7 +11,7 @@ import { measureSnpLaunch } from '../../../../attestation/snp/measure/launch.ts'
 import { fixed, toHex } from '../../../../core/bytes.ts';
 import { VeilError } from '../../../../core/errors.ts';
 import { buildOvmf, METADATA_FROM_END } from '../../../support/snp/ovmf.ts';
-import { damage, seededBytes } from '../../../support/tdx/changes.ts';
+import { damage, seededBytes } from '../../../support/changes.ts';
 
 const HASH = fixed(new Uint8Array(32), 32);
 const KERNEL_HASHES = { kernel: HASH, initrd: HASH, commandLine: HASH };
