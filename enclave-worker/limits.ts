@@ -29,3 +29,8 @@ export const TLS_CERTIFICATE_SKEW_MS = 24 * 3_600_000;
 export const TLS_CERTIFICATE_LIFE_MS = 10 * 365 * 24 * 3_600_000;
 export const PURGE_EVERY_MS = 10_000;
 export const CLOCK_CHECK_EVERY_MS = 1000;
+
+/** A statement and a card in base64, and a little around them. */
+export const OWNER_BODY_MAX_BYTES = 49_152;
+export const OWNER_REQUEST_TIMEOUT_MS = 10_000;
+export const OWNER_AGENT_CONNECTIONS_MAX = 64;
