@@ -1,0 +1,52 @@
+/**
+ * Which bytes of an event its digest covers, found by hashing. A match proves that these bytes were measured in this
+ * place; it does not prove the event type, which may be a lie that happens to fit.
+ * Spec: TCG PC Client Platform Firmware Profile 1.05, §10.4.1, §10.2.6 (UEFI_VARIABLE_DATA); GNU GRUB
+ * `commands/efi/tpm.c`, which hashes a command without the label before it and the zero behind it.
+ * @module
+ */
+
+import { sha384 } from '#primitives';
+import { ascii, equalPublic, type Bytes } from '../../../core/bytes.ts';
+import type { Covered, Range } from './event.ts';
+import { EV_IPL, eventType } from './event-types.ts';
+import { variableOf } from './variable.ts';
+
+/** Every range that may be what was hashed, at most two: hashing a log stays linear in its size. */
+export function candidateRanges(type: number, data: Uint8Array): readonly Range[] {
+  const whole = { from: 0, to: data.length };
+  const part = partOf(type, data);
+  return part === undefined ? [whole] : [whole, part];
+}
+
+function partOf(type: number, data: Uint8Array): Range | undefined {
+  if (eventType(type).covers === 'variable') return variableOf(data)?.value;
+  return type === EV_IPL ? commandOf(data) : undefined;
+}
+
+export const GRUB_LABELS = ['grub_cmd: ', 'kernel_cmdline: ', 'module_cmdline: '] as const;
+
+function commandOf(data: Uint8Array): Range | undefined {
+  const label = GRUB_LABELS.map(ascii).find((label) =>
+    equalPublic(data.subarray(0, label.length), label),
+  );
+  if (label === undefined) return undefined;
+  return { from: label.length, to: data.at(-1) === 0 ? data.length - 1 : data.length };
+}
+
+/** `contradicted`: the profile says that this type's digest covers the data, and it does not. */
+export function coveredBy(
+  digest: Bytes<48>,
+  type: number,
+  data: Uint8Array,
+): Covered | 'contradicted' {
+  const range = candidateRanges(type, data).find(({ from, to }) =>
+    equalPublic(sha384(data.subarray(from, to)), digest),
+  );
+  if (range !== undefined) {
+    return range.from === 0 && range.to === data.length
+      ? { kind: 'data' }
+      : { kind: 'part', ...range };
+  }
+  return eventType(type).covers === undefined ? { kind: 'digest' } : 'contradicted';
+}

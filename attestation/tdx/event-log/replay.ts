@@ -1,0 +1,108 @@
+/**
+ * Start reading here: a log in, the four registers out, and how they compare with those of a quote. The log is
+ * untrusted whoever delivers it; the expected registers are as good as the quote they come from, which is verified
+ * elsewhere (`../verify.ts`).
+ * Spec: Intel TDX Module Base Architecture Specification, "RTMR: Run-Time Measurement Registers" (TDG.MR.RTMR.EXTEND).
+ * @module
+ */
+
+import { sha384 } from '#primitives';
+import { equalPublic, fixed, type Bytes } from '../../../core/bytes.ts';
+import { attempt, type Attempt } from '../../attempt.ts';
+import { readCcel } from './ccel.ts';
+import { readDstackLog } from './dstack.ts';
+import {
+  RTMR_INDEXES,
+  type EventLog,
+  type LogEvent,
+  type LogFailure,
+  type LogRuleId,
+  type Registers,
+  type RtmrIndex,
+} from './event.ts';
+import { EV_NO_ACTION } from './event-types.ts';
+import { readFactsUnverified, type DstackFacts } from './facts.ts';
+
+export interface EventLogSource {
+  readonly kind: 'ccel' | 'dstack';
+  readonly bytes: Uint8Array;
+}
+
+export type LogCheckId = LogRuleId | `rtmr.${RtmrIndex}`;
+
+export type EventLogResult =
+  /** Replays to the expected registers; what `covered` calls covered is as authentic as they are. */
+  | {
+      readonly verdict: 'match';
+      readonly failing: readonly [];
+      readonly replayed: Registers;
+      readonly log: EventLog;
+      /** dstack only. */
+      readonly facts?: Attempt<DstackFacts>;
+    }
+  /** A sound log of something else: no text of it is evidence, and it has no facts. */
+  | {
+      readonly verdict: 'mismatch';
+      readonly failing: readonly LogCheckId[];
+      readonly replayed: Registers;
+      readonly log: EventLog;
+    }
+  /** Not to be used at all, even if the registers happen to match. */
+  | {
+      readonly verdict: 'reject';
+      readonly failing: readonly LogCheckId[];
+      readonly failures: readonly LogFailure[];
+    };
+
+/** Bad bytes end in a result, never in an exception. */
+export function appraiseEventLog(source: EventLogSource, expected: Registers): EventLogResult {
+  const replay = replayEventLog(source);
+  if (replay.outcome === 'rejected') {
+    const { failures } = replay;
+    return { verdict: 'reject', failing: failures.map(({ id }) => id), failures };
+  }
+  const { registers: replayed, log } = replay;
+  const failing = RTMR_INDEXES.filter(
+    (register) => !equalPublic(replayed[register], expected[register]),
+  ).map((register): LogCheckId => `rtmr.${register}`);
+  if (failing.length > 0) return { verdict: 'mismatch', failing, replayed, log };
+  return {
+    verdict: 'match',
+    failing: [],
+    replayed,
+    log,
+    ...(log.kind === 'dstack' ? { facts: readFactsUnverified(log) } : {}),
+  };
+}
+
+export type Replay =
+  | { readonly outcome: 'replayed'; readonly registers: Registers; readonly log: EventLog }
+  | { readonly outcome: 'rejected'; readonly failures: readonly LogFailure[] };
+
+/** For whoever has nothing to compare with: nothing in the log is authenticated by this. */
+export function replayEventLog({ kind, bytes }: EventLogSource): Replay {
+  const read = attempt(() => (kind === 'ccel' ? readCcel(bytes) : readDstackLog(bytes)));
+  if (read.outcome === 'malformed') {
+    return { outcome: 'rejected', failures: [{ id: 'log.format', reason: read.reason }] };
+  }
+  const log = read.value;
+  if (log.failures.length > 0) return { outcome: 'rejected', failures: log.failures };
+  return { outcome: 'replayed', registers: registersOf(log.events), log };
+}
+
+/** Whether the event changed its register: remarks and what firmware noted about MRTD did not. */
+export function isExtended({ register, type }: LogEvent): boolean {
+  return register !== 'mrtd' && type !== EV_NO_ACTION;
+}
+
+function registersOf(events: readonly LogEvent[]): Registers {
+  const extended = events.filter(isExtended);
+  const valueOf = (register: RtmrIndex): Bytes<48> =>
+    extended
+      .filter((event) => event.register === register)
+      .reduce<Bytes<48>>(
+        (value, { digest }) => sha384(value, digest),
+        fixed(new Uint8Array(48), 48),
+      );
+  return [valueOf(0), valueOf(1), valueOf(2), valueOf(3)];
+}
