@@ -5,12 +5,12 @@
  * @module
  */
 
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import type { Command } from 'commander';
 import { ZodError } from 'zod';
 import { VeilError } from '../core/errors.ts';
-import { outputLine, paint } from '../core/node/terminal.ts';
+import { jsonLine, outputLine, paint } from '../core/node/terminal.ts';
 import type { ReadCaseFile, VectorOutcome } from './vectors/kind.ts';
 import { VECTOR_KINDS } from './vectors/kinds.ts';
 import { parseManifest, vectorsError, type ManifestCase } from './vectors/manifest.ts';
@@ -37,10 +37,14 @@ export function runVectors(
   write: (line: VectorLine) => void,
 ): VectorsSummary {
   const cases = parseManifest(readBounded(manifestPath));
-  const readFile = fileReader(dirname(manifestPath));
+  const folder = dirname(manifestPath);
+  const readers = {
+    folder: fileReader([folder]),
+    'folder-or-parent': fileReader([folder, join(folder, '..')]),
+  };
   let [judged, unsupported, errors] = [0, 0, 0];
   for (const one of cases) {
-    const line = runCase(one, readFile);
+    const line = runCase(one, readers[one.root]);
     if (line.verdict === 'error') errors++;
     else if (line.verdict === 'unsupported') unsupported++;
     else judged++;
@@ -82,14 +86,15 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : 'unknown failure';
 }
 
-/** Paths of a manifest stay below its folder. */
-function fileReader(folder: string): ReadCaseFile {
+/** Paths of a manifest stay below its folders; the first that has the file counts. */
+function fileReader(folders: readonly string[]): ReadCaseFile {
   return (path) => {
     const normal = normalize(path);
     if (isAbsolute(path) || normal === '..' || normal.startsWith(`..${sep}`)) {
       throw vectorsError('vectors.file', 'a path outside the manifest folder');
     }
-    return readBounded(join(folder, normal));
+    const paths = folders.map((folder) => join(folder, normal));
+    return readBounded(paths.find((place) => existsSync(place)) ?? join(folders[0] ?? '.', normal));
   };
 }
 
@@ -112,7 +117,7 @@ export function registerVectorsCommand(program: Command): void {
     .action((manifest: string, options: { readonly json?: boolean }) => {
       const asJson = options.json === true;
       const summary = runVectors(manifest, (line) =>
-        outputLine(asJson ? JSON.stringify(line) : tableRow(line)),
+        outputLine(asJson ? jsonLine(line) : tableRow(line)),
       );
       if (!asJson) {
         const { judged, unsupported, errors } = summary;
@@ -124,7 +129,14 @@ export function registerVectorsCommand(program: Command): void {
 
 const ID_COLUMN = 40;
 const VERDICT_COLUMN = 12;
-const COLOURS = { accept: 'green', reject: 'yellow', unsupported: 'dim', error: 'red' } as const;
+const COLOURS = {
+  accept: 'green',
+  match: 'green',
+  mismatch: 'yellow',
+  reject: 'yellow',
+  unsupported: 'dim',
+  error: 'red',
+} as const;
 
 function tableRow(line: VectorLine): string {
   const status = line.tcb?.['status'];

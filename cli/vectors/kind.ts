@@ -4,11 +4,22 @@
  * @module
  */
 
-/** Reads a file named in a case, below the manifest's folder. Throws `vectors.file`. */
+/** Reads a file named in a case, below a folder of the manifest. Throws `vectors.file`. */
 export type ReadCaseFile = (path: string) => Uint8Array;
 
-export interface VectorOutcome {
-  readonly verdict: 'accept' | 'reject';
+/** What event log cases say beside the rest; null where the log was refused or has no such thing. */
+export interface LogOutcome {
+  readonly replayed: readonly string[] | null;
+  readonly events?: number;
+  /** Register, event type, digest, bytes of data. */
+  readonly list?: readonly (readonly (number | string | null)[])[];
+  readonly facts: Readonly<Record<string, string>> | null;
+  readonly applicationEvents?: readonly string[];
+}
+
+export interface VectorOutcome extends Partial<LogOutcome> {
+  /** Evidence is accepted or rejected; a log matches registers, does not, or is rejected. */
+  readonly verdict: 'accept' | 'match' | 'mismatch' | 'reject';
   /** In the corpus's own words. */
   readonly failing: readonly string[];
   readonly warnings: readonly string[];

@@ -26,6 +26,8 @@ const CASES_MAX = 100_000;
 export interface ManifestCase {
   readonly id: string;
   readonly kind: string;
+  /** Where its files lie: below the manifest's folder, or else below the folder around that one. */
+  readonly root: 'folder' | 'folder-or-parent';
   /** The case without `expect`, `expect_measurement` and `observed`. */
   readonly entry: unknown;
 }
@@ -45,7 +47,7 @@ const PLATFORM_FORM = z.object({
   platform: z.string(),
   cases: CASES,
 });
-/** Event logs beside the tdx quotes. */
+/** Event logs beside the tdx quotes, in a folder of their own; paths start at the corpus. */
 const LOGS_FORM = z.object({ format: z.literal(1), logs: CASES });
 /** SEV-SNP launches and their digests. */
 const LAUNCH_DIGEST_FORM = z.object({
@@ -65,18 +67,22 @@ export function parseManifest(bytes: Uint8Array): readonly ManifestCase[] {
   const platform = PLATFORM_FORM.safeParse(json);
   if (platform.success) return casesOf(platform.data.cases, platform.data.platform);
   const logs = LOGS_FORM.safeParse(json);
-  if (logs.success) return casesOf(logs.data.logs, 'rtmr');
+  if (logs.success) return casesOf(logs.data.logs, 'rtmr', 'folder-or-parent');
   const launches = LAUNCH_DIGEST_FORM.safeParse(json);
   if (launches.success) return casesOf(launches.data.cases, 'launch-digest');
   throw vectorsError('vectors.manifest', 'no known manifest form');
 }
 
-function casesOf(list: readonly unknown[], kind: string | undefined): readonly ManifestCase[] {
+function casesOf(
+  list: readonly unknown[],
+  kind: string | undefined,
+  root: ManifestCase['root'] = 'folder',
+): readonly ManifestCase[] {
   return list.map((value, at) => {
     const decoded = ENTRY.safeParse(value);
-    if (!decoded.success) return { id: `#${at}`, kind: kind ?? 'unknown', entry: undefined };
+    if (!decoded.success) return { id: `#${at}`, kind: kind ?? 'unknown', root, entry: undefined };
     const { expect: _expect, observed: _observed, ...rest } = decoded.data;
     const { expect_measurement: _measurement, ...entry } = rest;
-    return { id: entry.id ?? `#${at}`, kind: kind ?? entry.kind ?? 'unknown', entry };
+    return { id: entry.id ?? `#${at}`, kind: kind ?? entry.kind ?? 'unknown', root, entry };
   });
 }

@@ -19,6 +19,14 @@ export function outputLine(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** For `outputLine`: JSON in ASCII, so that no text in it, wherever it came from, reaches a terminal as a command. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** A line on standard error: progress, warnings, failures. */
 export function errorLine(text: string): void {
   process.stderr.write(`${text}\n`);

@@ -7,9 +7,9 @@
  */
 
 import { ascii, equalPublic, isZero, Reader, type Bytes } from '../../../core/bytes.ts';
-import { coveredBy } from './covered.ts';
+import { coverageOf } from './covered.ts';
 import { malformedEvent, malformedLog } from './errors.ts';
-import { FailureList, type Covered, type EventLog, type LogEvent } from './event.ts';
+import type { EventLog, LogEvent } from './event.ts';
 import { EV_NO_ACTION } from './event-types.ts';
 import {
   DIGEST_ALGORITHMS_MAX,
@@ -37,7 +37,6 @@ export function readCcel(bytes: Uint8Array): EventLog {
   const copy = new Uint8Array(bytes);
   const reader = new Reader(copy, (field, at) => malformedLog(`${field} past the end`, at));
   const sizes = readHeader(reader);
-  const failures = new FailureList();
   const events: LogEvent[] = [];
   while (reader.remaining > 0) {
     const register = reader.u32le('register'); // +0
@@ -46,9 +45,9 @@ export function readCcel(bytes: Uint8Array): EventLog {
       break;
     }
     if (events.length === EVENTS_MAX) throw malformedLog('too many events', reader.offset);
-    events.push(readEvent(reader, { index: events.length, register, sizes, failures }));
+    events.push(readEvent(reader, { index: events.length, register, sizes }));
   }
-  return { kind: 'ccel', events, failures: failures.list() };
+  return { kind: 'ccel', events, failures: [] };
 }
 
 /** The first record has the older form, so that older readers can skip it; it is not measured. */
@@ -97,25 +96,17 @@ interface EventFrame {
   readonly index: number;
   readonly register: number;
   readonly sizes: DigestSizes;
-  readonly failures: FailureList;
 }
 
 /** After the register. */
-function readEvent(reader: Reader, { index, register, sizes, failures }: EventFrame): LogEvent {
+function readEvent(reader: Reader, { index, register, sizes }: EventFrame): LogEvent {
   const type = reader.u32le('event type'); // +4
   const digest = readDigests(reader, index, sizes); // +8
   const size = reader.u32le('event size');
   if (size > EVENT_DATA_MAX_BYTES) throw malformedEvent(index, `${size} bytes of data`);
   const data = readView(reader, size, 'event data');
-  return {
-    index,
-    register: registerOf(register, index),
-    type,
-    digest,
-    name: '',
-    data,
-    covered: coverageOf({ index, type, digest, data }, failures),
-  };
+  const measured = { register: registerOf(register, index), type, digest, data };
+  return { index, name: '', ...measured, covered: coverageOf(measured) };
 }
 
 function registerOf(register: number, index: number): LogEvent['register'] {
@@ -152,18 +143,6 @@ function readDigests(reader: Reader, index: number, sizes: DigestSizes): Bytes<4
   }
   if (sha384 === undefined) throw malformedEvent(index, 'no SHA-384 digest');
   return sha384;
-}
-
-function coverageOf(
-  { index, type, digest, data }: Pick<LogEvent, 'index' | 'type' | 'digest' | 'data'>,
-  failures: FailureList,
-): Covered {
-  // The digest of a remark is measured nowhere, so it vouches for nothing.
-  if (type === EV_NO_ACTION) return { kind: 'digest' };
-  const covered = coveredBy(digest, type, data);
-  if (covered !== 'contradicted') return covered;
-  failures.add('log.eventDigest', `event ${index}: the data does not hash to the digest`);
-  return { kind: 'digest' };
 }
 
 /** A log that ends and goes on again would show different events to different readers. */

@@ -7,9 +7,9 @@
  */
 
 import { sha384 } from '#primitives';
-import { ascii, equalPublic, type Bytes } from '../../../core/bytes.ts';
-import type { Covered, Range } from './event.ts';
-import { EV_IPL, eventType } from './event-types.ts';
+import { ascii, equalPublic } from '../../../core/bytes.ts';
+import type { Covered, LogEvent, Range } from './event.ts';
+import { EV_IPL, EV_NO_ACTION, eventType } from './event-types.ts';
 import { variableOf } from './variable.ts';
 
 /** Every range that may be what was hashed, at most two: hashing a log stays linear in its size. */
@@ -34,19 +34,23 @@ function commandOf(data: Uint8Array): Range | undefined {
   return { from: label.length, to: data.at(-1) === 0 ? data.length - 1 : data.length };
 }
 
-/** `contradicted`: the profile says that this type's digest covers the data, and it does not. */
-export function coveredBy(
-  digest: Bytes<48>,
-  type: number,
-  data: Uint8Array,
-): Covered | 'contradicted' {
+export function coverageOf({
+  register,
+  type,
+  digest,
+  data,
+}: Pick<LogEvent, 'register' | 'type' | 'digest' | 'data'>): Covered {
+  // What no register vouches for vouches for nothing itself, whatever it hashes to.
+  if (register === 'mrtd' || type === EV_NO_ACTION) return { kind: 'unmeasured' };
   const range = candidateRanges(type, data).find(({ from, to }) =>
     equalPublic(sha384(data.subarray(from, to)), digest),
   );
+  // Agents of dstack leave payloads out; that contradicts nothing.
+  if (range === undefined && data.length === 0) return { kind: 'digest' };
   if (range !== undefined) {
     return range.from === 0 && range.to === data.length
       ? { kind: 'data' }
       : { kind: 'part', ...range };
   }
-  return eventType(type).covers === undefined ? { kind: 'digest' } : 'contradicted';
+  return { kind: eventType(type).covers === undefined ? 'digest' : 'contradicted' };
 }

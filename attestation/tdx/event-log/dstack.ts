@@ -20,10 +20,10 @@ import {
 } from '../../../core/bytes.ts';
 import { canonicalJson, parseStrictJson } from '../../../core/json.ts';
 import { describeIssues } from '../../issues.ts';
-import { coveredBy } from './covered.ts';
+import { coverageOf } from './covered.ts';
 import { malformedEvent, malformedLog } from './errors.ts';
 import { FailureList, type Covered, type EventLog, type LogEvent } from './event.ts';
-import { DSTACK_RUNTIME_EVENT, EV_NO_ACTION } from './event-types.ts';
+import { DSTACK_RUNTIME_EVENT } from './event-types.ts';
 import {
   EVENT_DATA_MAX_BYTES,
   EVENT_LOG_MAX_BYTES,
@@ -113,8 +113,8 @@ function readEvent(
     throw malformedEvent(index, 'version and preimage belong to runtime events');
   }
   if (event.digest.length !== 48) throw malformedEvent(index, 'digest: want 48 bytes');
-  const digest = fixed(event.digest, 48);
-  return { ...base, digest, covered: coverageOf({ ...base, digest }, failures) };
+  const firmware = { ...base, digest: fixed(event.digest, 48) };
+  return { ...firmware, covered: coverageOf(firmware) };
 }
 
 interface RuntimeContext {
@@ -153,16 +153,4 @@ const TYPE_BYTES = Uint8Array.of(0x01, 0x00, 0x00, 0x08);
 function preimageOf({ version, event, event_payload: payload }: DstackEvent): Uint8Array {
   if (version === 1) return concat(TYPE_BYTES, COLON, utf8(event), COLON, payload);
   return utf8(canonicalJson({ name: event, payload: toHex(payload), type: DSTACK_RUNTIME_EVENT }));
-}
-
-/** A payload that was left out contradicts nothing. */
-function coverageOf(
-  { index, type, digest, data }: Pick<LogEvent, 'index' | 'type' | 'digest' | 'data'>,
-  failures: FailureList,
-): Covered {
-  if (type === EV_NO_ACTION || data.length === 0) return { kind: 'digest' };
-  const covered = coveredBy(digest, type, data);
-  if (covered !== 'contradicted') return covered;
-  failures.add('log.eventDigest', `event ${index}: the payload does not hash to the digest`);
-  return { kind: 'digest' };
 }

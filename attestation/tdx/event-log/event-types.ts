@@ -28,7 +28,7 @@ export interface EventType {
   readonly means: string;
   /**
    * What the profile makes the digest of: the data, or a UEFI variable (as a whole, or its value alone: firmware does
-   * both). An event that contradicts this is refused. Absent: the digest is of something that is not in the log.
+   * both). A log with an event that contradicts this is never a match. Absent: the digest is of something else.
    */
   readonly covers?: 'data' | 'variable';
 }

@@ -25,10 +25,14 @@ export interface Range {
   readonly to: number;
 }
 
-/** How much of an event its digest covers. */
+/** How much of an event its digest covers, and so its register. */
 export type Covered =
+  /** Changed no register: a remark, or a note about MRTD. Digest, type and data are claims. */
+  | { readonly kind: 'unmeasured' }
   /** The digest alone is proven; name, type and data are claims. */
   | { readonly kind: 'digest' }
+  /** The profile makes this type's digest of the data, and this one is not: one of the two was changed. */
+  | { readonly kind: 'contradicted' }
   /** digest = SHA-384(data). */
   | { readonly kind: 'data' }
   /** digest = SHA-384(data[from, to)): the value of a variable, a command without its label. The rest is a claim. */
@@ -72,6 +76,11 @@ export interface EventLog {
   readonly events: readonly LogEvent[];
   /** Well-formed, but not to be used: the first offence against each rule. Empty for a sound log. */
   readonly failures: readonly LogFailure[];
+}
+
+/** Whether the event changed a register. */
+export function isMeasured({ covered }: LogEvent): boolean {
+  return covered.kind !== 'unmeasured';
 }
 
 /** Collects the first offence against each rule: a hostile log cannot make the report long. */

@@ -7,6 +7,7 @@
 import type { Bytes } from '../../../core/bytes.ts';
 import { describeData, describeValue, variableName } from './describe.ts';
 import {
+  isMeasured,
   RTMR_INDEXES,
   type EventLog,
   type LogEvent,
@@ -17,7 +18,6 @@ import {
 import { eventType } from './event-types.ts';
 import { EXPLAINED_TEXT_MAX_CHARS as MAX } from './limits.ts';
 import { printableBytes, printableText } from './printable.ts';
-import { isExtended } from './replay.ts';
 import { variableOf } from './variable.ts';
 
 export interface ExplainedEvent {
@@ -28,12 +28,12 @@ export interface ExplainedEvent {
   readonly means: string;
   readonly digest: Bytes<48>;
   readonly dataBytes: number;
-  /** `none`: the digest alone is proven. */
-  readonly bound: 'all' | 'part' | 'none';
+  /** `none`: the digest alone is proven, of unmeasured events not even that. `contradicted`: data and digest exclude each other. */
+  readonly bound: 'all' | 'part' | 'none' | 'contradicted';
   /** Printable ASCII without angle brackets; empty when there is none. What the claimed type makes of proven bytes. */
-  readonly proven: string;
+  readonly boundText: string;
   /** The same, of bytes that no digest covers: whoever delivered the log chose them. */
-  readonly claimed: string;
+  readonly claimedText: string;
 }
 
 export interface ExplainedRegister {
@@ -80,10 +80,10 @@ export function explainEventLog(log: EventLog, values: Registers): Explanation {
       ...REGISTERS[register],
       value: values[register],
       events: log.events
-        .filter((event) => event.register === register && isExtended(event))
+        .filter((event) => event.register === register && isMeasured(event))
         .map(explainEvent),
     })),
-    notMeasured: log.events.filter((event) => !isExtended(event)).map(explainEvent),
+    notMeasured: log.events.filter((event) => !isMeasured(event)).map(explainEvent),
   };
 }
 
@@ -93,16 +93,21 @@ function explainEvent(event: LogEvent): ExplainedEvent {
   return { index, type, typeName, means, digest, dataBytes: data.length, ...textsOf(event) };
 }
 
-type Texts = Pick<ExplainedEvent, 'bound' | 'proven' | 'claimed'>;
+type Texts = Pick<ExplainedEvent, 'bound' | 'boundText' | 'claimedText'>;
 
 function textsOf(event: LogEvent): Texts {
   const { covered, type, data, name } = event;
-  if (covered.kind === 'digest') return { bound: 'none', proven: '', claimed: claimOf(event) };
+  if (covered.kind === 'unmeasured' || covered.kind === 'digest') {
+    return { bound: 'none', boundText: '', claimedText: claimOf(event) };
+  }
+  if (covered.kind === 'contradicted') {
+    return { bound: 'contradicted', boundText: '', claimedText: claimOf(event) };
+  }
   if (covered.kind === 'part') return { bound: 'part', ...partTexts(event, covered) };
   if (covered.kind === 'data') {
-    return { bound: 'all', proven: describeData(type, data), claimed: textOf(name) };
+    return { bound: 'all', boundText: describeData(type, data), claimedText: textOf(name) };
   }
-  return { bound: 'all', proven: runtimeText(event), claimed: '' };
+  return { bound: 'all', boundText: runtimeText(event), claimedText: '' };
 }
 
 function claimOf({ name, type, data }: LogEvent): string {
@@ -134,10 +139,10 @@ function partTexts({ type, data }: LogEvent, { from, to }: Range): Omit<Texts, '
   const variable = eventType(type).covers === 'variable' ? variableOf(data) : undefined;
   if (variable !== undefined) {
     const name = variableName(variable);
-    return { claimed: name, proven: cut(describeValue(name, part)) };
+    return { claimedText: name, boundText: cut(describeValue(name, part)) };
   }
   return {
-    claimed: printableBytes(data.subarray(0, from), MAX).trimEnd(),
-    proven: printableBytes(part, MAX),
+    claimedText: printableBytes(data.subarray(0, from), MAX).trimEnd(),
+    boundText: printableBytes(part, MAX),
   };
 }

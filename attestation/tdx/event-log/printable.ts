@@ -76,12 +76,20 @@ function utf16Of(bytes: Uint8Array): Uint8Array | undefined {
   return text.length > 0 && looksSo ? text : undefined;
 }
 
-/** Text where it looks like text, hex otherwise. */
+/** Text where it looks like text, otherwise `0x` and hex; a text that begins like hex has its zero escaped. */
 export function printableBytes(bytes: Uint8Array, maxChars: number): string {
+  const text = printableIfText(bytes, maxChars);
+  if (text === undefined) {
+    const hex = `0x${toHex(bytes.subarray(0, maxChars))}`;
+    return printableText(hex, maxChars);
+  }
+  return text.startsWith('0x') ? `\\x30${text.slice(1)}`.slice(0, maxChars) : text;
+}
+
+function printableIfText(bytes: Uint8Array, maxChars: number): string | undefined {
+  if (bytes.length === 0) return '';
   const utf16 = utf16Of(bytes);
   if (utf16 !== undefined) return printableUtf16(utf16, maxChars);
   const latin = latinOf(bytes);
-  if (latin !== undefined) return printableLatin(latin, maxChars);
-  const hex = toHex(bytes.subarray(0, maxChars));
-  return printableText(hex, maxChars);
+  return latin === undefined ? undefined : printableLatin(latin, maxChars);
 }

@@ -12,6 +12,7 @@ import { attempt, type Attempt } from '../../attempt.ts';
 import { readCcel } from './ccel.ts';
 import { readDstackLog } from './dstack.ts';
 import {
+  isMeasured,
   RTMR_INDEXES,
   type EventLog,
   type LogEvent,
@@ -20,7 +21,6 @@ import {
   type Registers,
   type RtmrIndex,
 } from './event.ts';
-import { EV_NO_ACTION } from './event-types.ts';
 import { readFactsUnverified, type DstackFacts } from './facts.ts';
 
 export interface EventLogSource {
@@ -40,10 +40,11 @@ export type EventLogResult =
       /** dstack only. */
       readonly facts?: Attempt<DstackFacts>;
     }
-  /** A sound log of something else: no text of it is evidence, and it has no facts. */
+  /** A readable log of something else: no text of it is evidence, and it has no facts. */
   | {
       readonly verdict: 'mismatch';
       readonly failing: readonly LogCheckId[];
+      readonly failures: readonly LogFailure[];
       readonly replayed: Registers;
       readonly log: EventLog;
     }
@@ -57,26 +58,32 @@ export type EventLogResult =
 /** Bad bytes end in a result, never in an exception. */
 export function appraiseEventLog(source: EventLogSource, expected: Registers): EventLogResult {
   const replay = replayEventLog(source);
-  if (replay.outcome === 'rejected') {
-    const { failures } = replay;
-    return { verdict: 'reject', failing: failures.map(({ id }) => id), failures };
-  }
-  const { registers: replayed, log } = replay;
-  const failing = RTMR_INDEXES.filter(
+  if (replay.outcome === 'rejected') return rejected(replay.failures);
+  const { registers: replayed, log, contradictions } = replay;
+  const differing = RTMR_INDEXES.filter(
     (register) => !equalPublic(replayed[register], expected[register]),
   ).map((register): LogCheckId => `rtmr.${register}`);
-  if (failing.length > 0) return { verdict: 'mismatch', failing, replayed, log };
-  return {
-    verdict: 'match',
-    failing: [],
-    replayed,
-    log,
-    ...(log.kind === 'dstack' ? { facts: readFactsUnverified(log) } : {}),
-  };
+  if (differing.length > 0) {
+    const failing = [...contradictions.map(({ id }) => id), ...differing];
+    return { verdict: 'mismatch', failing, failures: contradictions, replayed, log };
+  }
+  if (contradictions.length > 0) return rejected(contradictions);
+  const facts = log.kind === 'dstack' ? { facts: readFactsUnverified(log) } : {};
+  return { verdict: 'match', failing: [], replayed, log, ...facts };
+}
+
+function rejected(failures: readonly LogFailure[]): EventLogResult {
+  return { verdict: 'reject', failing: failures.map(({ id }) => id), failures };
 }
 
 export type Replay =
-  | { readonly outcome: 'replayed'; readonly registers: Registers; readonly log: EventLog }
+  | {
+      readonly outcome: 'replayed';
+      readonly registers: Registers;
+      readonly log: EventLog;
+      /** Not empty: no machine that follows the profile wrote this log, so it is never a match. */
+      readonly contradictions: readonly LogFailure[];
+    }
   | { readonly outcome: 'rejected'; readonly failures: readonly LogFailure[] };
 
 /** For whoever has nothing to compare with: nothing in the log is authenticated by this. */
@@ -87,18 +94,21 @@ export function replayEventLog({ kind, bytes }: EventLogSource): Replay {
   }
   const log = read.value;
   if (log.failures.length > 0) return { outcome: 'rejected', failures: log.failures };
-  return { outcome: 'replayed', registers: registersOf(log.events), log };
+  const registers = registersOf(log.events);
+  return { outcome: 'replayed', registers, log, contradictions: contradictionsOf(log) };
 }
 
-/** Whether the event changed its register: remarks and what firmware noted about MRTD did not. */
-export function isExtended({ register, type }: LogEvent): boolean {
-  return register !== 'mrtd' && type !== EV_NO_ACTION;
+function contradictionsOf({ events }: EventLog): readonly LogFailure[] {
+  const first = events.find(({ covered }) => covered.kind === 'contradicted');
+  if (first === undefined) return [];
+  const reason = `event ${first.index}: the data does not hash to the digest`;
+  return [{ id: 'log.eventDigest', reason }];
 }
 
 function registersOf(events: readonly LogEvent[]): Registers {
-  const extended = events.filter(isExtended);
+  const measured = events.filter(isMeasured);
   const valueOf = (register: RtmrIndex): Bytes<48> =>
-    extended
+    measured
       .filter((event) => event.register === register)
       .reduce<Bytes<48>>(
         (value, { digest }) => sha384(value, digest),
