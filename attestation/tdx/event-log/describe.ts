@@ -21,7 +21,7 @@ import {
   eventType,
 } from './event-types.ts';
 import { EXPLAINED_TEXT_MAX_CHARS as MAX } from './limits.ts';
-import { printableBytes, printableUtf16 } from './printable.ts';
+import { printableBytes, printableUtf16, withoutEquals } from './printable.ts';
 import { variableOf, type UefiVariable } from './variable.ts';
 
 /** At most EXPLAINED_TEXT_MAX_CHARS. */
@@ -68,7 +68,7 @@ function describeVariable(data: Uint8Array): string | undefined {
 }
 
 export function variableName({ name }: UefiVariable): string {
-  return printableUtf16(name, MAX);
+  return withoutEquals(printableUtf16(name, MAX));
 }
 
 /** Names as UEFI 2.11 §3.3 "Globally Defined Variables" has them. */

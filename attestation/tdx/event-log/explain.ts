@@ -17,7 +17,7 @@ import {
 } from './event.ts';
 import { eventType } from './event-types.ts';
 import { EXPLAINED_TEXT_MAX_CHARS as MAX } from './limits.ts';
-import { printableBytes, printableText } from './printable.ts';
+import { printableBytes, printableText, withoutEquals } from './printable.ts';
 import { variableOf } from './variable.ts';
 
 export interface ExplainedEvent {
@@ -129,8 +129,9 @@ function cut(text: string): string {
 
 /** Where the border is not proven, name and payload are shown as they were hashed. */
 function runtimeText({ name, data, covered }: LogEvent): string {
-  if (covered.kind === 'joined') return cut(`${textOf(name)}:${payloadText(data)}`);
-  return data.length === 0 ? textOf(name) : cut(`${textOf(name)} = ${payloadText(data)}`);
+  if (covered.kind === 'joined') return cut(withoutEquals(`${textOf(name)}:${payloadText(data)}`));
+  const shown = withoutEquals(textOf(name));
+  return cut(data.length === 0 ? shown : `${shown} = ${payloadText(data)}`);
 }
 
 /** The value of a variable without its name, or a command without its label. */

@@ -30,13 +30,17 @@ function escapeUnit(unit: number): string {
 /** Work and result are bounded by `maxChars`, however long the input is. */
 function escapeUnits(length: number, unitAt: (index: number) => number, maxChars: number): string {
   let out = '';
-  for (let index = 0; index < length; index++) {
-    const escaped = escapeUnit(unitAt(index));
-    const room = maxChars - (index === length - 1 ? 0 : CUT.length);
-    if (out.length + escaped.length > room) return out + CUT;
-    out += escaped;
+  let kept = 0;
+  for (let index = 0; index < length && out.length <= maxChars; index++) {
+    out += escapeUnit(unitAt(index));
+    if (out.length + CUT.length <= maxChars) kept = out.length;
   }
-  return out;
+  return out.length <= maxChars ? out : out.slice(0, kept) + CUT;
+}
+
+/** For a name that stands before ` = `: it contains no such sign, so what follows the first one is the value. */
+export function withoutEquals(printable: string): string {
+  return printable.replaceAll('=', '\\x3d');
 }
 
 export function printableText(text: string, maxChars: number): string {
