@@ -1,0 +1,72 @@
+/**
+ * Attack: a host moves the border between name and payload to another colon. Version 1 hashes both joined by a colon,
+ * so digest and register stay the same while an event disappears, or appears, under another name.
+ * @module
+ */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { appraiseEventLog } from '../../attestation/tdx/event-log/replay.ts';
+import { toHex, utf8 } from '../../core/bytes.ts';
+import {
+  BOOT_EVENTS,
+  dstackEvent,
+  dstackEventV2,
+  FIRMWARE_EVENTS,
+  KEY_PROVIDER,
+  replayDstack,
+  withEvent,
+  writeDstackLog,
+  type DstackEvent,
+} from '../support/tdx/event-log.ts';
+
+function appraise(shown: readonly DstackEvent[], measured: readonly DstackEvent[]) {
+  return appraiseEventLog({ kind: 'dstack', bytes: writeDstackLog(shown) }, replayDstack(measured));
+}
+
+const SOUND = [...FIRMWARE_EVENTS, ...BOOT_EVENTS];
+
+test('the key provider cannot be hidden behind a longer name', () => {
+  for (let at = 0; at < KEY_PROVIDER.length; at++) {
+    if (KEY_PROVIDER[at] !== ':') continue;
+    const moved = withEvent(SOUND, 'key-provider', {
+      event: `key-provider:${KEY_PROVIDER.slice(0, at)}`,
+      event_payload: toHex(utf8(KEY_PROVIDER.slice(at + 1))),
+    });
+    const result = appraise(moved, SOUND);
+    assert.deepEqual([result.verdict, result.failing], ['reject', ['log.eventName']]);
+  }
+});
+
+test('nor with the digest left out', () => {
+  const moved = withEvent(SOUND, 'key-provider', {
+    event: 'key-provider:{"name"',
+    event_payload: toHex(utf8(KEY_PROVIDER.slice('{"name":'.length))),
+    digest: '',
+  });
+  assert.deepEqual(appraise(moved, SOUND).failing, ['log.eventName']);
+});
+
+test('a version 2 event has one reading: nothing can be moved', () => {
+  const measured = [dstackEventV2('a:b', utf8('c')), ...SOUND];
+  const moved = [{ ...measured[0], event: 'a', event_payload: toHex(utf8('b:c')) }, ...SOUND];
+  assert.deepEqual(appraise(moved, measured).failing, ['log.eventDigest']);
+});
+
+test('an event of the application cannot become one of the boot, nor end it', () => {
+  const measured = [
+    ...SOUND,
+    dstackEvent('x', utf8('system-ready:')),
+    dstackEvent('app', utf8('y')),
+  ];
+  const moved = withEvent(measured, 'x', { event: 'x:system-ready', event_payload: '' });
+  const result = appraise(moved, measured);
+  assert.ok(result.verdict === 'match' && result.facts?.outcome === 'read');
+  assert.deepEqual(
+    result.facts.value.applicationEvents.map(({ name, border }) => [name, border]),
+    [
+      ['x:system-ready', 'unproven'],
+      ['app', 'proven'],
+    ],
+  );
+});
