@@ -24,12 +24,10 @@ function partOf(type: number, data: Uint8Array): Range | undefined {
   return type === EV_IPL ? commandOf(data) : undefined;
 }
 
-export const GRUB_LABELS = ['grub_cmd: ', 'kernel_cmdline: ', 'module_cmdline: '] as const;
+const GRUB_LABELS = ['grub_cmd: ', 'kernel_cmdline: ', 'module_cmdline: '].map(ascii);
 
 function commandOf(data: Uint8Array): Range | undefined {
-  const label = GRUB_LABELS.map(ascii).find((label) =>
-    equalPublic(data.subarray(0, label.length), label),
-  );
+  const label = GRUB_LABELS.find((label) => equalPublic(data.subarray(0, label.length), label));
   if (label === undefined) return undefined;
   return { from: label.length, to: data.at(-1) === 0 ? data.length - 1 : data.length };
 }

@@ -166,6 +166,10 @@ describe('a text that its digest contradicts', () => {
     ['partition table', ccelEvent(1, EV.gpt, utf8('a'), utf8('b'))],
     ['setting', ccelEvent(1, EV.driverConfig, variable('SecureBoot', u16le(1)), utf8('x'))],
     ['boot variable', ccelEvent(1, EV.variableBoot, variable('BootOrder', u16le(1)), utf8('x'))],
+    [
+      'variable whose lengths do not fill it',
+      ccelEvent(1, EV.variableBoot, concat(variable('Name', u16le(1)), u16le(2)), u32le(0x20001)),
+    ],
     ['no variable at all', ccelEvent(1, EV.variableBoot, utf8('short'), utf8('x'))],
   ];
   for (const [name, lie] of lies) {

@@ -183,6 +183,11 @@ describe('log.eventName', () => {
     assertRejected(appraiseItself(events), 'log.eventName', /event 0: a colon/);
   });
 
+  test('nor by one that anything else extends', () => {
+    const events = [dstackEvent('system-ready2'), dstackEvent('a:b'), ...EVENTS];
+    assertRejected(appraiseItself(events), 'log.eventName', /event 1: a colon/);
+  });
+
   test('an event of another register cannot end the boot', () => {
     const ready = { ...firmwareEvent(2, EV.runtime, utf8('')), event: 'system-ready' };
     const events = [ready, dstackEvent('a:b'), ...EVENTS];
