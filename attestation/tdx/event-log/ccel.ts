@@ -1,8 +1,8 @@
 /**
  * Reads the log that firmware leaves in memory and ACPI table CCEL points to (`/sys/firmware/acpi/tables/data/CCEL`).
  * The file comes from whoever runs the machine: every length in it is hostile.
- * Spec: UEFI 2.11 §38.4.1 (EFI_CC_EVENT_LOG_FORMAT_TCG_2); TCG PC Client Platform Firmware Profile 1.05, §10.2.1
- * (TCG_PCClientPCREvent), §10.2.2 (TCG_PCR_EVENT2), §10.4.5.1 (Spec ID Event03).
+ * Spec: UEFI 2.11 §38.4 (EFI_CC_EVENT_LOG_FORMAT_TCG_2, measurement register indexes); TCG PC Client Platform
+ * Firmware Profile 1.05, TCG_PCClientPCREvent, TCG_PCR_EVENT2, TCG_EfiSpecIdEvent.
  * @module
  */
 

@@ -1,7 +1,7 @@
 /**
  * Which bytes of an event its digest covers, found by hashing. A match proves that these bytes were measured in this
  * place; it does not prove the event type, which may be a lie that happens to fit.
- * Spec: TCG PC Client Platform Firmware Profile 1.05, §10.4.1, §10.2.6 (UEFI_VARIABLE_DATA); GNU GRUB
+ * Spec: TCG PC Client Platform Firmware Profile 1.05, §10.4.1 and "UEFI_VARIABLE_DATA"; GNU GRUB
  * `commands/efi/tpm.c`, which hashes a command without the label before it and the zero behind it.
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * One event's data in words. Nothing here is evidence: a structure that does not parse is shown as bytes, and every
  * text that leaves is printable.
- * Spec: TCG PC Client Platform Firmware Profile 1.05, §10.2 (structures); UEFI 2.11 §3.1.3 (EFI_LOAD_OPTION), §5.3
+ * Spec: TCG PC Client Platform Firmware Profile 1.05 (structures by name); UEFI 2.11 §3.1.3 (EFI_LOAD_OPTION), §5.3
  * (GPT), §10.3 (device paths).
  * @module
  */

@@ -7,7 +7,8 @@
  * - The event type of a CCEL event is covered by nothing. Covered data says "these bytes were measured here", not why.
  *   Only the runtime events of dstack have their type inside the digest.
  *
- * Spec: Intel TDX Virtual Firmware Design Guide, 8.3 "TD Event Log"; TCG PC Client Platform Firmware Profile 1.05, §10.
+ * Spec: Intel TDX Virtual Firmware Design Guide, chapter on measurement; TCG PC Client Platform Firmware Profile 1.05,
+ * "Event Logging".
  * @module
  */
 

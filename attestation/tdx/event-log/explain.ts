@@ -50,7 +50,7 @@ export interface Explanation {
   readonly notMeasured: readonly ExplainedEvent[];
 }
 
-/** Intel TDX Virtual Firmware Design Guide, 8.1 "Measurement Register Usage". */
+/** Intel TDX Virtual Firmware Design Guide, chapter on measurement. */
 const REGISTERS: Readonly<Record<RtmrIndex, { readonly title: string; readonly holds: string }>> = {
   0: {
     title: 'firmware configuration',

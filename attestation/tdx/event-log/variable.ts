@@ -1,4 +1,4 @@
-/** UEFI_VARIABLE_DATA as a structure. Spec: TCG PC Client Platform Firmware Profile 1.05, §10.2.6. @module */
+/** UEFI_VARIABLE_DATA as a structure. Spec: TCG PC Client Platform Firmware Profile 1.05, "UEFI_VARIABLE_DATA". @module */
 
 import { Reader } from '../../../core/bytes.ts';
 import type { Range } from './event.ts';

@@ -1,7 +1,7 @@
 /**
  * Writes event logs byte by byte, sound or with one thing wrong, and replays them with node:crypto as a second opinion.
  * It checks nothing, so that tests can write logs no firmware would make. All integers are little-endian.
- * Spec: TCG PC Client Platform Firmware Profile 1.05, §10; dstack `cc-eventlog`.
+ * Spec: TCG PC Client Platform Firmware Profile 1.05, "Event Logging"; dstack `cc-eventlog`.
  * @module
  */
 
