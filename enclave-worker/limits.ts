@@ -34,3 +34,24 @@ export const CLOCK_CHECK_EVERY_MS = 1000;
 export const OWNER_BODY_MAX_BYTES = 49_152;
 export const OWNER_REQUEST_TIMEOUT_MS = 10_000;
 export const OWNER_AGENT_CONNECTIONS_MAX = 64;
+/** Of one call for evidence, with everything that it waits for. The kernel gives a TDX host 30 seconds. */
+export const COLLECT_TIMEOUT_MS = 60_000;
+/** What hangs in the kernel cannot be aborted: after this the caller goes without it. */
+export const COLLECT_LEAVE_AFTER_MS = 2000;
+export const COLLECT_WAITING_MAX = 16;
+export const COLLECT_ATTEMPTS_MAX = 10;
+export const COLLECT_BACK_OFF_FIRST_MS = 20;
+export const COLLECT_BACK_OFF_MAX_MS = 2000;
+/** The kernel's own limit for a certificate table is 16 KiB today. */
+export const CERTIFICATE_TABLE_MAX_BYTES = 65_536;
+export const EVENT_LOG_MAX_BYTES = 1_048_576;
+/** Text attributes of pseudo file systems are one page. */
+export const ATTRIBUTE_MAX_BYTES = 4096;
+/** A quote in hexadecimal digits, an event log as text inside JSON, and the description of the machine. */
+export const AGENT_ANSWER_MAX_BYTES = 3 * 1_048_576;
+export const VM_CONFIG_MAX_CHARS = 65_536;
+export const AGENT_CONNECT_TIMEOUT_MS = 5000;
+/** For the first answer of an agent, to whatever. */
+export const AGENT_PROBE_TIMEOUT_MS = 10_000;
+/** Texts about the system that grow with it, such as the list of its processors. */
+export const SYSTEM_TEXT_MAX_BYTES = 4 * 1_048_576;
