@@ -104,10 +104,13 @@ interface Leaf {
 const JSON_SCHEMA_NODE = z.looseObject({
   type: z.unknown().optional(),
   properties: z.record(z.string(), z.unknown()).optional(),
+  oneOf: z.array(z.unknown()).optional(),
 });
 
 function leavesOf(node: unknown, path: readonly string[]): readonly Leaf[] {
-  const { type, properties } = JSON_SCHEMA_NODE.parse(node);
+  const { type, properties, oneOf } = JSON_SCHEMA_NODE.parse(node);
+  // Of a choice between mappings, every member can be named; the schema judges what they are together.
+  if (oneOf !== undefined) return oneOf.flatMap((choice) => leavesOf(choice, path));
   if (properties === undefined) return [{ path, isText: type === 'string' }];
   return Object.entries(properties).flatMap(([key, child]) => leavesOf(child, [...path, key]));
 }
