@@ -52,6 +52,7 @@ export class FakeKernel implements GuestFiles {
   readonly entries = new Map<string, FakeEntry>();
   /** Everything else there is: bytes, or the system's error. */
   readonly files = new Map<string, Uint8Array | string>();
+  readonly sockets = new Set<string>();
   readonly steps: Step[] = [];
   /** How many entries were there at one time. */
   entriesMax = 0;
@@ -94,8 +95,9 @@ export class FakeKernel implements GuestFiles {
     return bytes;
   }
 
-  kindOf(path: string): Promise<'folder' | 'file' | undefined> {
+  kindOf(path: string): Promise<'folder' | 'file' | 'socket' | undefined> {
     if (path === this.#root) return Promise.resolve(this.present ? 'folder' : undefined);
+    if (this.sockets.has(path)) return Promise.resolve('socket');
     return Promise.resolve(this.files.has(path) ? 'file' : undefined);
   }
 
