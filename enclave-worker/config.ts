@@ -8,13 +8,13 @@
 import { z } from 'zod';
 import { fixed, fromBase64Url, fromHex, type Bytes } from '../core/bytes.ts';
 import { CARD_MAX_BYTES } from '../attestation/card.ts';
+import { PATH } from './config-fields.ts';
 import { ENGINES, type EngineName } from './engines.ts';
-import { PROVIDERS, type ProviderName } from './evidence/providers.ts';
+import { EVIDENCE_CONFIG } from './evidence/providers.ts';
 import { STATEMENT_LIFETIME_MAX_S } from './limits.ts';
 
-const PATH_MAX_CHARS = 4096;
+const VARIABLE_MAX_CHARS = 4096;
 const URL_MAX_CHARS = 512;
-const PATH = z.string().min(1).max(PATH_MAX_CHARS);
 const ORIGIN = z
   .url({ protocol: /^https?$/ })
   .max(URL_MAX_CHARS)
@@ -30,7 +30,6 @@ const DIGEST_BASE64URL = z
   .transform((text): Bytes<32> => fixed(fromBase64Url(text), 32));
 
 const ENGINE_NAMES = ENGINES.map((engine): EngineName => engine.name);
-const PROVIDER_NAMES = PROVIDERS.map((provider): ProviderName => provider.name);
 
 /** The only variables an engine process can be given: those that GPU libraries read. */
 const ENGINE_VARIABLE = z.enum([
@@ -76,15 +75,12 @@ export const WORKER_CONFIG = z.strictObject({
     /** More than the physical cores left to it makes llama.cpp many times slower. */
     threads: z.int().min(1).max(1024).default(1),
     gpu: z.union([z.literal('auto'), z.literal(false), z.literal('cuda')]).default(false),
-    environment: z.partialRecord(ENGINE_VARIABLE, z.string().max(PATH_MAX_CHARS)).default({}),
+    environment: z.partialRecord(ENGINE_VARIABLE, z.string().max(VARIABLE_MAX_CHARS)).default({}),
     /** Where the verified private copy of the model is made. Absent: /dev/shm, or where there is none the temporary directory. */
     copyRoot: PATH.exactOptional(),
   }),
-  evidence: z.strictObject({
-    provider: z.enum(PROVIDER_NAMES),
-    /** simulator: where the development hierarchy is kept. */
-    pkiDir: PATH,
-  }),
+  /** Where quotes come from. Absent: whatever real machine this turns out to be, or no start. */
+  evidence: EVIDENCE_CONFIG.prefault({ provider: 'auto' }),
   /** How long running exchanges may go on after the worker was asked to end. */
   drainMs: z.int().min(0).max(1_800_000).default(30_000),
 });

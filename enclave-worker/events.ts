@@ -4,6 +4,15 @@ import { defineEvents, type Log } from '../core/node/log.ts';
 
 export const WORKER_EVENTS = defineEvents({
   'worker.started': { level: 'info', fields: { worker: 'digest', model: 'id', port: 'count' } },
+  /** One line per way to get evidence that `provider: auto` has tried. */
+  'worker.evidence_tried': {
+    level: 'info',
+    fields: { provider: 'id', found: 'flag', reason: 'id' },
+  },
+  'worker.evidence': {
+    level: 'info',
+    fields: { provider: 'id', tee: 'id', simulated: 'flag' },
+  },
   'worker.registered': {
     level: 'info',
     fields: { worker: 'digest', statement: 'digest', expires_in_s: 'count', simulated: 'flag' },

@@ -14,7 +14,8 @@ import { untilSignal } from '../core/node/lifecycle.ts';
 import { codeOf, createLog } from '../core/node/log.ts';
 import { WORKER_CONFIG, type WorkerConfig } from './config.ts';
 import { workerError } from './errors.ts';
-import { PROVIDERS } from './evidence/providers.ts';
+import { thisGuest } from './evidence/guest.ts';
+import { openProvider } from './evidence/open-provider.ts';
 import type { EvidenceProvider } from './evidence/provider.ts';
 import { WORKER_EVENTS } from './events.ts';
 import { channelToParent, type IpcChannel } from './ipc.ts';
@@ -44,10 +45,19 @@ async function configOf(channel: IpcChannel, stop: AbortSignal): Promise<WorkerC
   }
 }
 
-function providerOf({ evidence }: WorkerConfig): Promise<EvidenceProvider> {
-  const kind = PROVIDERS.find((provider) => provider.name === evidence.provider);
-  if (kind === undefined) throw workerError('worker.config', 'evidence.provider');
-  return kind.create({ pkiDir: evidence.pkiDir });
+async function providerOf(
+  { evidence }: WorkerConfig,
+  signal: AbortSignal,
+): Promise<EvidenceProvider> {
+  const provider = await openProvider(evidence, {
+    guest: thisGuest,
+    signal,
+    onFinding: ({ name, found, reason }) =>
+      log.event('worker.evidence_tried', { provider: name, found, reason }),
+  });
+  const { name, tee, simulated } = provider;
+  log.event('worker.evidence', { provider: name, tee, simulated });
+  return provider;
 }
 
 async function main(): Promise<void> {
@@ -66,7 +76,7 @@ async function main(): Promise<void> {
   const worker = await createWorker(
     config,
     {
-      provider: await providerOf(config),
+      provider: await providerOf(config, stop.signal),
       owner: ipcOwnerSigner(channel),
       clock: systemClock,
       log,

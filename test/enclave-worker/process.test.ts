@@ -38,8 +38,7 @@ function launch(): { readonly child: ChildProcess; readonly output: Promise<read
 
 test('a worker process says when it is ready, drains on SIGTERM and prints only log events', async () => {
   const setup = await workerSetup();
-  const config = setup.config({ url: '', aud: '' });
-  const simulator = await createSimulator({ pkiDir: config.evidence.pkiDir });
+  const simulator = await createSimulator({ pkiDir: setup.pkiDir });
   const gateway = await startTestGateway(simulator.rootSha256(), systemClock);
   const { child, output } = launch();
   try {
@@ -67,6 +66,7 @@ test('a worker process says when it is ready, drains on SIGTERM and prints only 
       .split('\n')
       .map((line) => LOG_LINE.parse(parseJson(utf8(line), 10_000)).event);
     assert.deepEqual(events, [
+      'worker.evidence',
       'worker.started',
       'worker.registered',
       'worker.closing',
@@ -81,8 +81,7 @@ test('a worker process says when it is ready, drains on SIGTERM and prints only 
 
 test('a worker that is killed leaves neither its engine nor its copy of the model behind', async () => {
   const setup = await workerSetup();
-  const config = setup.config({ url: '', aud: '' });
-  const simulator = await createSimulator({ pkiDir: config.evidence.pkiDir });
+  const simulator = await createSimulator({ pkiDir: setup.pkiDir });
   const gateway = await startTestGateway(simulator.rootSha256(), systemClock);
   const copyRoot = join(setup.dir, 'copies');
   await mkdir(copyRoot);
@@ -117,6 +116,19 @@ test('a worker process with a bad configuration ends with its code in the log', 
   const [out, err = ''] = await output;
   assert.equal(out, '');
   assert.match(err, /"event":"worker\.failed","code":"config\.invalid"/);
+});
+
+test('a worker process without the machine that it was told of ends with that in the log', async () => {
+  const setup = await workerSetup();
+  const { child, output } = launch();
+  const evidence = { provider: 'dstack', socketPath: join(setup.dir, 'no.sock') };
+  const gateway = { url: 'http://127.0.0.1:1', aud: `gw1.${'A'.repeat(43)}` };
+  child.send({ kind: 'config', config: { ...setup.config(gateway), evidence } });
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 1);
+  const [, err = ''] = await output;
+  assert.match(err, /"event":"worker\.failed","code":"evidence\.unavailable"/);
+  await rm(setup.dir, { recursive: true });
 });
 
 test('a worker process that loses its parent ends', async () => {

@@ -12,6 +12,8 @@ import { FREE_PRICES } from '../support/attested-key.ts';
 
 export interface WorkerSetup {
   readonly dir: string;
+  /** Of the simulator that the configuration names. */
+  readonly pkiDir: string;
   readonly owner: KeyPair;
   readonly cardBytes: Uint8Array;
   readonly config: (gateway: { readonly url: string; readonly aud: string }) => WorkerConfigInput;
@@ -32,8 +34,10 @@ export async function workerSetup(): Promise<WorkerSetup> {
     prices: FREE_PRICES,
     payout: null,
   });
+  const pkiDir = join(dir, 'pki');
   return {
     dir,
+    pkiDir,
     owner,
     cardBytes,
     config: ({ url, aud }) => ({
@@ -44,7 +48,7 @@ export async function workerSetup(): Promise<WorkerSetup> {
         config: toHex(DEMO_WORKLOAD.config),
       },
       engine: { modelPath: DEMO_MODEL.path },
-      evidence: { provider: 'simulator', pkiDir: join(dir, 'pki') },
+      evidence: { provider: 'simulator', pkiDir },
       drainMs: 1000,
     }),
   };

@@ -35,8 +35,7 @@ const clock: Clock = () => systemClock() + aheadMs;
 
 before(async () => {
   setup = await workerSetup();
-  const config = setup.config({ url: 'http://127.0.0.1', aud: 'unused' });
-  simulator = await createSimulator({ pkiDir: config.evidence.pkiDir, now: clock });
+  simulator = await createSimulator({ pkiDir: setup.pkiDir, now: clock });
   gateway = await startTestGateway(simulator.rootSha256(), clock);
 });
 
