@@ -22,7 +22,7 @@ import {
 } from '../limits.ts';
 import { systemCodeOf, type Guest } from './guest.ts';
 import { Lane, stopErrorOf } from './lane.ts';
-import { assertOwnQuote, snpReport } from './own-quote.ts';
+import { assertOwnQuote, readSnpReport } from './own-quote.ts';
 import type { CollectedEvidence, EventLog, EvidenceProvider } from './provider.ts';
 import { translated, withEntry, type Entry } from './tsm-entry.ts';
 
@@ -106,7 +106,7 @@ async function requestQuote(
   // From here on the bytes are those of one request, ours; what they say is still the host's to choose.
   await entry.assertUntouched();
   assertOwnQuote(tee, quote, reportData);
-  if (tee === 'snp' && snpReport(quote).vmpl !== privlevel) {
+  if (tee === 'snp' && readSnpReport(quote).vmpl !== privlevel) {
     throw providerError('evidence.privilege_level', 'the report is of another level');
   }
   return {
