@@ -4,13 +4,13 @@
  * @module
  */
 
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { untilSignal } from '../core/node/lifecycle.ts';
 import { errorLine, outputLine } from '../core/node/terminal.ts';
 import { cliError } from './errors.ts';
 import { openDataDirectory } from './up/data-directory.ts';
 import { reportJson, reportLines } from './up/report.ts';
-import { startStack } from './up/stack.ts';
+import { startStack, UP_TEES, type UpTee } from './up/stack.ts';
 
 const PORT_DEFAULT = 8787;
 const WORKERS_DEFAULT = 2;
@@ -22,6 +22,7 @@ interface UpOptions {
   readonly httpsPort?: number;
   readonly data: string;
   readonly workers: number;
+  readonly tee: UpTee;
 }
 
 function wholeNumber(name: string, min: number, max: number): (text: string) => number {
@@ -54,6 +55,14 @@ export function registerUpCommand(program: Command): void {
       wholeNumber('--workers', 1, WORKERS_MAX),
       WORKERS_DEFAULT,
     )
+    .addOption(
+      new Option(
+        '--tee <kind>',
+        'which machines to simulate: Intel TDX, AMD SEV-SNP, or both in turn',
+      )
+        .choices(Object.keys(UP_TEES))
+        .default('tdx'),
+    )
     .option('--json', 'print one line of JSON when ready, for programs')
     .action((options: UpOptions) => up(options));
 }
@@ -69,6 +78,7 @@ async function up(options: UpOptions): Promise<void> {
       port: options.port,
       httpsPort: options.httpsPort ?? (options.port === 0 ? 0 : Math.min(options.port + 1, 65_535)),
       workers: options.workers,
+      tee: options.tee,
       onProgress: (line) => say(`  ${line}`),
     });
     const report = stack.report();

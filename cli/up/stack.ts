@@ -15,6 +15,7 @@ import { encodeCard } from '../../attestation/card.ts';
 import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
 import { DEMO_MODEL, DEMO_WORKLOAD } from '../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
+import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
 import { createApiKey, keyHashOf } from '../../gateway/accounts.ts';
 import { createGateway, type Gateway } from '../../gateway/app.ts';
 import { GATEWAY_CONFIG } from '../../gateway/config.ts';
@@ -29,6 +30,7 @@ export interface StackOptions {
   readonly port: number;
   readonly httpsPort: number;
   readonly workers: number;
+  readonly tee: UpTee;
   readonly onProgress: (line: string) => void;
 }
 
@@ -52,8 +54,7 @@ const FREE = { base: 0n, prompt: 0n, cached: 0n, completion: 0n, reasoning: 0n }
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { data, onProgress } = options;
   const pkiDir = data.path('dev-pki');
-  const simulator = await createSimulator({ pkiDir });
-  const policyPath = writePolicy(data, simulator.rootSha256());
+  const policyPath = writePolicy(data, await simulatedRoots(options, pkiDir));
   const gateway = await startGateway(options, policyPath);
   const workers: WorkerProcess[] = [];
   const close = async (): Promise<void> => {
@@ -64,8 +65,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     onProgress(`gateway listens on ${gateway.baseUrl}; starting ${options.workers} workers`);
     const names = Array.from({ length: options.workers }, (_, i) => `worker-${i + 1}`);
     const started = await Promise.allSettled(
-      names.map(async (name) => {
-        workers.push(await startWorker(name, { options, gateway, pkiDir }));
+      names.map(async (name, index) => {
+        const kinds = UP_TEES[options.tee];
+        const provider = kinds[index % kinds.length] ?? kinds[0];
+        workers.push(await startWorker(name, { options, gateway, pkiDir, provider }));
       }),
     );
     for (const result of started) if (result.status === 'rejected') throw result.reason;
@@ -92,11 +95,36 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
 }
 
-function writePolicy(data: DataDirectory, rootSha256: Bytes<32>): string {
+/** The kinds of machine that are simulated, worker by worker. */
+export const UP_TEES = {
+  tdx: ['simulator'],
+  snp: ['simulator-snp'],
+  mixed: ['simulator', 'simulator-snp'],
+} as const;
+export type UpTee = keyof typeof UP_TEES;
+
+/** Made here, before any worker starts: the policy has to name them. */
+async function simulatedRoots(
+  { tee, onProgress }: StackOptions,
+  pkiDir: string,
+): Promise<readonly Bytes<32>[]> {
+  const roots: Bytes<32>[] = [];
+  for (const name of UP_TEES[tee]) {
+    if (name === 'simulator') {
+      roots.push((await createSimulator({ pkiDir })).rootSha256());
+      continue;
+    }
+    onProgress('making AMD-like keys for the simulated machine; the first time takes some seconds');
+    roots.push((await createSnpSimulator({ pkiDir })).rootSha256());
+  }
+  return roots;
+}
+
+function writePolicy(data: DataDirectory, rootsSha256: readonly Bytes<32>[]): string {
   const template = readFileSync(POLICY_TEMPLATE, 'utf8');
   return data.write(
     'policy.yaml',
-    fillDevelopmentPolicy(template, { rootSha256, nowMs: systemClock() }),
+    fillDevelopmentPolicy(template, { rootsSha256, nowMs: systemClock() }),
   );
 }
 
@@ -165,11 +193,12 @@ interface WorkerParts {
   readonly options: StackOptions;
   readonly gateway: RunningGateway;
   readonly pkiDir: string;
+  readonly provider: 'simulator' | 'simulator-snp';
 }
 
 async function startWorker(
   name: string,
-  { options, gateway, pkiDir }: WorkerParts,
+  { options, gateway, pkiDir, provider }: WorkerParts,
 ): Promise<WorkerProcess> {
   const { data, onProgress } = options;
   const ownerKey = data.seed(`${name}-owner`);
@@ -198,7 +227,7 @@ async function startWorker(
       gateway: { url: new URL(gateway.baseUrl).origin, aud: gateway.gateway.aud },
       workload: { image: toHex(DEMO_WORKLOAD.image), config: toHex(DEMO_WORKLOAD.config) },
       engine: { modelPath: DEMO_MODEL.path },
-      evidence: { provider: 'simulator', pkiDir },
+      evidence: { provider, pkiDir },
       drainMs: WORKER_DRAIN_MS,
     },
   });

@@ -8,6 +8,7 @@ import { DSTACK, DSTACK_CONFIG, openDstack } from './dstack.ts';
 import type { Guest } from './guest.ts';
 import type { EvidenceProvider } from './provider.ts';
 import { createSimulator, simulator } from './simulator/simulator.ts';
+import { createSnpSimulator, snpSimulator } from './simulator/snp/simulator.ts';
 
 export interface ProviderKind {
   readonly name: string;
@@ -29,6 +30,12 @@ function decoding<Schema extends z.ZodType>(
   return async (config, guest, signal) => open(decodeConfig(schema, config), guest, signal);
 }
 
+const SNP_SIMULATOR_CONFIG = z.strictObject({
+  provider: z.literal(snpSimulator.name),
+  /** Where the development hierarchy is kept. */
+  pkiDir: PATH,
+});
+
 const SIMULATOR_CONFIG = z.strictObject({
   provider: z.literal(simulator.name),
   /** Where the development hierarchy is kept. */
@@ -43,6 +50,11 @@ export const PROVIDERS = [
     simulated: true,
     open: decoding(SIMULATOR_CONFIG, ({ pkiDir }) => createSimulator({ pkiDir })),
   },
+  {
+    name: snpSimulator.name,
+    simulated: true,
+    open: decoding(SNP_SIMULATOR_CONFIG, ({ pkiDir }) => createSnpSimulator({ pkiDir })),
+  },
 ] as const satisfies readonly ProviderKind[];
 export type ProviderName = (typeof PROVIDERS)[number]['name'];
 
@@ -52,5 +64,6 @@ export const EVIDENCE_CONFIG = z.discriminatedUnion('provider', [
   DSTACK_CONFIG,
   CONFIGFS_TSM_CONFIG,
   SIMULATOR_CONFIG,
+  SNP_SIMULATOR_CONFIG,
 ]);
 export type EvidenceConfig = z.output<typeof EVIDENCE_CONFIG>;

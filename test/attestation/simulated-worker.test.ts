@@ -34,7 +34,7 @@ interface Machine {
 }
 
 function policyFor(rootSha256: Bytes<32>): CompiledPolicy {
-  const text = fillDevelopmentPolicy(TEMPLATE, { rootSha256, nowMs: NOW_MS });
+  const text = fillDevelopmentPolicy(TEMPLATE, { rootsSha256: [rootSha256], nowMs: NOW_MS });
   return compilePolicy(utf8(text), { source: 'policy.yaml' });
 }
 
@@ -106,7 +106,7 @@ test('the production policy refuses the simulator', () => {
 
 test('production becomes no more willing by listing the demo image and model', () => {
   const filled = fillDevelopmentPolicy(TEMPLATE, {
-    rootSha256: worker.rootSha256,
+    rootsSha256: [worker.rootSha256],
     nowMs: NOW_MS,
   });
   const hardware = filled.replace(/^development: true$/m, '').replace(/^roots:\n.*$/m, '');

@@ -61,6 +61,9 @@ const STAGES: Readonly<Record<ProviderName, readonly Stage[]>> = {
   simulator: [
     { title: 'TDX', config: { provider: 'simulator', pkiDir: folder }, guest: thisGuest },
   ],
+  'simulator-snp': [
+    { title: 'SNP', config: { provider: 'simulator-snp', pkiDir: folder }, guest: thisGuest },
+  ],
 };
 
 for (const entry of PROVIDERS) {

@@ -75,7 +75,7 @@ export async function startTestGateway(rootSha256: Bytes<32>, clock: Clock): Pro
     new URL('../../policies/development.yaml', import.meta.url),
     'utf8',
   );
-  const filled = fillDevelopmentPolicy(template, { rootSha256, nowMs: clock() });
+  const filled = fillDevelopmentPolicy(template, { rootsSha256: [rootSha256], nowMs: clock() });
   const policy = compilePolicy(utf8(filled));
   let challenge: Bytes<32> | undefined;
   const registrations: Registration[] = [];

@@ -125,11 +125,11 @@ export function sealFor(
 
 export function writePolicy(
   dataDir: string,
-  rootSha256: Parameters<typeof fillDevelopmentPolicy>[1]['rootSha256'],
+  ...rootsSha256: Parameters<typeof fillDevelopmentPolicy>[1]['rootsSha256']
 ): string {
   const path = join(dataDir, 'policy.yaml');
   const template = readFileSync('policies/development.yaml', 'utf8');
-  writeFileSync(path, fillDevelopmentPolicy(template, { rootSha256, nowMs: systemClock() }));
+  writeFileSync(path, fillDevelopmentPolicy(template, { rootsSha256, nowMs: systemClock() }));
   return path;
 }
 

@@ -30,6 +30,7 @@ import { sealedFetch } from '../../client/index.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
 import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
+import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
 import { createApiKey } from '../../gateway/accounts.ts';
 import { createGateway, type Gateway } from '../../gateway/app.ts';
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
@@ -47,6 +48,8 @@ const PRICES: PriceList = {
 
 export interface StackOptions {
   readonly workers?: number;
+  /** Absent: TDX. */
+  readonly tee?: 'tdx' | 'snp';
   readonly gateway?: Partial<GatewayConfigInput>;
   readonly maxConcurrent?: number;
 }
@@ -98,13 +101,17 @@ async function assemble(
   closers: Closer[],
 ): Promise<Omit<Stack, 'stop' | 'close'>> {
   const pkiDir = join(dataDir, 'pki');
-  const simulator = await createSimulator({ pkiDir });
+  const provider = options.tee === 'snp' ? 'simulator-snp' : 'simulator';
+  const simulator =
+    options.tee === 'snp'
+      ? await createSnpSimulator({ pkiDir })
+      : await createSimulator({ pkiDir });
   const template = readFileSync(
     new URL('../../policies/development.yaml', import.meta.url),
     'utf8',
   );
   const policyText = fillDevelopmentPolicy(template, {
-    rootSha256: simulator.rootSha256(),
+    rootsSha256: [simulator.rootSha256()],
     nowMs: systemClock(),
   });
   const policyPath = join(dataDir, 'policy.yaml');
@@ -129,7 +136,8 @@ async function assemble(
   const { httpPort, adminPort } = await gateway.listen();
   const gatewayUrl = `http://127.0.0.1:${httpPort}`;
   const { apiKey } = createApiKey(gateway.store, 'test', systemClock());
-  const workers = await startWorkers(dataDir, { ...options, gatewayUrl, gateway, pkiDir }, closers);
+  const parts = { ...options, gatewayUrl, gateway, pkiDir, provider } as const;
+  const workers = await startWorkers(dataDir, parts, closers);
   const baseURL = `${gatewayUrl}/v1`;
   const common = { baseURL, apiKey, maxRetries: 0 };
   return {
@@ -157,6 +165,7 @@ interface WorkersInput extends Omit<StackOptions, 'gateway'> {
   readonly gatewayUrl: string;
   readonly gateway: Gateway;
   readonly pkiDir: string;
+  readonly provider: 'simulator' | 'simulator-snp';
 }
 
 async function startWorkers(
@@ -194,7 +203,7 @@ async function startWorkers(
           config: toHex(image.workload.config),
         },
         engine: { name: 'llama-cpp', modelPath: DEMO_MODEL.path, copyRoot: dataDir },
-        evidence: { provider: 'simulator', pkiDir },
+        evidence: { provider: input.provider, pkiDir },
         drainMs: 1000,
       },
       onEnded: () => undefined,

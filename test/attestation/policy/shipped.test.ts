@@ -11,7 +11,14 @@ import { fixed, utf8 } from '../../../core/bytes.ts';
 import { parseInstant } from '../../../core/clock.ts';
 import { hasCode } from '../../../core/errors.ts';
 import { DEMO_MODEL, DEMO_WORKLOAD } from '../../../enclave-worker/demo-model/demo-model.ts';
-import { DEMO_MEASUREMENTS } from '../../../enclave-worker/evidence/simulator/demo-image.ts';
+import {
+  DEMO_MEASUREMENTS,
+  DEMO_SNP_MEASUREMENTS,
+} from '../../../enclave-worker/evidence/simulator/demo-image.ts';
+import {
+  MACHINE_PRODUCT,
+  MACHINE_TCB,
+} from '../../../enclave-worker/evidence/simulator/snp/machine.ts';
 import { MACHINE_TCB_INFO } from '../../../enclave-worker/evidence/simulator/machine.ts';
 import { NOW_MS, createTestPki } from '../../support/tdx/pki.ts';
 import {
@@ -77,7 +84,7 @@ test('the template admits nobody as it stands: it has expired and names a root t
 });
 
 test('filling the template changes root and dates and nothing else', () => {
-  const filled = fillDevelopmentPolicy(TEMPLATE, { rootSha256: ROOT, nowMs: NOW_MS + 123 });
+  const filled = fillDevelopmentPolicy(TEMPLATE, { rootsSha256: [ROOT], nowMs: NOW_MS + 123 });
   const { document } = compilePolicy(utf8(filled));
   assert.deepEqual(document.roots, [{ simulated: ROOT }]);
   assert.equal(document.issued, NOW_MS);
@@ -93,10 +100,10 @@ test('a text without the places to fill in is refused', () => {
   for (const text of [
     '',
     PRODUCTION,
-    fillDevelopmentPolicy(TEMPLATE, { rootSha256: ROOT, nowMs: NOW_MS }),
+    fillDevelopmentPolicy(TEMPLATE, { rootsSha256: [ROOT], nowMs: NOW_MS }),
   ]) {
     assert.throws(
-      () => fillDevelopmentPolicy(text, { rootSha256: ROOT, nowMs: NOW_MS }),
+      () => fillDevelopmentPolicy(text, { rootsSha256: [ROOT], nowMs: NOW_MS }),
       (error) => hasCode(error, 'policy.template'),
     );
   }
@@ -111,6 +118,30 @@ test('the development policy lists what the simulator measures', () => {
   assert.equal(image.name, name);
   const { mrconfigid, mrowner, mrownerconfig } = image;
   assert.deepEqual({ ...tuple, mrconfigid, mrowner, mrownerconfig }, registers);
+});
+
+test('the development policy lists what the SNP simulator measures, and its machine’s TCB', () => {
+  const { images, rules } = compilePolicy(utf8(TEMPLATE)).document;
+  const { image, measurement, hostData, idKeyDigest, shape } = DEMO_SNP_MEASUREMENTS;
+  assert.equal(images[0]?.name, image);
+  assert.deepEqual(images[0]?.snp, [
+    { shape, measurement, host_data: hostData, id_key_digest: idKeyDigest },
+  ]);
+  const cpu = rules.find((rule) => rule.id === 'simulated-snp')?.cpu;
+  assert.ok(cpu?.tee === 'snp');
+  const { source: _source, ...floor } = cpu.tcb.genoa ?? { source: '' };
+  assert.deepEqual(cpu.products, [MACHINE_PRODUCT.toLowerCase()]);
+  assert.deepEqual(floor, MACHINE_TCB);
+});
+
+test('two simulated roots stand in two lines', () => {
+  const roots = [ROOT, sha256(utf8('other root'))];
+  const filled = fillDevelopmentPolicy(TEMPLATE, { rootsSha256: roots, nowMs: NOW_MS });
+  const { document } = compilePolicy(utf8(filled));
+  assert.deepEqual(
+    document.roots,
+    roots.map((simulated) => ({ simulated })),
+  );
 });
 
 test('the development policy’s floors are those of the simulator’s documents', () => {
