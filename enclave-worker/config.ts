@@ -47,6 +47,19 @@ export const WORKER_CONFIG = z.strictObject({
     /** TLS keys of the gateway. Absent: the public certificate authorities decide. */
     tlsSpkiSha256: z.array(DIGEST_BASE64URL).min(1).max(16).exactOptional(),
   }),
+  /**
+   * Where the owner signs (`veilgate owner serve`), for a worker that nobody started over IPC. The owner's key itself never
+   * comes here.
+   */
+  owner: z
+    .strictObject({
+      /** `https://host[:port]`, or `http://` on this machine. */
+      url: ORIGIN,
+      tokenFile: PATH,
+      /** The TLS key of the signing service; needed for `https`. */
+      tlsSpkiSha256: DIGEST_BASE64URL.exactOptional(),
+    })
+    .exactOptional(),
   listen: z
     .strictObject({
       host: z.string().min(1).max(255).default('127.0.0.1'),

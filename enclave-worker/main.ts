@@ -1,17 +1,20 @@
 /**
- * The worker process: `node enclave-worker/main.ts --config FILE`, or without arguments under a parent that sends
- * `{kind: 'config', config}` over IPC. The parent also holds the owner's key and answers `owner.sign`. Prints log events
- * and nothing else. Spec: overview "Identities"; STYLE §11.
+ * The worker process: `node enclave-worker/main.ts --config FILE [--check-config]` inside a confidential VM, with the owner
+ * signing elsewhere; or without arguments under a parent that sends `{kind: 'config', config}` over IPC and holds the
+ * owner's key itself. Prints log events and nothing else. Spec: overview "Identities"; STYLE §11.
  * @module
  */
 
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
-import { decodeConfig, loadConfig } from '../core/node/config.ts';
+import { VeilError } from '../core/errors.ts';
+import { decodeConfig, loadConfig, redactedConfig } from '../core/node/config.ts';
 import { untilSignal } from '../core/node/lifecycle.ts';
 import { codeOf, createLog } from '../core/node/log.ts';
+import { errorLine, outputLine } from '../core/node/terminal.ts';
 import { WORKER_CONFIG, type WorkerConfig } from './config.ts';
 import { workerError } from './errors.ts';
 import { thisGuest } from './evidence/guest.ts';
@@ -19,19 +22,50 @@ import { openProvider } from './evidence/open-provider.ts';
 import type { EvidenceProvider } from './evidence/provider.ts';
 import { WORKER_EVENTS } from './events.ts';
 import { channelToParent, type IpcChannel } from './ipc.ts';
-import { ipcOwnerSigner } from './owner.ts';
-import { createWorker } from './worker.ts';
+import { agentOwnerSigner } from './owner-agent.ts';
+import { ipcOwnerSigner, type OwnerSigner } from './owner.ts';
+import { createWorker, type RunningWorker } from './worker.ts';
 
 const PART = 'worker';
 const log = createLog({ events: WORKER_EVENTS, part: PART });
 
 const CONFIG_MESSAGE = z.strictObject({ kind: z.literal('config'), config: z.unknown() });
 
-async function configOf(channel: IpcChannel, stop: AbortSignal): Promise<WorkerConfig> {
-  const { values } = parseArgs({ options: { config: { type: 'string' } }, strict: true });
-  if (values.config !== undefined) {
-    return loadConfig(WORKER_CONFIG, { part: PART, filePath: values.config });
+/** What a start depends on: who configures the worker, who signs for it, who is told that it is ready. */
+interface Start {
+  readonly config: WorkerConfig;
+  readonly owner: OwnerSigner;
+  readonly ready: (worker: RunningWorker) => void;
+}
+
+function startFromFile(filePath: string): Start {
+  const config = loadConfig(WORKER_CONFIG, { part: PART, filePath });
+  const { owner } = config;
+  if (owner === undefined) throw workerError('worker.config', 'owner');
+  const { tokenFile, ...address } = owner;
+  const signer = agentOwnerSigner({ ...address, token: readToken(tokenFile) });
+  return { config, owner: signer, ready: () => undefined };
+}
+
+function readToken(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (cause) {
+    throw workerError('worker.config', 'owner.tokenFile', { cause });
   }
+}
+
+async function startFromParent(stop: AbortSignal): Promise<Start> {
+  const channel = channelToParent();
+  return {
+    config: await configFrom(channel, stop),
+    owner: ipcOwnerSigner(channel),
+    ready: ({ workerId, endpoint }) =>
+      channel.send({ kind: 'ready', workerId: toHex(workerId), pid: process.pid, endpoint }),
+  };
+}
+
+async function configFrom(channel: IpcChannel, stop: AbortSignal): Promise<WorkerConfig> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   stop.addEventListener('abort', () => reject(workerError('worker.closed')), { once: true });
   const deafen = channel.onMessage((raw) => {
@@ -60,11 +94,22 @@ async function providerOf(
   return provider;
 }
 
-async function main(): Promise<void> {
-  // Without a parent there is no owner to sign.
-  const channel = channelToParent();
+interface Arguments {
+  readonly config?: string;
+  readonly 'check-config': boolean;
+}
+
+function readArguments(): Arguments {
+  const { values } = parseArgs({
+    options: { config: { type: 'string' }, 'check-config': { type: 'boolean', default: false } },
+    strict: true,
+  });
+  return values;
+}
+
+async function main(values: Arguments): Promise<void> {
   const stop = new AbortController();
-  // Asked to end, or left alone: both drain.
+  // Asked to end, or left alone by a parent: both drain.
   const asked = Promise.race([
     untilSignal(),
     new Promise<void>((resolve) => {
@@ -72,31 +117,34 @@ async function main(): Promise<void> {
     }),
   ]);
   void asked.then(() => stop.abort());
-  const config = await configOf(channel, stop.signal);
+  const start =
+    values.config === undefined ? await startFromParent(stop.signal) : startFromFile(values.config);
+  if (values['check-config']) {
+    outputLine(redactedConfig(start.config));
+    return;
+  }
   const worker = await createWorker(
-    config,
+    start.config,
     {
-      provider: await providerOf(config, stop.signal),
-      owner: ipcOwnerSigner(channel),
+      provider: await providerOf(start.config, stop.signal),
+      owner: start.owner,
       clock: systemClock,
       log,
     },
     stop.signal,
   );
-  channel.send({
-    kind: 'ready',
-    workerId: toHex(worker.workerId),
-    pid: process.pid,
-    endpoint: worker.endpoint,
-  });
+  start.ready(worker);
   await asked;
   await worker.close();
 }
 
+const values = readArguments();
 try {
-  await main();
+  await main(values);
   process.exit(0);
 } catch (error) {
   log.event('worker.failed', { code: codeOf(error) });
+  // Whoever wrote the file is there to read what is wrong with it; a parent has the code.
+  if (values.config !== undefined && error instanceof VeilError) errorLine(error.message);
   process.exit(1);
 }

@@ -1,9 +1,9 @@
 /** The worker as a process: configured and signed for over IPC, drained by a signal, silent but for its log. @module */
 
 import assert from 'node:assert/strict';
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -15,6 +15,7 @@ import { parseJson } from '../../core/json.ts';
 import { workerIdOf } from '../../attestation/card.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
 import { channelTo } from '../../enclave-worker/ipc.ts';
+import { openOwnerAgent } from '../../enclave-worker/owner-agent.ts';
 import { localOwnerSigner, serveOwner } from '../../enclave-worker/owner.ts';
 import { startTestGateway } from './gateway-fixture.ts';
 import { workerSetup } from './worker-fixture.ts';
@@ -77,6 +78,60 @@ test('a worker process says when it is ready, drains on SIGTERM and prints only 
     await gateway.close();
     await rm(setup.dir, { recursive: true, force: true });
   }
+});
+
+test('a worker that nobody started over IPC takes a file, and its owner signs elsewhere', async () => {
+  const setup = await workerSetup();
+  const simulator = await createSimulator({ pkiDir: setup.pkiDir });
+  const gateway = await startTestGateway(simulator.rootSha256(), systemClock);
+  const tokenFile = join(setup.dir, 'token');
+  const configFile = join(setup.dir, 'worker.json');
+  await writeFile(tokenFile, 'the-token\n');
+  const agent = await openOwnerAgent({
+    signer: localOwnerSigner(setup.owner.secretKey, setup.cardBytes),
+    token: 'the-token',
+    host: '127.0.0.1',
+    port: 0,
+    onRequest: () => undefined,
+  });
+  const owner = { url: `http://127.0.0.1:${agent.port}`, tokenFile };
+  await writeFile(configFile, JSON.stringify({ ...setup.config(gateway), owner }));
+  const child = spawn(process.execPath, [MAIN, '--config', configFile], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: {},
+  });
+  const errors = text(child.stderr);
+  try {
+    while (gateway.registrations.length === 0) {
+      assert.equal(child.exitCode, null);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    child.kill('SIGTERM');
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0, await errors);
+    assert.equal(gateway.left.length, 1);
+  } finally {
+    child.kill('SIGKILL');
+    await agent.close();
+    await gateway.close();
+    await rm(setup.dir, { recursive: true, force: true });
+  }
+});
+
+test('a worker with a file and no owner says what is missing', async () => {
+  const setup = await workerSetup();
+  const configFile = join(setup.dir, 'worker.json');
+  const gateway = { url: 'http://127.0.0.1:1', aud: `gw1.${'A'.repeat(43)}` };
+  await writeFile(configFile, JSON.stringify(setup.config(gateway)));
+  const child = spawn(process.execPath, [MAIN, '--config', configFile], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: {},
+  });
+  const errors = text(child.stderr);
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 1);
+  assert.match(await errors, /worker\.config: owner/);
+  await rm(setup.dir, { recursive: true });
 });
 
 test('a worker that is killed leaves neither its engine nor its copy of the model behind', async () => {
