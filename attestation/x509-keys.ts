@@ -117,7 +117,7 @@ export interface SignatureScheme {
   /** AlgorithmIdentifier as DER. */
   readonly identifier: Uint8Array;
   /** What stands in the BIT STRING. */
-  sign(privateKey: CryptoKey, data: Uint8Array): Promise<Uint8Array>;
+  readonly sign: (privateKey: CryptoKey, data: Uint8Array) => Promise<Uint8Array>;
 }
 
 const ECDSA_P256_SHA256: SignatureScheme = {

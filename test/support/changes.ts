@@ -51,3 +51,16 @@ export function damage(bytes: Uint8Array, seed: string): Uint8Array {
     }
   }
 }
+
+/** Overwrites bytes at an offset. */
+export function patched(at: number, bytes: Uint8Array): (whole: Uint8Array) => Uint8Array {
+  return (whole) => concat(whole.subarray(0, at), bytes, whole.subarray(at + bytes.length));
+}
+
+export function flipped(at: number): (whole: Uint8Array) => Uint8Array {
+  return (whole) => {
+    const copy = Uint8Array.from(whole);
+    copy[at] = (copy[at] ?? 0) ^ 1;
+    return copy;
+  };
+}

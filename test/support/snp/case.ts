@@ -51,6 +51,8 @@ export interface SnpCase {
 }
 
 export interface ReportFaults {
+  /** Leaves zero what that version does not have. */
+  readonly version?: 2 | 3 | 4 | 5;
   readonly fields?: Partial<ReportFields>;
   /** Changes the signed part before it is signed. */
   readonly signed?: (bytes: Uint8Array) => Uint8Array;
@@ -140,7 +142,7 @@ export function soundReport({ product, signer }: ChainKind): ReportFields {
 }
 
 /** What a report of this version leaves zero. */
-export function asVersion(version: 2 | 3 | 4 | 5, fields: ReportFields): ReportFields {
+function asVersion(version: 2 | 3 | 4 | 5, fields: ReportFields): ReportFields {
   const { cpuid, launchMitigations, currentMitigations, ...rest } = fields;
   return {
     ...rest,
@@ -212,7 +214,8 @@ export const NOT_ASKED = { unchecked: 'not asked for by this test' } as const;
 /** A sound case with these faults. */
 export async function buildSnpCase(pki: SnpTestPki, faults: SnpFaults = {}): Promise<SnpCase> {
   const kind: ChainKind = { product: faults.product ?? 'Genoa', signer: faults.signer ?? 'vcek' };
-  const certificates = await issueChain(pki, kind, faults.chain);
+  const certificates =
+    faults.chain === undefined ? await pki.sound(kind) : await issueChain(pki, kind, faults.chain);
   const sound = {
     vek: certificates.vek.der,
     intermediate: certificates.intermediate.der,
@@ -269,7 +272,9 @@ async function buildReport(
   faults: ReportFaults,
 ): Promise<Uint8Array> {
   const same = (bytes: Uint8Array): Uint8Array => bytes;
-  const written = writeReport({ ...soundReport(kind), ...faults.fields });
+  const sound = soundReport(kind);
+  const versioned = faults.version === undefined ? sound : asVersion(faults.version, sound);
+  const written = writeReport({ ...versioned, ...faults.fields });
   const signed = (faults.signed ?? same)(written);
   const rs = await signP384(faults.key ?? pki.vek.privateKey, signed);
   const report = concat(signed, writeSignature((faults.signature ?? same)(rs)));

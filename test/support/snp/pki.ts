@@ -102,6 +102,8 @@ export interface SnpTestPki {
   readonly vek: CryptoKeyPair;
   /** Nobody's, for forged report signatures. */
   readonly strangerVek: CryptoKeyPair;
+  /** The certificates with nothing wrong: issued once, so that caches can know them. */
+  sound(kind: ChainKind): Promise<Certificates>;
 }
 
 export async function createSnpTestPki(): Promise<SnpTestPki> {
@@ -110,7 +112,19 @@ export async function createSnpTestPki(): Promise<SnpTestPki> {
     generateP384(),
     generateP384(),
   ]);
-  return { rsa, vek, strangerVek };
+  const issued = new Map<string, Promise<Certificates>>();
+  const pki: SnpTestPki = {
+    rsa,
+    vek,
+    strangerVek,
+    async sound(kind) {
+      const key = `${kind.product} ${kind.signer}`;
+      const certificates = issued.get(key) ?? issueChain(pki, kind, {});
+      issued.set(key, certificates);
+      return await certificates;
+    },
+  };
+  return pki;
 }
 
 /** With the profile it was made from: revocation lists need the serial. */
@@ -159,7 +173,7 @@ export interface ChainKind {
 export async function issueChain(
   pki: SnpTestPki,
   { product, signer }: ChainKind,
-  faults: ChainFaults = {},
+  faults: ChainFaults,
 ): Promise<Certificates> {
   const role = faults.below ?? (signer === 'vcek' ? 'ask' : 'asvk');
   const validity = { ...CA_VALIDITY, product };

@@ -5,24 +5,12 @@ import { sha256 } from '#primitives';
 import { p256Coordinates } from '../../../../attestation/x509-keys.ts';
 import { u16le, u32le } from '../../../../enclave-worker/evidence/simulator/quote-writer.ts';
 import { qeReportData } from '../../../../enclave-worker/evidence/simulator/quoting-enclave.ts';
+import { flipped, patched } from '../../../support/changes.ts';
 import { filled, svn, type Faults } from '../../../support/tdx/case.ts';
 import { NEEDS_QUOTE, NO_QUOTE, type CheckCase } from './check-case.ts';
 
 const AUTH_V4 = 48 + 584;
 const QE_REPORT_DATA = 320;
-
-/** Overwrites bytes at an offset. */
-export function patched(at: number, bytes: Uint8Array): (whole: Uint8Array) => Uint8Array {
-  return (whole) => concat(whole.subarray(0, at), bytes, whole.subarray(at + bytes.length));
-}
-
-export function flipped(at: number): (whole: Uint8Array) => Uint8Array {
-  return (whole) => {
-    const copy = Uint8Array.from(whole);
-    copy[at] = (copy[at] ?? 0) ^ 1;
-    return copy;
-  };
-}
 
 function format(title: string, quote: NonNullable<Faults['quote']>): CheckCase {
   return { id: 'quote.format', title, faults: { quote }, skips: NEEDS_QUOTE, why: NO_QUOTE };

@@ -46,7 +46,6 @@ import {
 } from '../../../../support/snp/amd-corpus.ts';
 import {
   createSnpTestPki,
-  issueChain,
   type Certificates,
   type SnpTestPki,
 } from '../../../../support/snp/pki.ts';
@@ -82,7 +81,7 @@ for (const kind of KINDS) {
   const { product, signer } = kind;
   describe(`${signer} of ${product}`, () => {
     test('OpenSSL finds the chain in order, with the names that are demanded', async () => {
-      const [root, intermediate, vek] = openssl(await issueChain(pki, kind));
+      const [root, intermediate, vek] = openssl(await pki.sound(kind));
       assert.ok(root !== undefined && intermediate !== undefined && vek !== undefined);
       assert.equal(root.subject, subjectOf(`ARK-${product}`));
       assert.equal(intermediate.subject, subjectOf(`${INTERMEDIATE_NAME[signer]}-${product}`));
@@ -98,7 +97,7 @@ for (const kind of KINDS) {
     });
 
     test('our reader finds signatures and roles', async () => {
-      const { root, intermediate, vek } = await issueChain(pki, kind);
+      const { root, intermediate, vek } = await pki.sound(kind);
       const [ark, middle, leaf] = [root, intermediate, vek].map(({ der }) => parseCertificate(der));
       assert.ok(ark !== undefined && middle !== undefined && leaf !== undefined);
       assert.equal(ark.signed?.isSignedBy(ark.publicKey), true);
@@ -118,7 +117,7 @@ for (const kind of KINDS) {
 }
 
 test('the list of the root is signed with PSS and a salt of 48 bytes', async () => {
-  const { root } = await issueChain(pki, { product: 'Genoa', signer: 'vcek' });
+  const { root } = await pki.sound({ product: 'Genoa', signer: 'vcek' });
   const times = { thisUpdateMs: Date.UTC(2026, 0, 1), nextUpdateMs: Date.UTC(2027, 0, 1) };
   const crl = parseCrl(await issueCrl(await arkCrlProfile(root, times), root.keys.privateKey));
   const key = KeyObject.from(root.keys.publicKey);
