@@ -5,7 +5,7 @@
  */
 
 import { sha256 } from '#primitives';
-import { concat, utf8 } from '../../core/bytes.ts';
+import { concat, fromHex, toHex, utf8 } from '../../core/bytes.ts';
 
 /** The same bytes for the same seed, on every machine. */
 export function seededBytes(seed: string, size: number): Uint8Array {
@@ -62,5 +62,14 @@ export function flipped(at: number): (whole: Uint8Array) => Uint8Array {
     const copy = Uint8Array.from(whole);
     copy[at] = (copy[at] ?? 0) ^ 1;
     return copy;
+  };
+}
+
+/** One occurrence, in hex. Throws when there is none: a test that changes nothing tests nothing. */
+export function replaced(from: string, to: string): (bytes: Uint8Array) => Uint8Array {
+  return (bytes) => {
+    const hex = toHex(bytes);
+    if (!hex.includes(from)) throw new Error(`a test replaces ${from}, which is not there`);
+    return fromHex(hex.replace(from, to));
   };
 }

@@ -15,6 +15,7 @@ import { buildSnpCase, type SnpCase, type SnpFaults } from '../../support/snp/ca
 import { createSnpTestPki } from '../../support/snp/pki.ts';
 import { BIND_CASES } from './cases/bind-cases.ts';
 import { CHAIN_CASES } from './cases/chain-cases.ts';
+import { CHAIN_SIGNATURE_CASES } from './cases/chain-signature-cases.ts';
 import { isAuthenticity, type SnpCheckCase } from './cases/check-case.ts';
 import { CRL_CASES } from './cases/crl-cases.ts';
 import { LEAF_CASES } from './cases/leaf-cases.ts';
@@ -25,6 +26,7 @@ const pki = await createSnpTestPki();
 const CASES: readonly SnpCheckCase[] = [
   ...REPORT_CASES,
   ...CHAIN_CASES,
+  ...CHAIN_SIGNATURE_CASES,
   ...LEAF_CASES,
   ...CRL_CASES,
   ...BIND_CASES,

@@ -5,6 +5,8 @@ import {
   SNP_POLICY_CHECKS,
   type SnpCheckId,
 } from '../../../../attestation/snp/check-list.ts';
+import { pssSha384 } from '../../../../attestation/x509-keys.ts';
+import { fromHex, toHex } from '../../../../core/bytes.ts';
 import type { SnpFaults } from '../../../support/snp/case.ts';
 import type { SnpTestPki } from '../../../support/snp/pki.ts';
 
@@ -75,3 +77,20 @@ export const NO_EXTENSIONS = "the report is bound to what AMD's extensions say";
 export const NEEDS_EXTENSIONS: readonly SnpCheckId[] = BINDING.filter(
   (id) => id !== 'bind.signerKind',
 );
+
+export type Member = 'root' | 'intermediate' | 'vek';
+export const MEMBERS: readonly Member[] = ['root', 'intermediate', 'vek'];
+
+/** The outer algorithm, which is not signed, in the other of its two forms. */
+export function withOtherOuterAlgorithm(der: Uint8Array): Uint8Array {
+  const [plain, written] = [pssSha384(), pssSha384({ trailer: 'written' })].map(({ identifier }) =>
+    toHex(identifier),
+  );
+  const hex = toHex(der);
+  const own = hex.includes(written ?? '') ? (written ?? '') : (plain ?? '');
+  const other = own === plain ? written : plain;
+  const at = hex.lastIndexOf(own);
+  const body = hex.slice(8, at) + (other ?? '') + hex.slice(at + own.length);
+  const size = (body.length / 2).toString(16).padStart(4, '0');
+  return fromHex(`3082${size}${body}`);
+}

@@ -10,11 +10,11 @@ import type {
 import { pssSha384 } from '../../../../attestation/x509-keys.ts';
 import { concat, fromHex, toHex } from '../../../../core/bytes.ts';
 import { caSerial } from '../../../../enclave-worker/evidence/simulator/snp/hierarchy.ts';
-import { flipped } from '../../../support/changes.ts';
+import { flipped, replaced } from '../../../support/changes.ts';
 import { CRL_TIMES, type CrlFaults, type SnpFaults } from '../../../support/snp/case.ts';
 import { DAY_MS, NOW_MS, type SnpTestPki } from '../../../support/snp/pki.ts';
 import { EXTENSION } from '../../../support/spoil.ts';
-import type { SnpCheckCase } from './check-case.ts';
+import { withOtherOuterAlgorithm, type SnpCheckCase } from './check-case.ts';
 
 const UNBELIEVED = 'a list that is not to be believed revokes nobody and clears nobody';
 const NO_LIST = 'what cannot be read lists nobody';
@@ -52,10 +52,6 @@ function withEntry(entry: Partial<RevokedCertificate>): CrlFaults {
       { serial: fromHex('77'), revokedMs: Date.UTC(2024, 0, 2), ...entry },
     ],
   }));
-}
-
-function replaced(from: string, to: string): (bytes: Uint8Array) => Uint8Array {
-  return (bytes) => fromHex(toHex(bytes).replace(from, to));
 }
 
 /** deltaCRLIndicator and issuingDistributionPoint: a list that is only part of one. */
@@ -106,20 +102,12 @@ const FORMAT_CASES: readonly SnpCheckCase[] = [
   format('a list with two algorithms is refused', {
     // Shorter outside than inside: the trailer is written in what is signed alone.
     scheme: pssSha384({ trailer: 'written' }),
-    der: withPlainOuterAlgorithm,
+    der: withOtherOuterAlgorithm,
   }),
   format('more than 8 MiB are refused', {
     der: (der) => concat(der, new Uint8Array(8 * 1024 * 1024)),
   }),
 ];
-
-function withPlainOuterAlgorithm(der: Uint8Array): Uint8Array {
-  const hex = toHex(der);
-  const written = toHex(pssSha384({ trailer: 'written' }).identifier);
-  const at = hex.lastIndexOf(written);
-  const body = hex.slice(8, at) + toHex(pssSha384().identifier) + hex.slice(at + written.length);
-  return fromHex(`3082${(body.length / 2).toString(16).padStart(4, '0')}${body}`);
-}
 
 function unbelieved(
   id: SnpCheckId,
