@@ -28,7 +28,7 @@ import {
   type P384PublicKey,
   type RsaPublicKey,
 } from './primitive-types.ts';
-import { isPssSha384, RSA_MODULUS_MAX_BYTES, RSA_MODULUS_MIN_BYTES } from './rsa-pss.ts';
+import { isPkcs1Sha256, isPssSha384, RSA_MODULUS_MAX_BYTES, RSA_MODULUS_MIN_BYTES } from './rsa.ts';
 
 export type {
   AeadKey,
@@ -176,15 +176,30 @@ export function rsaPublicKey(modulus: Uint8Array, exponent: number): RsaPublicKe
   return key;
 }
 
+function exponentOf(key: RsaPublicKey): number {
+  const exponent = RSA_EXPONENTS.get(key);
+  if (exponent === undefined) throw primitiveError('primitive.key', 'rsa');
+  return exponent;
+}
+
 /** RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes. RFC 8017 §8.1.2. */
 export function verifyRsaPssSha384(
   key: RsaPublicKey,
   signature: Uint8Array,
   data: Uint8Array,
 ): boolean {
-  const exponent = RSA_EXPONENTS.get(key);
-  if (exponent === undefined) throw primitiveError('primitive.key', 'rsa');
-  return isPssSha384({ modulus: key.modulus, exponent, signature, digest: sha384(data), sha384 });
+  const signed = { modulus: key.modulus, exponent: exponentOf(key), signature };
+  return isPssSha384({ ...signed, digest: sha384(data), sha384 });
+}
+
+/** RSASSA-PKCS1-v1_5 with SHA-256. RFC 8017 §8.2.2. */
+export function verifyRsaPkcs1Sha256(
+  key: RsaPublicKey,
+  signature: Uint8Array,
+  data: Uint8Array,
+): boolean {
+  const signed = { modulus: key.modulus, exponent: exponentOf(key), signature };
+  return isPkcs1Sha256(signed, sha256(data));
 }
 
 export function generateEd25519(): KeyPair {

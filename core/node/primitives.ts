@@ -36,7 +36,7 @@ import {
   type P384PublicKey,
   type RsaPublicKey,
 } from '../primitive-types.ts';
-import { RSA_MODULUS_MAX_BYTES, RSA_MODULUS_MIN_BYTES } from '../rsa-pss.ts';
+import { RSA_MODULUS_MAX_BYTES, RSA_MODULUS_MIN_BYTES } from '../rsa.ts';
 import type { Sha256Stream } from '../primitives.ts';
 
 export type {
@@ -211,6 +211,12 @@ export function rsaPublicKey(modulus: Uint8Array, exponent: number): RsaPublicKe
   }
 }
 
+function rsaHandle(key: RsaPublicKey): KeyObject {
+  const handle = RSA_KEYS.get(key);
+  if (handle === undefined) throw primitiveError('primitive.key', 'rsa');
+  return handle;
+}
+
 const PSS_SALT_BYTES = 48;
 
 export function verifyRsaPssSha384(
@@ -218,10 +224,19 @@ export function verifyRsaPssSha384(
   signature: Uint8Array,
   data: Uint8Array,
 ): boolean {
-  const handle = RSA_KEYS.get(key);
-  if (handle === undefined) throw primitiveError('primitive.key', 'rsa');
   const padding = constants.RSA_PKCS1_PSS_PADDING;
-  return verify('sha384', data, { key: handle, padding, saltLength: PSS_SALT_BYTES }, signature);
+  const keyed = { key: rsaHandle(key), padding, saltLength: PSS_SALT_BYTES };
+  return verify('sha384', data, keyed, signature);
+}
+
+/** OpenSSL makes the block that the digest allows and compares all of it; a test holds it to that. */
+export function verifyRsaPkcs1Sha256(
+  key: RsaPublicKey,
+  signature: Uint8Array,
+  data: Uint8Array,
+): boolean {
+  const keyed = { key: rsaHandle(key), padding: constants.RSA_PKCS1_PADDING };
+  return verify('sha256', data, keyed, signature);
 }
 
 // DER around fixed-size keys. Spec: RFC 8410 §4 and §7 (Ed25519, X25519); RFC 9935 §4 and §6 (ML-KEM, seed form).

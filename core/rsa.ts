@@ -1,37 +1,68 @@
 /**
- * RSASSA-PSS verification where the platform offers none that is synchronous: the browser side of `#primitives`.
+ * RSA verification where the platform offers none that is synchronous: the browser side of `#primitives`.
  * Public values only, so nothing here has to hide how long it takes. A test runs it beside OpenSSL.
- * Spec: RFC 8017 §5.2.2 (RSAVP1), §9.1.2 (EMSA-PSS-VERIFY), B.2.1 (MGF1).
+ * Spec: RFC 8017 §5.2.2 (RSAVP1), §8.2.2 and §9.2 (RSASSA-PKCS1-v1_5), §9.1.2 (EMSA-PSS-VERIFY), B.2.1 (MGF1).
  * @module
  */
 
-import { concat, equalPublic, toHex, u32be, type Bytes } from './bytes.ts';
+import { concat, equalPublic, fromHex, toHex, u32be, type Bytes } from './bytes.ts';
 
 export const RSA_MODULUS_MIN_BYTES = 256;
 export const RSA_MODULUS_MAX_BYTES = 1024;
-const HASH_BYTES = 48;
-const SALT_BYTES = 48;
-const TRAILER = 0xbc;
 
-export interface PssInput {
+export interface RsaSignature {
   /** Big-endian, without leading zeros. */
   readonly modulus: Uint8Array;
   readonly exponent: number;
   readonly signature: Uint8Array;
+}
+
+/** The integer under the signature; undefined when the signature has another length or is no residue. */
+function openedBy({ modulus, exponent, signature }: RsaSignature): bigint | undefined {
+  if (signature.length !== modulus.length) return undefined;
+  const n = toBigInt(modulus);
+  const s = toBigInt(signature);
+  return s >= n ? undefined : power(s, exponent, n);
+}
+
+/** DER of DigestInfo for SHA-256, up to the digest. RFC 8017 §9.2, note 1. */
+const SHA256_DIGEST_INFO = fromHex('3031300d060960864801650304020105000420');
+const PKCS1_OPENING = Uint8Array.of(0x00, 0x01);
+const PKCS1_SEPARATOR = Uint8Array.of(0x00);
+
+/**
+ * Makes the one block that the digest allows and compares all of it. Taking a signed block apart instead is how forged
+ * ones came to be accepted: with a small exponent, whatever a reader skips can be chosen so that a root exists.
+ */
+export function isPkcs1Sha256(signed: RsaSignature, digest: Bytes<32>): boolean {
+  const opened = openedBy(signed);
+  if (opened === undefined) return false;
+  const info = concat(SHA256_DIGEST_INFO, digest);
+  const size = signed.modulus.length;
+  const filled = size - PKCS1_OPENING.length - PKCS1_SEPARATOR.length - info.length;
+  const wanted = concat(PKCS1_OPENING, new Uint8Array(filled).fill(0xff), PKCS1_SEPARATOR, info);
+  const encoded = fromBigInt(opened, size);
+  return encoded !== undefined && equalPublic(encoded, wanted);
+}
+
+const HASH_BYTES = 48;
+const SALT_BYTES = 48;
+const TRAILER = 0xbc;
+
+export interface PssInput extends RsaSignature {
   /** SHA-384 of the message. */
   readonly digest: Bytes<48>;
   readonly sha384: (...parts: readonly Uint8Array[]) => Bytes<48>;
 }
 
 /** SHA-384 throughout, salt of 48 bytes, trailer 0xbc. */
-export function isPssSha384({ modulus, exponent, signature, digest, sha384 }: PssInput): boolean {
-  if (signature.length !== modulus.length) return false;
-  const n = toBigInt(modulus);
-  const s = toBigInt(signature);
-  if (s >= n) return false;
+export function isPssSha384({ digest, sha384, ...signed }: PssInput): boolean {
+  const { modulus } = signed;
+  const opened = openedBy(signed);
+  if (opened === undefined) return false;
   const modulusBits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
   const encodedBits = modulusBits - 1;
-  const encoded = fromBigInt(power(s, exponent, n), Math.ceil(encodedBits / 8));
+  const encoded = fromBigInt(opened, Math.ceil(encodedBits / 8));
   if (encoded === undefined) return false;
   return isEncoded({ encoded, encodedBits, digest, sha384 });
 }
