@@ -10,8 +10,9 @@ import type { AzureCheckSheet } from './check-list.ts';
 import { ALGORITHM, PCR_COUNT, type PcrSelection, type TpmQuote } from './tpm-quote.ts';
 import { PCR_BYTES, type VtpmReading } from './vtpm-read.ts';
 
-/** Below it, a nonce could come round again. */
+/** Below the least a nonce could come round again; more than the most no TPM takes in. */
 const NONCE_MIN_BYTES = 16;
+const NONCE_MAX_BYTES = 64;
 
 export function judgeQuote(
   { quote }: VtpmReading,
@@ -25,8 +26,8 @@ export function judgeQuote(
   }
   sheet.pass('azure.quote.format');
   const { extraData } = quote.value;
-  if (nonce.length < NONCE_MIN_BYTES) {
-    const want = `an expected nonce of ${NONCE_MIN_BYTES} bytes at least`;
+  if (nonce.length < NONCE_MIN_BYTES || nonce.length > NONCE_MAX_BYTES) {
+    const want = `an expected nonce of ${NONCE_MIN_BYTES} to ${NONCE_MAX_BYTES} bytes`;
     sheet.fail('azure.nonce', want, `${nonce.length} bytes`);
   } else {
     const isOurs = equalPublic(extraData, nonce);

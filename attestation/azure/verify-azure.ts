@@ -7,6 +7,7 @@
  * @module
  */
 
+import { assert } from '../../core/errors.ts';
 import type { SnpAnchor } from '../snp/anchors.ts';
 import type { SnpEndorsements } from '../snp/endorsements.ts';
 import type { SnpPolicy } from '../snp/guest-policy.ts';
@@ -50,7 +51,7 @@ export interface VtpmInput {
   readonly tpm: TpmEvidence;
   /** What the registers are said to hold; the quote has their digest only. */
   readonly pcrs: PcrValues;
-  /** What this verifier asked to have in the quote, 16 bytes at least. */
+  /** What this verifier asked to have in the quote: 16 to 64 bytes that nobody could foresee. */
   readonly nonce: Uint8Array;
   readonly policy: AzurePolicy;
 }
@@ -193,6 +194,8 @@ function combined<Hardware extends SnpResult | TdxResult>(
   vtpm: VtpmResult,
 ): AzureResult<Hardware> {
   const { authentic, accepted } = vtpm;
+  assert(hardware.authentic || !authentic, 'an authentic machine on hardware that is not');
+  assert(hardware.accepted || !accepted, 'an accepted machine on hardware that is not');
   return {
     checks: [...hardware.checks, ...vtpm.checks],
     warnings: hardware.warnings,
