@@ -12,6 +12,7 @@ import type {
   PcrTuple,
   PcrValues,
 } from '../../../attestation/azure/verify-azure.ts';
+import type { Check } from '../../../attestation/verdict.ts';
 import { concat, fixed, utf8, type Bytes } from '../../../core/bytes.ts';
 import { buildSnpCase, type SnpFaults } from '../snp/case.ts';
 import { writeHcl, type HclParts } from '../snp/hcl.ts';
@@ -109,6 +110,11 @@ export async function azureSnpCase(
     nowMs,
     anchors,
   };
+}
+
+/** What speaks against a machine, in the order of the report. */
+export function failedIds({ checks }: { readonly checks: readonly Check[] }): readonly string[] {
+  return checks.filter(({ outcome }) => outcome === 'fail').map(({ id }) => id);
 }
 
 /** The report slot of a blob from TDX: a TDREPORT, which means nothing elsewhere, and zeros. */
