@@ -110,7 +110,7 @@ export function judgeKey(
     return undefined;
   }
   const { modulus, exponent } = claims.attestationKey;
-  const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
+  const bits = Math.max(0, modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24);
   const key = bits >= KEY_MIN_BITS ? rsaPublicKey(modulus, exponent) : undefined;
   sheet.judge(
     'azure.attestationKey',

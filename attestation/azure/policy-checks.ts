@@ -4,16 +4,14 @@
  * @module
  */
 
-import { equalPublic, toHex } from '../../core/bytes.ts';
+import { equalPublic, isZero, toHex } from '../../core/bytes.ts';
+import type { SnpResult } from '../snp/result.ts';
 import { isUnchecked, type Unchecked } from '../unchecked.ts';
 import type { AzureCheckId, AzureCheckSheet } from './check-list.ts';
 import type { AzureHardware } from './hardware-checks.ts';
 import type { HclClaims } from './hcl.ts';
 import type { AzurePolicy, PcrTuple, PcrValues } from './vtpm-policy.ts';
 import type { VtpmReading } from './vtpm-read.ts';
-
-const PINS_SNP = ['policy.measurement', 'policy.idKey'];
-const PINS_TDX = ['policy.measurements', 'policy.mrTd'];
 
 /** Asks what the hardware policy has found, not what it says: a waived measurement pins nobody. */
 export function judgeParavisor(
@@ -26,11 +24,19 @@ export function judgeParavisor(
     waive(sheet, id, paravisor);
     return;
   }
-  const pins = hardware.tee === 'snp' ? PINS_SNP : PINS_TDX;
+  const pins = hardware.tee === 'snp' ? pinsOfSnp(hardware.result) : PINS_TDX;
   const isPinned = hardware.result.checks.some(
     (check) => check.outcome === 'pass' && pins.includes(check.id),
   );
   sheet.judge(id, isPinned, `a pass of ${pins.join(' or ')}`, 'none');
+}
+
+const PINS_TDX = ['policy.measurements', 'policy.mrTd'];
+
+/** A digest of zeros is that of every guest without an id key, and a policy may list it. */
+function pinsOfSnp({ facts }: SnpResult): readonly string[] {
+  const hasIdKey = facts !== undefined && !isZero(facts.report.idKeyDigest);
+  return hasIdKey ? ['policy.measurement', 'policy.idKey'] : ['policy.measurement'];
 }
 
 function waive(sheet: AzureCheckSheet, id: AzureCheckId, { unchecked }: Unchecked): void {

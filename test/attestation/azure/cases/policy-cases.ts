@@ -6,6 +6,8 @@ import type { AzureCheckCase } from './check-case.ts';
 
 const NOT_ASKED = { unchecked: 'not asked for by this test' };
 
+const NO_ID_KEY = fixed(new Uint8Array(48), 48);
+
 const HARDWARE: readonly AzureCheckCase[] = [
   {
     id: 'azure.policy.hardware',
@@ -26,6 +28,17 @@ const HARDWARE: readonly AzureCheckCase[] = [
     title: 'a policy that looks at no measurement and no id key',
     only: 'snp',
     faults: { snp: { policy: { measurements: NOT_ASKED, idKeys: NOT_ASKED } } },
+  },
+  {
+    id: 'azure.policy.paravisor',
+    title: 'a policy that lists the id key of those who have none',
+    only: 'snp',
+    faults: {
+      snp: {
+        report: { fields: { idKeyDigest: NO_ID_KEY } },
+        policy: { measurements: NOT_ASKED, idKeys: { anyOf: [NO_ID_KEY] } },
+      },
+    },
   },
   {
     id: 'azure.policy.paravisor',
