@@ -20,7 +20,7 @@ export function judgeParavisor(
   sheet: AzureCheckSheet,
 ): void {
   const id = 'azure.policy.paravisor';
-  if (paravisor !== 'pinned') {
+  if (typeof paravisor !== 'string') {
     waive(sheet, id, paravisor);
     return;
   }

@@ -84,7 +84,7 @@ export function verifyAzureVtpm({
   policy,
 }: VtpmInput): VtpmResult {
   const sheet = azureCheckSheet();
-  const reading = readVtpm({ blob, ...tpm, pcrs });
+  const reading = readVtpm({ ...tpm, blob, pcrs });
   judgeHardware(hardware, sheet);
   const hcl = judgeHcl(reading, hardware, sheet);
   const claims = judgeClaims(hcl, sheet);
