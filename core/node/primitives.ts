@@ -224,6 +224,8 @@ export function verifyRsaPssSha384(
   signature: Uint8Array,
   data: Uint8Array,
 ): boolean {
+  // OpenSSL takes a shorter one for the same number; RFC 8017 §8.1.2 (1) does not.
+  if (signature.length !== key.modulus.length) return false;
   const padding = constants.RSA_PKCS1_PSS_PADDING;
   const keyed = { key: rsaHandle(key), padding, saltLength: PSS_SALT_BYTES };
   return verify('sha384', data, keyed, signature);
@@ -235,6 +237,7 @@ export function verifyRsaPkcs1Sha256(
   signature: Uint8Array,
   data: Uint8Array,
 ): boolean {
+  if (signature.length !== key.modulus.length) return false;
   const keyed = { key: rsaHandle(key), padding: constants.RSA_PKCS1_PADDING };
   return verify('sha256', data, keyed, signature);
 }
