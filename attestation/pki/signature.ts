@@ -100,17 +100,20 @@ const P384_PREFIX = fromHex('3076301006072a8648ce3d020106052b8104002203620004');
 const RSA_ENCRYPTION = fromHex('300d06092a864886f70d0101010500');
 const RSA_EXPONENT_MAX = 0xffff_ffff;
 
+type KeyKind = 'p256' | 'p384' | 'rsa';
+const KEY_KIND_NUMBERS = { p256: 1, p384: 2, rsa: 3 } as const satisfies Record<KeyKind, number>;
+
 /**
  * A public key as it stands in a document; made into a usable key when first used, which costs as much as a signature.
  */
 export class LazyPublicKey {
-  readonly kind: 'p256' | 'p384' | 'rsa';
+  readonly kind: KeyKind;
   /** The point x‖y, or the modulus: what tells two keys of one kind apart, together with the exponent. */
   readonly raw: Uint8Array;
   readonly #exponent: number;
   #key: { readonly value: VerifyKey | undefined } | undefined;
 
-  private constructor(kind: 'p256' | 'p384' | 'rsa', raw: Uint8Array, exponent: number) {
+  private constructor(kind: KeyKind, raw: Uint8Array, exponent: number) {
     this.kind = kind;
     this.raw = raw;
     this.#exponent = exponent;
@@ -153,7 +156,8 @@ export class LazyPublicKey {
 
   /** Everything that the key is, for hashing. */
   identity(): Uint8Array {
-    return concat(u32be(this.raw.length), u32be(this.#exponent), this.raw);
+    const kind = Uint8Array.of(KEY_KIND_NUMBERS[this.kind]);
+    return concat(kind, u32be(this.raw.length), u32be(this.#exponent), this.raw);
   }
 }
 
@@ -188,8 +192,9 @@ const MEMO_ENTRIES_MAX = 16_384;
 const FOREVER = Number.POSITIVE_INFINITY;
 
 /**
- * Which signatures were verified, and with what result, by the digest of key, signature and bytes. That a signature fits
- * or does not fit never changes, so a remembered answer is the answer; it saves time and decides nothing else.
+ * Which signatures were verified, and with what result, by the digest of algorithm, key, signature and bytes. That a
+ * signature fits or does not fit never changes, so a remembered answer is the answer; it saves time and decides nothing
+ * else.
  */
 export class SignatureMemo {
   readonly #answers = new ExpiringCache<boolean>(MEMO_ENTRIES_MAX);
