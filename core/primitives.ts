@@ -171,7 +171,7 @@ export function rsaPublicKey(modulus: Uint8Array, exponent: number): RsaPublicKe
     modulus.length >= RSA_MODULUS_MIN_BYTES && modulus.length <= RSA_MODULUS_MAX_BYTES;
   const isOdd = exponent % 2 === 1 && ((modulus.at(-1) ?? 0) & 1) === 1;
   if (!isSized || !isOdd || modulus[0] === 0 || exponent < RSA_EXPONENT_MIN) return undefined;
-  const key: RsaPublicKey = { kind: 'rsa', modulus: modulus.slice() };
+  const key: RsaPublicKey = { kind: 'rsa', modulus: new Uint8Array(modulus) };
   RSA_EXPONENTS.set(key, exponent);
   return key;
 }
@@ -274,7 +274,7 @@ const AEAD_KEYS = new WeakMap<AeadKey, Uint8Array>();
 
 export function aes256GcmKey(key: Bytes<32>): AeadKey {
   const handle: AeadKey = { kind: 'aes-256-gcm' };
-  AEAD_KEYS.set(handle, key.slice());
+  AEAD_KEYS.set(handle, new Uint8Array(key));
   return handle;
 }
 

@@ -50,8 +50,8 @@ export interface ReadContext {
 
 /** Never throws on bad evidence. */
 export function readSnpEvidence(evidence: SnpEvidence, context: ReadContext): SnpReading {
-  // One copy, so that nobody changes under our hands what is being judged.
-  const bytes = evidence.bytes.slice();
+  // One copy, so that nobody changes under our hands what is being judged. `slice` of a Buffer would be a view.
+  const bytes = new Uint8Array(evidence.bytes);
   const hcl = evidence.form === 'azure-hcl' ? attempt(() => parseHcl(bytes)) : undefined;
   const reportBytes = hcl === undefined ? bytes : reportOfHcl(hcl);
   const report = reportBytes && attempt(() => parseSnpReport(reportBytes));
@@ -82,7 +82,7 @@ function reportOfHcl(hcl: Attempt<Hcl>): Uint8Array | undefined {
 function readTable(bytes: Uint8Array | undefined): Attempt<CertTable> | undefined {
   // Hosts that have nothing to say hand over nothing, or zeros.
   if (bytes === undefined || isZero(bytes)) return undefined;
-  const copy = bytes.slice();
+  const copy = new Uint8Array(bytes);
   return attempt(() => parseCertTable(copy));
 }
 
@@ -98,14 +98,14 @@ function delivered(
 function readLeaf(der: Uint8Array, { cache, nowMs }: ReadContext): Attempt<Leaf> {
   const known = cache?.leaves.get(cacheKey(der), nowMs);
   return known === undefined
-    ? attempt(() => parseLeaf(der.slice()))
+    ? attempt(() => parseLeaf(new Uint8Array(der)))
     : { outcome: 'read', value: known };
 }
 
 function readAuthority(der: Uint8Array, { cache, nowMs }: ReadContext): Attempt<Certificate> {
   const known = builtInByBytes(der) ?? cache?.authorities.get(cacheKey(der), nowMs);
   return known === undefined
-    ? attempt(() => parseCertificate(der.slice()))
+    ? attempt(() => parseCertificate(new Uint8Array(der)))
     : { outcome: 'read', value: known };
 }
 
@@ -151,5 +151,5 @@ function signedReport({ signed, signatureR, signatureS }: SnpReport): Signed | u
 /** Big-endian, or undefined when the padding is not zero. A value out of range is no signature of any key. */
 function signatureValue(littleEndian: Bytes<72>): Uint8Array | undefined {
   if (!isZero(littleEndian.subarray(SIGNATURE_VALUE_BYTES))) return undefined;
-  return littleEndian.slice(0, SIGNATURE_VALUE_BYTES).reverse();
+  return littleEndian.subarray(0, SIGNATURE_VALUE_BYTES).toReversed();
 }

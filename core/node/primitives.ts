@@ -202,7 +202,7 @@ export function rsaPublicKey(modulus: Uint8Array, exponent: number): RsaPublicKe
         e: toBase64Url(e.subarray(e.findIndex(Boolean))),
       },
     });
-    const handle: RsaPublicKey = { kind: 'rsa', modulus: modulus.slice() };
+    const handle: RsaPublicKey = { kind: 'rsa', modulus: new Uint8Array(modulus) };
     RSA_KEYS.set(handle, key);
     return handle;
   } catch {
