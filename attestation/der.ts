@@ -40,6 +40,8 @@ export const TAG = {
 
 const DEPTH_MAX = 16;
 const LENGTH_BYTES_MAX = 4;
+/** KeyUsage, the one such list that is read, names nine bits. */
+const NAMED_BITS_MAX_BYTES = 2;
 
 export interface DerElement {
   readonly tag: number;
@@ -216,6 +218,7 @@ export class DerReader {
     const unused = content[0];
     const last = content[content.length - 1];
     if (unused === undefined || unused > 7 || last === undefined) throw this.#bad(what, 'bits');
+    if (content.length > 1 + NAMED_BITS_MAX_BYTES) throw this.#bad(what, 'too many bits');
     const bits = new Set<number>();
     if (content.length === 1) {
       if (unused !== 0) throw this.#bad(what, 'bits');
