@@ -156,9 +156,13 @@ export class DerReader {
   /** Content octets of the OBJECT IDENTIFIER as hex. */
   oid(what: string): string {
     const { content } = this.element(TAG.oid, what);
-    if (content.length === 0 || (content[content.length - 1] ?? 0) >= 0x80) {
-      throw this.#bad(what, 'object identifier');
+    // X.690 §8.19.2: the octets of one number go on while bit 8 is set, and the first is not an empty 0x80.
+    let startsNumber = true;
+    for (const octet of content) {
+      if (startsNumber && octet === 0x80) throw this.#bad(what, 'padded object identifier');
+      startsNumber = octet < 0x80;
     }
+    if (content.length === 0 || !startsNumber) throw this.#bad(what, 'object identifier');
     return toHex(content);
   }
 

@@ -125,6 +125,13 @@ test('object identifiers end with a final octet', () => {
   refuses(() => reader('0603550483').oid('x'));
 });
 
+test('object identifiers are not padded', () => {
+  assert.equal(reader('06042b868010').oid('x'), '2b868010');
+  for (const padded of ['060480550403', '060455800403', '06052b80860102']) {
+    refuses(() => reader(padded).oid('x'));
+  }
+});
+
 test('signatures become r‖s, each half left-padded', () => {
   const raw = signatureToRaw(fromHex('30080202008002020100'));
   assert.equal(toHex(raw), `${'00'.repeat(31)}80${'00'.repeat(30)}0100`);
