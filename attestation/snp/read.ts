@@ -50,17 +50,46 @@ export interface ReadContext {
 
 /** Never throws on bad evidence. */
 export function readSnpEvidence(evidence: SnpEvidence, context: ReadContext): SnpReading {
+  const { table, ...read } = readSigned(evidence, context);
+  const given = { ...table, ...evidence.endorsements };
+  const intermediate = readIntermediate(given.intermediate, read.vek, context);
+  const root = readRoot(given.root, intermediate, context);
+  const crl = given.crl && readCrl(given.crl, context);
+  return {
+    ...read,
+    ...(intermediate === undefined ? {} : { intermediate }),
+    ...(root === undefined ? {} : { root }),
+    ...(crl === undefined ? {} : { crl }),
+  };
+}
+
+/** What the report's signature needs, and nothing that is only there to be judged. Never throws on bad evidence. */
+export function readSnpSignature(
+  evidence: SnpEvidence,
+  context: ReadContext,
+): Pick<SnpReading, 'signed' | 'vek'> {
+  const { signed, vek } = readSigned(evidence, context);
+  return {
+    ...(signed === undefined ? {} : { signed }),
+    ...(vek === undefined ? {} : { vek }),
+  };
+}
+
+type ReadSigned = Pick<SnpReading, 'hcl' | 'certTable' | 'report' | 'signed' | 'vek'> & {
+  /** What the host's table brings. */
+  readonly table: SnpEndorsements;
+};
+
+function readSigned(evidence: SnpEvidence, context: ReadContext): ReadSigned {
   // One copy, so that nobody changes under our hands what is being judged. `slice` of a Buffer would be a view.
   const bytes = new Uint8Array(evidence.bytes);
   const hcl = evidence.form === 'azure-hcl' ? attempt(() => parseHcl(bytes)) : undefined;
   const reportBytes = hcl === undefined ? bytes : reportOfHcl(hcl);
   const report = reportBytes && attempt(() => parseSnpReport(reportBytes));
   const certTable = readTable(evidence.certTable);
-  const given = { ...delivered(certTable, report), ...evidence.endorsements };
-  const vek = given.vek && readLeaf(given.vek, context);
-  const intermediate = readIntermediate(given.intermediate, vek, context);
-  const root = readRoot(given.root, intermediate, context);
-  const crl = given.crl && readCrl(given.crl, context);
+  const table = delivered(certTable, report);
+  const vekDer = evidence.endorsements.vek ?? table.vek;
+  const vek = vekDer && readLeaf(vekDer, context);
   const signed = report?.outcome === 'read' ? signedReport(report.value) : undefined;
   return {
     ...(hcl === undefined ? {} : { hcl }),
@@ -68,9 +97,7 @@ export function readSnpEvidence(evidence: SnpEvidence, context: ReadContext): Sn
     ...(report === undefined ? {} : { report }),
     ...(signed === undefined ? {} : { signed }),
     ...(vek === undefined ? {} : { vek }),
-    ...(intermediate === undefined ? {} : { intermediate }),
-    ...(root === undefined ? {} : { root }),
-    ...(crl === undefined ? {} : { crl }),
+    table,
   };
 }
 

@@ -15,7 +15,7 @@ import { SNP_AUTHENTICITY_CHECKS, SNP_POLICY_CHECKS, snpCheckSheet } from './che
 import type { SnpPolicy } from './guest-policy.ts';
 import { judgePolicy, skipPolicy, type PolicySubject } from './policy-checks.ts';
 import { productOfCpuid, siliconLineOf } from './products.ts';
-import { readSnpEvidence, type SnpEvidence, type SnpReading } from './read.ts';
+import { readSnpEvidence, readSnpSignature, type SnpEvidence, type SnpReading } from './read.ts';
 import { judgeReport } from './report-checks.ts';
 import type { SnpReport } from './report.ts';
 import { endsMs, factsOf, hclOf, warningsOf, type SnpResult } from './result.ts';
@@ -75,7 +75,7 @@ export async function verifySnpApart(
   memo: SignatureMemo,
 ): Promise<void> {
   const context = { anchors: anchors ?? AMD_ANCHORS, nowMs, cache };
-  const { signed, vek } = readSnpEvidence(evidence, context);
+  const { signed, vek } = readSnpSignature(evidence, context);
   const key = vek?.outcome === 'read' ? vek.value.certificate.publicKey : undefined;
   if (signed !== undefined && key !== undefined) await signed.verifyApart(key, memo);
 }
