@@ -29,6 +29,8 @@ export type JsonObject = { readonly [name: string]: Json };
 export interface StrictJsonOptions {
   readonly maxBytes: number;
   readonly maxDepth?: number;
+  /** Of values at all levels together: a short text can spell very many. */
+  readonly maxValues?: number;
   /** Refuse fractions and exponents; integers must be safe. */
   readonly numbers: 'integers' | 'any';
 }
@@ -40,6 +42,7 @@ export interface StrictJson {
 }
 
 const DEFAULT_MAX_DEPTH = 32;
+const DEFAULT_MAX_VALUES = 1_000_000;
 /** Of one object. Our documents and Intel's have dozens; beyond this somebody is filling memory. */
 const MEMBERS_MAX = 10_000;
 const QUOTE = 0x22;
@@ -57,9 +60,11 @@ class Scanner {
   readonly #text: string;
   readonly #isAscii: boolean;
   readonly #maxDepth: number;
+  readonly #maxValues: number;
   readonly #integersOnly: boolean;
   readonly #spans = new Map<string, readonly [number, number]>();
   #at = 0;
+  #values = 0;
   #countedAt = 0;
   #countedBytes = 0;
 
@@ -67,6 +72,7 @@ class Scanner {
     this.#text = text;
     this.#isAscii = text.length === byteLength;
     this.#maxDepth = options.maxDepth ?? DEFAULT_MAX_DEPTH;
+    this.#maxValues = options.maxValues ?? DEFAULT_MAX_VALUES;
     this.#integersOnly = options.numbers === 'integers';
   }
 
@@ -100,6 +106,7 @@ class Scanner {
 
   #value(depth: number): Json {
     if (depth > this.#maxDepth) throw jsonError('json.depth', `at ${this.#at}`);
+    if (++this.#values > this.#maxValues) throw jsonError('json.members', `at ${this.#at}`);
     const code = this.#text.charCodeAt(this.#at);
     if (code === 0x7b) return this.#object(depth);
     if (code === 0x5b) return this.#array(depth);

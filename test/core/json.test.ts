@@ -45,3 +45,14 @@ test('an object has a bounded number of members, at every depth', () => {
     );
   }
 });
+
+test('a document has a bounded number of values, however they are nested', () => {
+  const many = (count: number): string => Array.from({ length: count }, () => '{}').join(',');
+  const read = (text: string): unknown =>
+    parseStrictJson(utf8(text), { maxBytes: MAX_BYTES, maxValues: 100, numbers: 'integers' });
+  read(`[${many(99)}]`);
+  read(`[[${many(49)}],[${many(48)}]]`);
+  for (const text of [`[${many(100)}]`, `[[${many(49)}],[${many(49)}]]`, `{"a":[${many(99)}]}`]) {
+    assert.throws(() => read(text), codeIs('json.members'));
+  }
+});
