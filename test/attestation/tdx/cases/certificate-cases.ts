@@ -400,6 +400,17 @@ function withoutCrlExtension(oid: string): (profile: CrlProfile) => CrlProfile {
   });
 }
 
+/** `value` stands where the INTEGER of the CRL number should. */
+function crlNumbered(value: string): (profile: CrlProfile) => CrlProfile {
+  return (profile) => ({
+    ...profile,
+    extensions: [
+      ...withoutCrlExtension(EXTENSION.crlNumber)(profile).extensions,
+      { oid: EXTENSION.crlNumber, critical: false, value: fromHex(value) },
+    ],
+  });
+}
+
 function revoking(
   which: keyof Certificates,
 ): (profile: CrlProfile, certificates: Certificates) => CrlProfile {
@@ -476,6 +487,13 @@ function listCases({ list, sent, key, clears }: ListKind): readonly CheckCase[] 
     }),
     unreadable('a list without a CRL number is refused', {
       [list]: withoutCrlExtension(EXTENSION.crlNumber),
+    }),
+    unreadable('a list with a negative CRL number is refused', { [list]: crlNumbered('0201ff') }),
+    unreadable('a list with bytes after its CRL number is refused', {
+      [list]: crlNumbered('02010100'),
+    }),
+    unreadable('a list with a CRL number of more than 20 octets is refused', {
+      [list]: crlNumbered(`0215${'01'.repeat(21)}`),
     }),
     unreadable('a list without an authority key identifier is refused', {
       [list]: withoutCrlExtension(EXTENSION.authorityKeyId),
