@@ -44,6 +44,8 @@ export const httpError = defineErrors({
 export type Trust =
   | { readonly kind: 'spki'; readonly sha256: readonly Bytes<32>[] }
   | { readonly kind: 'webpki' }
+  /** These issuers and no others; the name in the certificate is checked as well. */
+  | { readonly kind: 'ca'; readonly certificatesPem: string }
   | { readonly kind: 'loopback' }
   /** Whoever may create the socket file is the other end; the origin is `http://localhost`. */
   | { readonly kind: 'unix'; readonly socketPath: string };
@@ -187,6 +189,7 @@ function connector(options: PoolOptions, url: URL): Connector {
       ...(trust.kind === 'spki'
         ? { rejectUnauthorized: false, minVersion: 'TLSv1.3' }
         : { rejectUnauthorized: true }),
+      ...(trust.kind === 'ca' ? { ca: trust.certificatesPem } : {}),
       ...(options.clientCertificate === undefined
         ? {}
         : {
