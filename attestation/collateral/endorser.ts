@@ -14,9 +14,12 @@ export interface EndorsableEvidence {
   readonly quote: Uint8Array;
   /** SNP: the certificate table that came from the host with the report. */
   readonly certificates?: Uint8Array;
+  /** What came with the evidence already; used where it holds and is newer than what the endorser has. */
+  readonly endorsements?: TdxCollateral | SnpEndorsements;
 }
 
 export interface Endorser {
+  /** Throws `collateral.*`; `isRetry` of errors.ts tells whether another try can help. */
   endorse(
     evidence: EndorsableEvidence,
     signal: AbortSignal,

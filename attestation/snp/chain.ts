@@ -33,7 +33,7 @@ export interface ChainContext {
   readonly sheet: SnpCheckSheet;
   readonly nowMs: number;
   readonly anchors: readonly SnpAnchor[];
-  readonly policy: SnpPolicy;
+  readonly policy: Pick<SnpPolicy, 'crl'>;
 }
 
 const CHAIN_CHECKS: readonly SnpCheckId[] = [

@@ -119,7 +119,7 @@ function readList(bytes: Uint8Array): ReadList {
 /** Where the PCK chain of this quote is: in the quote itself, or else beside it. */
 export function chainSource(
   quote: TdxQuote,
-  collateral: TdxCollateral,
+  collateral: Pick<TdxCollateral, 'pckCertChain'>,
 ): { readonly bytes: Uint8Array } | { readonly pem: string } | undefined {
   if (quote.certificationType === PCK_CHAIN_PEM) return { bytes: quote.certificationData };
   return collateral.pckCertChain === undefined ? undefined : { pem: collateral.pckCertChain };
