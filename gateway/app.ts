@@ -43,6 +43,7 @@ import { Challenges } from './workers/challenges.ts';
 import type { Resolve } from './workers/endpoint.ts';
 import { MemoryRegistry, type WorkerRegistry } from './workers/registry.ts';
 import { Registrar } from './workers/register.ts';
+import { openVouching, type Vouching } from './workers/vouching.ts';
 
 export interface GatewayDeps {
   readonly config: GatewayConfig;
@@ -116,8 +117,24 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     counters,
     load: { active: 0 },
   };
+  const vouching = await openVouching({
+    config: config.collateral,
+    dataDir: config.dataDir,
+    policy,
+    clock,
+    log,
+    lifecycle,
+  });
   const parts: GatewayParts = { aud: identity.aud, policy, registry, store, clock };
-  const built = { deps, parts, identity, dispatch, log, lifecycle };
+  const built = {
+    deps,
+    parts,
+    identity,
+    dispatch,
+    log,
+    lifecycle,
+    ...(vouching === undefined ? {} : { vouching }),
+  };
   return {
     ...parts,
     listen: () => openGateway(built),
@@ -146,6 +163,7 @@ interface Built {
   readonly dispatch: DispatchDeps;
   readonly log: GatewayLog;
   readonly lifecycle: ReturnType<typeof createLifecycle>;
+  readonly vouching?: Vouching;
 }
 
 async function openGateway(built: Built): Promise<ListeningPorts> {
@@ -223,7 +241,7 @@ function baseUrls(
 }
 
 function requestHandler(
-  { deps, parts, identity, dispatch, log, lifecycle }: Built,
+  { deps, parts, identity, dispatch, log, lifecycle, vouching }: Built,
   document: ReturnType<typeof documentSource>,
 ): RequestListener {
   const { config } = deps;
@@ -243,6 +261,7 @@ function requestHandler(
     identity: identity.clientCertificate,
     log,
     counters,
+    ...(vouching === undefined ? {} : { vouching }),
   });
   keepHouse({ parts, registrar, lifecycle, log, sweepIntervalMs: deps.sweepIntervalMs });
   const control = createControl({

@@ -5,6 +5,7 @@
  */
 
 import { z } from 'zod';
+import { COLLATERAL_CONFIG } from '../attestation/collateral/config.ts';
 import { loadConfig, type ConfigSource } from '../core/node/config.ts';
 import { LEVELS } from '../core/node/log.ts';
 import {
@@ -69,6 +70,11 @@ export const GATEWAY_CONFIG = z.strictObject({
       requestsPerMinute: positive(10_000_000).default(ACCOUNT_REQUESTS_PER_MINUTE),
     })
     .prefault({}),
+  /**
+   * The gateway's own store of collateral. Workers bring theirs; the store remembers the newest lists it has seen and lets
+   * nobody go back behind them. Offline unless the operator says otherwise; without a directory it is kept in `dataDir`.
+   */
+  collateral: COLLATERAL_CONFIG.prefault({ offline: true }),
   workers: z
     .strictObject({
       /** Lets endpoints in private and loopback ranges register. */

@@ -106,6 +106,12 @@ export const registrationError = defineErrors({
     public: 'The endpoint does not answer with the key of the statement.',
   },
   'registration.denied': NOT_ADMITTED,
+  /** Admissible, but the gateway cannot make sure that nothing newer speaks against it. */
+  'registration.collateral': {
+    status: 503,
+    recovery: 'retry_later',
+    public: 'The collateral of this worker cannot be confirmed now. Try again later.',
+  },
   /** The statement was registered before. */
   'registration.duplicate': {
     ...NOT_ADMITTED,

@@ -9,6 +9,9 @@ export const GATEWAY_EVENTS = defineEvents({
   },
   'gateway.stopped': { level: 'info', fields: { late: 'count' } },
   'gateway.failed': { level: 'error', fields: { code: 'code' } },
+  /** Of the store of collateral: a newer list or document, with the number of newly revoked serials. */
+  'collateral.replaced': { level: 'info', fields: { revoked: 'count' } },
+  'collateral.trouble': { level: 'warn', fields: { kind: 'id', code: 'code' } },
   'exchange.done': {
     level: 'info',
     fields: {

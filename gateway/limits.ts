@@ -61,6 +61,8 @@ export const APPRAISALS_OF_WORKERS_MAX = 64;
 export const PUBLISH_MARGIN_MAX_MS = 600_000;
 /** A short statement gives up this part of its life instead. */
 export const PUBLISH_MARGIN_DIVISOR = 6;
+/** For the store of collateral; it usually has what it needs at hand. */
+export const VOUCH_TIMEOUT_MS = 15_000;
 export const SWEEP_INTERVAL_MS = 10_000;
 export const EVIDENCE_CANDIDATES_MAX = 64;
 export const WORKER_CONNECTIONS_MAX = 256;

@@ -19,7 +19,7 @@ export interface Crl {
   readonly issuer: Uint8Array;
   readonly thisUpdateMs: number;
   readonly nextUpdateMs: number;
-  /** Rises with every list of one issuer. RFC 5280 §5.2.3. */
+  /** Never sinks from one list of an issuer to the next; Intel numbers all of its own 1. RFC 5280 §5.2.3. */
   readonly number: bigint;
   /** Serial magnitudes as hex, as in `Certificate.serial`: compared as integers, the sign octet is gone. */
   readonly revokedSerials: ReadonlySet<string>;

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { ascii, concat, fixed, fromBase64, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { ClientCertificate } from '../../core/node/http-client.ts';
+import { codeOf } from '../../core/node/log.ts';
 import { appraiseApart, type Appraisal } from '../../attestation/appraise.ts';
 import { ownerSignatureInput, parseCard, workerIdOf } from '../../attestation/card.ts';
 import { decodeEvidence, encodeEvidence, type EvidenceBundle } from '../../attestation/evidence.ts';
@@ -26,6 +27,7 @@ import type { Challenges } from './challenges.ts';
 import { resolveEndpoint, type EndpointRules, type ResolvedEndpoint } from './endpoint.ts';
 import { createLink } from './link.ts';
 import type { LiveWorker, WorkerRegistry } from './registry.ts';
+import type { Vouching } from './vouching.ts';
 
 export interface RegistrationDeps {
   readonly clock: Clock;
@@ -37,6 +39,8 @@ export interface RegistrationDeps {
   readonly identity: ClientCertificate;
   readonly log: GatewayLog;
   readonly counters: Counters;
+  /** Absent under a development policy. */
+  readonly vouching?: Vouching;
 }
 
 export type Registration =
@@ -66,6 +70,11 @@ export class Registrar {
   /** Statements that came in once, with their expiry: a replay finds its challenge used, and its name here. */
   readonly #seen = new Map<string, number>();
   readonly #probeFailures = new WeakMap<LiveWorker, number>();
+  /** The newest collateral per worker, and the state of the store it is from. */
+  readonly #vouched = new WeakMap<
+    LiveWorker,
+    { readonly revision: number; readonly bundle: EvidenceBundle }
+  >();
   readonly #budget = new AppraisalBudget();
 
   constructor(deps: RegistrationDeps) {
@@ -107,7 +116,7 @@ export class Registrar {
     signal: AbortSignal,
   ): Promise<Registration> {
     const { clock, log, counters, endpoints } = this.#deps;
-    const appraisal = await this.#appraise(bundle, statement.nonce);
+    const { appraisal, vouched } = await this.#judge(bundle, statement.nonce, signal);
     if (appraisal.outcome === 'denied') {
       const check = appraisal.verdict.checks.find(({ outcome }) => outcome === 'fail')?.id ?? '';
       log.event('worker.refused', { code: 'registration.denied', check });
@@ -117,7 +126,8 @@ export class Registrar {
     const { key, verdict } = appraisal;
     const publishUntilMs = publishUntil(statement, key, clock());
     const resolved = await resolveEndpoint(endpoint, endpoints);
-    await this.#admit({ key, verdict, bundle, statement, resolved, publishUntilMs }, signal);
+    const admitted = { key, verdict, bundle: vouched, statement, resolved, publishUntilMs };
+    await this.#admit(admitted, signal);
     return { outcome: 'admitted', workerId: toHex(key.workerId), verdict, publishUntilMs };
   }
 
@@ -137,6 +147,24 @@ export class Registrar {
       throw registrationError('registration.owner_signature');
     }
     return toHex(workerIdOf(owner));
+  }
+
+  /**
+   * What the worker brought, then, if that is admitted, the same with the newest collateral that the gateway knows of.
+   * Throws `registration.collateral`.
+   */
+  async #judge(
+    bundle: EvidenceBundle,
+    challenge: Bytes<32>,
+    signal: AbortSignal,
+  ): Promise<{ readonly appraisal: Appraisal; readonly vouched: EvidenceBundle }> {
+    const first = await this.#appraise(bundle, challenge);
+    const { vouching } = this.#deps;
+    if (first.outcome === 'denied' || vouching === undefined) {
+      return { appraisal: first, vouched: bundle };
+    }
+    const vouched = await vouching.vouch(bundle, signal);
+    return { appraisal: await this.#appraise(vouched, challenge), vouched };
   }
 
   #appraise(evidence: EvidenceBundle, challenge: Bytes<32>): Promise<Appraisal> {
@@ -222,20 +250,39 @@ export class Registrar {
     const { registry, counters } = this.#deps;
     for (const worker of registry.all()) {
       if (signal.aborted) return;
-      await this.#rejudge(worker);
+      await this.#rejudge(worker, signal);
     }
     await Promise.all(registry.all().map((worker) => this.#probe(worker, signal)));
     counters.workers(registry.all().length);
   }
 
-  async #rejudge(worker: LiveWorker): Promise<void> {
+  async #rejudge(worker: LiveWorker, signal: AbortSignal): Promise<void> {
     const { registry, clock } = this.#deps;
     if (clock() >= worker.key.expiresAtMs) {
       registry.remove(worker.kid, 'expired');
       return;
     }
-    const again = await this.#appraise(worker.bundle, worker.challenge);
+    const bundle = await this.#newest(worker, signal);
+    const again = await this.#appraise(bundle, worker.challenge);
     if (again.outcome === 'denied') registry.remove(worker.kid, 'denied');
+  }
+
+  /** A worker's evidence with what has come in since; asked of the store only when something has. */
+  async #newest(worker: LiveWorker, signal: AbortSignal): Promise<EvidenceBundle> {
+    const { vouching, log } = this.#deps;
+    const known = this.#vouched.get(worker);
+    const bundle = known?.bundle ?? worker.bundle;
+    const revision = vouching?.revision() ?? 0;
+    if (vouching === undefined || known?.revision === revision) return bundle;
+    try {
+      const fresh = await vouching.vouch(bundle, signal);
+      this.#vouched.set(worker, { revision, bundle: fresh });
+      return fresh;
+    } catch (error) {
+      // What it was admitted on goes on being judged, up to its own expiry; the next round asks again.
+      log.event('control.failed', { code: codeOf(error), requestId: 'sweep' });
+      return bundle;
+    }
   }
 
   /** Only whom traffic has found failing: a busy worker is its own sign of life. */

@@ -1,0 +1,98 @@
+/**
+ * What the gateway's own store of collateral says to an admitted worker's endorsements: the newest lists and documents it
+ * knows take the place of older ones, so that nobody comes in by showing the world from before a revocation. Asked only
+ * about evidence that was admitted already: a stranger cannot make the gateway fetch anything.
+ * Spec: tdx §10 "Cache rules"; sev-snp §8 "KDS client"; docs/collateral.md.
+ * @module
+ */
+
+import { join } from 'node:path';
+import type { CollateralConfig } from '../../attestation/collateral/config.ts';
+import { openConfiguredStore } from '../../attestation/collateral/compose.ts';
+import type { Endorser } from '../../attestation/collateral/endorser.ts';
+import type { CollateralEvent } from '../../attestation/collateral/events.ts';
+import type { EvidenceBundle } from '../../attestation/evidence.ts';
+import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
+import type { Clock } from '../../core/clock.ts';
+import { VeilError } from '../../core/errors.ts';
+import type { Lifecycle } from '../../core/node/lifecycle.ts';
+import { STORE_PARTS } from '../../core/node/store-parts.ts';
+import { registrationError } from '../errors.ts';
+import type { GatewayLog } from '../events.ts';
+import { VOUCH_TIMEOUT_MS } from '../limits.ts';
+
+export interface Vouching {
+  /** Rises with every newer list or document: what was vouched for before deserves another look. */
+  readonly revision: () => number;
+  /** The same evidence with the newest collateral. Throws `registration.collateral`. */
+  readonly vouch: (bundle: EvidenceBundle, signal: AbortSignal) => Promise<EvidenceBundle>;
+}
+
+export interface VouchingInput {
+  readonly config: CollateralConfig;
+  readonly dataDir: string;
+  readonly policy: CompiledPolicy;
+  readonly clock: Clock;
+  readonly log: GatewayLog;
+  readonly lifecycle: Lifecycle;
+}
+
+/** Undefined under a development policy: vendors know nothing of simulated machines. */
+export async function openVouching(input: VouchingInput): Promise<Vouching | undefined> {
+  const { config, dataDir, policy, clock, log, lifecycle } = input;
+  if (policy.document.development === true) return undefined;
+  let revision = 0;
+  const { store, close } = await openConfiguredStore(
+    { ...config, directory: config.directory ?? join(dataDir, 'collateral') },
+    {
+      ...STORE_PARTS,
+      now: clock,
+      onEvent: (event) => {
+        if (event.kind === 'replaced') revision++;
+        logEvent(log, event);
+      },
+    },
+  );
+  const running = store.run(lifecycle.closing);
+  lifecycle.onClose('collateral', async () => {
+    await close();
+    await running;
+  });
+  return vouchingBy(store, () => revision);
+}
+
+export function vouchingBy(endorser: Endorser, revision: () => number): Vouching {
+  return {
+    revision,
+    vouch: async (bundle, signal) => {
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(VOUCH_TIMEOUT_MS)]);
+      try {
+        return withEndorsements(bundle, await endorser.endorse(bundle, limited));
+      } catch (cause) {
+        if (!(cause instanceof VeilError) || cause.code === 'internal.invariant') throw cause;
+        throw registrationError('registration.collateral', cause.code, { cause });
+      }
+    },
+  };
+}
+
+function withEndorsements(
+  bundle: EvidenceBundle,
+  endorsements: Awaited<ReturnType<Endorser['endorse']>>,
+): EvidenceBundle {
+  const isTdx = 'tcbInfo' in endorsements;
+  if (bundle.tee === 'tdx' && isTdx) return { ...bundle, endorsements };
+  if (bundle.tee === 'snp' && !isTdx) return { ...bundle, endorsements };
+  throw registrationError('registration.collateral', 'another kind of machine');
+}
+
+function logEvent(log: GatewayLog, event: CollateralEvent): void {
+  if (event.kind === 'replaced') {
+    log.event('collateral.replaced', { revoked: event.newlyRevoked });
+    return;
+  }
+  log.event('collateral.trouble', {
+    kind: event.kind,
+    code: 'code' in event ? event.code : 'none',
+  });
+}
