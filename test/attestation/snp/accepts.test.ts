@@ -184,6 +184,15 @@ describe('certificate tables', () => {
   });
 });
 
+test('a higher major counts, whatever the minor', async () => {
+  await accepted({
+    policy: {
+      minAbi: { major: 0, minor: 99 },
+      minFirmware: { major: 0, minor: 99, build: 99 },
+    },
+  });
+});
+
 test('a pinned root need not be sent', async () => {
   const { root } = await pki.sound({ product: 'Genoa', signer: 'vcek' });
   await accepted({

@@ -45,6 +45,12 @@ async function signPkcs1(key: CryptoKey, data: Uint8Array): Promise<Uint8Array> 
 
 const PKCS1 = derSequence(derOid('1.2.840.113549.1.1.12'), derNull());
 
+/** ecdsa-with-SHA256 over two numbers. */
+const ECDSA_P256 = scheme(
+  derSequence(derOid('1.2.840.10045.4.3.2')),
+  async () => await Promise.resolve(derSequence(derInteger(1), derInteger(1))),
+);
+
 const FOREIGN_ALGORITHMS: readonly (readonly [title: string, scheme: SignatureScheme])[] = [
   ['PKCS#1 v1.5', scheme(PKCS1, signPkcs1)],
   ['PSS with a salt of 32 bytes', pssSha384({ saltBytes: 32 })],
@@ -147,12 +153,34 @@ const ALGORITHM_CASES: readonly SnpCheckCase[] = [
   },
   {
     id: 'chain.algorithms',
+    title: 'an intermediate with an even modulus is refused',
+    // The modulus ends where the exponent begins.
+    faults: { chain: { intermediate: { tbs: (tbs) => changedBefore(tbs, '0203010001') } } },
+    alsoFails: ['chain.signatures'],
+    why: 'what is no key has signed nothing',
+  },
+  {
+    id: 'chain.algorithms',
+    title: 'a leaf that says ECDSA below an RSA key is refused',
+    faults: { chain: { vek: { scheme: ECDSA_P256 } } },
+    alsoFails: ['chain.signatures'],
+    why: 'a signature of another kind fits no RSA key',
+  },
+  {
+    id: 'chain.algorithms',
     title: 'an intermediate on P-384 is refused, with the leaf that it signed',
     faults: async () => ({ chain: { intermediate: { keys: await generateP384() } } }),
     skips: ['chain.signatures'],
     why: UNKNOWN_ALGORITHM,
   },
 ];
+
+/** The lowest bit of the byte before the last marker. */
+function changedBefore(bytes: Uint8Array, marker: string): Uint8Array {
+  const at = toHex(bytes).lastIndexOf(marker);
+  if (at < 0) throw new Error(`a test looks for ${marker}, which is not there`);
+  return flipped(at / 2 - 1)(bytes);
+}
 
 /** One bit of the byte that stands so far behind the marker. */
 function changedAfter(bytes: Uint8Array, marker: string, distance: number): Uint8Array {

@@ -99,6 +99,13 @@ const VALUE_CASES: readonly SnpCheckCase[] = [
       product: 'Turin',
     }),
   ),
+  leaf("a leaf of Genoa with everything that Turin's has is refused", {
+    chain: { facts: { tcb: { fmc: 0, ...PRODUCTS.Genoa.tcb } } },
+  }),
+  leaf("a leaf of Turin with everything that Genoa's has is refused", {
+    product: 'Turin',
+    chain: { facts: { tcb: PRODUCTS.Genoa.tcb } },
+  }),
   entries('structure version 1 for Genoa is refused', withValue('1', derInteger(1))),
   entries('structure version 0 for Turin is refused', withValue('1', derInteger(0)), {
     product: 'Turin',

@@ -238,6 +238,14 @@ const FIRMWARE_CASES: readonly SnpCheckCase[] = [
       policy: { provisionalFirmware: NOT_ASKED },
     },
   },
+  {
+    id: 'policy.firmware',
+    title: 'a running version below the least is refused, although a later one is committed',
+    faults: {
+      report: { fields: { currentFirmware: { major: 1, minor: 54, build: 99 } } },
+      policy: { provisionalFirmware: NOT_ASKED },
+    },
+  },
   report('policy.provisionalFirmware', 'a version that is not committed is refused', {
     currentFirmware: { major: 1, minor: 55, build: 41 },
   }),

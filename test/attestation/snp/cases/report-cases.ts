@@ -283,6 +283,9 @@ const TABLE_CASES: readonly SnpCheckCase[] = [
     { ...SMALL, bytes: new Uint8Array(16 * 1024 + 1) },
   ]),
   table('a table of more than 64 KiB is refused', () => new Uint8Array(64 * 1024 + 1).fill(1)),
+  table('zeros up to more than 64 KiB are refused', (entries) =>
+    concat(writeCertificateTable(entries), new Uint8Array(64 * 1024)),
+  ),
   table('a table of entries alone is refused', () =>
     concat(
       ...Array.from({ length: 100 }, () =>
