@@ -21,7 +21,7 @@ import {
   EVENT_LOG_MAX_BYTES,
 } from '../limits.ts';
 import { systemCodeOf, type Guest } from './guest.ts';
-import { Lane, stopErrorOf } from './lane.ts';
+import { Lane } from './lane.ts';
 import { assertOwnQuote, readSnpReport } from './own-quote.ts';
 import type { CollectedEvidence, EventLog, EvidenceProvider } from './provider.ts';
 import { translated, withEntry, type Entry } from './tsm-entry.ts';
@@ -143,7 +143,8 @@ async function attempts<Value>(
       const again = error instanceof VeilError && WORTH_ANOTHER_ATTEMPT.includes(error.code);
       if (!again || left <= 1) throw error;
     }
-    if (!(await wait(jittered(waitMs), signal))) throw stopErrorOf(signal);
+    // An abort ends the wait; the next attempt sees it before it does anything.
+    await wait(jittered(waitMs), signal);
     waitMs = Math.min(2 * waitMs, COLLECT_BACK_OFF_MAX_MS);
   }
 }

@@ -30,8 +30,9 @@ const PROBES: readonly ((guest: Guest, signal: AbortSignal) => Promise<Probe>)[]
 export async function detect(guest: Guest, signal: AbortSignal): Promise<Detection> {
   const probes: Probe[] = [];
   for (const probe of PROBES) {
-    if (signal.aborted) throw stopErrorOf(signal);
     probes.push(await probe(guest, signal));
+    // What was found after that may only look like a failure.
+    if (signal.aborted) throw stopErrorOf(signal);
   }
   const tried = probes.map(({ finding }) => finding);
   const provider = probes.find((probe) => probe.provider !== undefined)?.provider;

@@ -214,13 +214,12 @@ function translated(cause: unknown): unknown {
   return providerError(code ?? 'evidence.host', 'the dstack agent', { cause });
 }
 
-/** Throws only when `signal` aborted. */
+/** Never throws. */
 export async function probeDstack(guest: Guest, signal: AbortSignal): Promise<Probe> {
   try {
     const provider = await openDstack({}, guest, signal);
     return { finding: FINDINGS.works, provider };
   } catch (error) {
-    if (signal.aborted) throw error;
     const code = error instanceof VeilError ? error.code : '';
     if (code === 'evidence.unsupported') return { finding: FINDINGS.legacy };
     if (code === 'evidence.permission') return { finding: FINDINGS.permission };

@@ -14,13 +14,12 @@ import { systemCodeOf, type Guest } from './guest.ts';
 
 const KERNEL_MIN = { major: 6, minor: 7 } as const;
 
-/** Throws only when `signal` aborted. */
+/** Never throws. */
 export async function probeConfigfsTsm(guest: Guest, signal: AbortSignal): Promise<Probe> {
   try {
     const provider = await openConfigfsTsm({ privlevel: 0 }, guest, signal);
     return { finding: await works(provider.tee, guest), provider };
   } catch (error) {
-    if (signal.aborted) throw error;
     return { finding: await diagnose(error, guest) };
   }
 }
@@ -61,7 +60,7 @@ const BY_CODE: Readonly<Record<string, Words>> = {
     reason: 'permission',
     detail: 'The report interface of the kernel is there, but this process may not use it.',
     remedy:
-      'Run the worker as root, or let a systemd unit or udev rule that runs as root give its user the folder /sys/kernel/config/tsm/report. In a container, mount /sys/kernel/config writable.',
+      'Run the worker as root or with the capability CAP_DAC_OVERRIDE: the kernel makes the files of each request for root alone, so rights on the folder do not help. In a container, mount /sys/kernel/config of the machine writable.',
   },
   'evidence.unsupported': {
     found: true,

@@ -89,6 +89,20 @@ test('a level that another process puts in place of ours never comes back as our
   assert.equal(toHex(quote), toHex(snpReport(REPORT_DATA, 0)));
 });
 
+test('whenever another process changes the level, the report is of the level asked for', async () => {
+  for (let at = 1; at <= 6; at++) {
+    const fake = await opened();
+    let reads = 0;
+    fake.kernel.before = (step, entry) => {
+      if (step !== 'read generation' || entry === undefined || ++reads !== at) return;
+      entry.privlevel = 3;
+      fake.kernel.touch(entry);
+    };
+    const { quote } = await fake.provider.collect(REPORT_DATA);
+    assert.equal(toHex(quote), toHex(snpReport(REPORT_DATA, 0)), `read ${at} of the counter`);
+  }
+});
+
 test('endless races end, after ever longer waits', async () => {
   const fake = await opened();
   interfere(fake, 'read outblob', (entry) => fake.kernel.touch(entry), Infinity);
@@ -185,7 +199,9 @@ test('an abort at any step ends the call, and leaves no entry behind', async () 
     const fake = await opened();
     const caller = new AbortController();
     let at = 0;
-    fake.kernel.before = () => {
+    const later: string[] = [];
+    fake.kernel.before = (step) => {
+      if (at > aborting) later.push(step);
       if (at++ === aborting) caller.abort();
     };
     await assert.rejects(
@@ -196,6 +212,10 @@ test('an abort at any step ends the call, and leaves no entry behind', async () 
     fake.kernel.before = () => undefined;
     await fake.provider.collect(REPORT_DATA);
     assert.equal(fake.kernel.entries.size, 0);
+    assert.ok(
+      later.every((step) => step === 'rmdir'),
+      `after step ${aborting}: ${later.join(', ')}`,
+    );
   }
 });
 
@@ -282,6 +302,7 @@ test('who stops waiting is let go at once, and others keep their turn', async ()
   assert.equal(toHex((await first).quote), toHex(snpReport(REPORT_DATA)));
   assert.equal(toHex((await third).quote), toHex(snpReport(FOREIGN_DATA)));
   assert.equal(fake.kernel.steps.filter((step) => step === 'mkdir').length, 2);
+  assert.equal(fake.kernel.entriesMax, 1);
 });
 
 test('a kernel that hangs keeps the lane but not the caller, and the entry goes when it is back', async () => {

@@ -267,6 +267,7 @@ test('a floor that rises later is noticed', async () => {
   await assert.rejects(provider.collect(REPORT_DATA), (error) =>
     hasCode(error, 'evidence.privilege_level'),
   );
+  assert.ok(!kernel.steps.includes('write privlevel'));
 });
 
 test('a level that the kernel does not take is refused', async () => {

@@ -185,7 +185,7 @@ test('an interface that this process may not use', async () => {
     });
     assert.equal(finding.reason, 'permission');
     assert.equal(finding.found, true);
-    assert.match(finding.remedy ?? '', /root.*udev.*container/);
+    assert.match(finding.remedy ?? '', /root.*CAP_DAC_OVERRIDE.*container/);
   }
 });
 

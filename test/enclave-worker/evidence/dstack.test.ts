@@ -225,8 +225,9 @@ test('no agent is told at the start', async () => {
   );
 });
 
-test('the old tappd socket is refused, by its place and by its name', async () => {
+test('the old tappd socket is refused, by its place and by its name', async (context) => {
   const tappd = await startFakeAgent('tappd.sock');
+  context.after(() => tappd.close());
   const { socketPath } = tappd;
   const refused = (promise: Promise<unknown>): Promise<void> =>
     assert.rejects(promise, (error: Error) => {
@@ -236,7 +237,6 @@ test('the old tappd socket is refused, by its place and by its name', async () =
   await refused(openDstack({ socketPath }, thisGuest, SIGNAL));
   await refused(openDstack({}, guestWith([], [socketPath]), SIGNAL));
   assert.deepEqual(tappd.calls, [], 'it was not even asked');
-  await tappd.close();
 });
 
 test('a socket that may not be used is told from one that is not there', async () => {
