@@ -54,8 +54,8 @@ export async function openDstack(
   for (const path of paths) {
     if (signal.aborted) throw stopErrorOf(signal);
     try {
-      if ((await kindOf(path, guest)) === 'socket')
-        return await providerBehind(path, guest, signal);
+      const kind = await kindOf(path, guest);
+      if (kind === 'socket') return await providerBehind(path, guest, signal);
     } catch (error) {
       // What the first socket had to say explains most.
       if (!met) failure = error;

@@ -10,7 +10,7 @@ import type { TeeName } from '../../attestation/verdict.ts';
 import { fromUtf8, toHex } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { providerError } from '../errors.ts';
-import { ATTRIBUTE_MAX_BYTES } from '../limits.ts';
+import { ATTRIBUTE_MAX_BYTES, COLLECT_BACK_OFF_FIRST_MS } from '../limits.ts';
 import { systemCodeOf, type Guest } from './guest.ts';
 import { stopErrorOf } from './lane.ts';
 
@@ -21,13 +21,15 @@ const VENDORS: ReadonlyMap<string, TeeName> = new Map([
 ]);
 
 const NAME_BYTES = 16;
+const REMOVE_ATTEMPTS_MAX = 3;
 
 /** Whatever happens, the directory is gone afterwards. */
 export async function withEntry<Value>(
-  { files, paths }: Guest,
+  guest: Guest,
   signal: AbortSignal,
   use: (entry: Entry) => Promise<Value>,
 ): Promise<Value> {
+  const { files, paths } = guest;
   const folder = `${paths.reports}/veilgate-${toHex(randomBytes(NAME_BYTES))}`;
   if (signal.aborted) throw stopErrorOf(signal);
   try {
@@ -40,15 +42,27 @@ export async function withEntry<Value>(
     value = await use(new Entry(files, folder, signal));
   } catch (error) {
     // The first failure says more than one that may follow from it.
-    await files.rmdir(folder).catch(() => undefined);
+    await remove(guest, folder).catch(() => undefined);
     throw error;
   }
-  try {
-    await files.rmdir(folder);
-  } catch (error) {
-    throw translated(error, 'rmdir');
-  }
+  await remove(guest, folder);
   return value;
+}
+
+/** Not subject to the caller's signal: a caller who left must not leave a directory. */
+async function remove({ files, wait }: Guest, folder: string): Promise<void> {
+  for (let left = REMOVE_ATTEMPTS_MAX; ; left--) {
+    try {
+      await files.rmdir(folder);
+      return;
+    } catch (cause) {
+      const error = translated(cause, 'rmdir');
+      if (error.code !== 'evidence.busy') throw error;
+      // Another attempt would only leave another directory.
+      if (left <= 1) throw providerError('evidence.unavailable', 'rmdir', { cause });
+    }
+    await wait(COLLECT_BACK_OFF_FIRST_MS, new AbortController().signal);
+  }
 }
 
 /** One directory of the report interface, and how often it was written to. */
@@ -56,6 +70,8 @@ export class Entry {
   readonly #files: Guest['files'];
   readonly #folder: string;
   readonly #signal: AbortSignal;
+  /** After our last write. */
+  #generation: bigint | undefined;
 
   constructor(files: Guest['files'], folder: string, signal: AbortSignal) {
     this.#files = files;
@@ -78,8 +94,6 @@ export class Entry {
       throw providerError('evidence.privilege_level', `wanted ${wanted}, allowed from ${floor}`);
     }
   }
-
-  #generation: bigint | undefined;
 
   /**
    * Writes, and sees that this write and no other was taken. For a blob that is the only way to know: configfs hands it

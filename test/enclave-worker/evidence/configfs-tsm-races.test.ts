@@ -245,6 +245,31 @@ test('a call whose time is over says so', async () => {
   assert.deepEqual(fake.kernel.steps, []);
 });
 
+test('a directory that cannot be removed at once is removed a little later', async () => {
+  for (const outcome of ['quote', 'failure'] as const) {
+    const fake = await opened();
+    let left = 2;
+    fake.kernel.before = (step) => {
+      if (step === 'read outblob' && outcome === 'failure') throw systemError('EIO');
+      if (step === 'rmdir' && left-- > 0) throw systemError('EBUSY');
+    };
+    const call = fake.provider.collect(REPORT_DATA);
+    if (outcome === 'quote') assert.equal((await call).tee, 'snp');
+    else await assert.rejects(call, withCode('evidence.host'));
+    assert.equal(fake.kernel.entries.size, 0, outcome);
+    assert.equal(fake.kernel.steps.filter((step) => step === 'mkdir').length, 1, outcome);
+  }
+});
+
+test('a directory that cannot be removed is one, not one per attempt', async () => {
+  const fake = await opened();
+  fake.kernel.before = (step) => {
+    if (step === 'rmdir') throw systemError('EBUSY');
+  };
+  await assert.rejects(fake.provider.collect(REPORT_DATA), withCode('evidence.unavailable'));
+  assert.equal(fake.kernel.entries.size, 1);
+});
+
 test('the error that came first is the one that is told', async () => {
   const fake = await opened();
   fake.kernel.before = (step) => {
