@@ -5,7 +5,7 @@
  */
 
 import { ATTRIBUTE_MAX_BYTES } from '../limits.ts';
-import { WORKERS_PAGE, type Finding, type Probe } from './finding.ts';
+import { AZURE_PAGE, type Finding, type Probe } from './finding.ts';
 import { isThere, textOf } from './glance.ts';
 import type { Guest } from './guest.ts';
 
@@ -24,7 +24,7 @@ export async function probeAzure(guest: Guest): Promise<Probe> {
   return { finding: vendor === VENDOR && tpm ? HYPER_V : ABSENT };
 }
 
-const REMEDY = `Collecting evidence from the virtual TPM is described in ${WORKERS_PAGE}, under "Azure", and not built in. Use a machine that gives quotes to its guest: TDX or SEV-SNP on your own hosts, on Google Cloud or on AWS.`;
+const REMEDY = `Collecting evidence from the virtual TPM is described in ${AZURE_PAGE}, and not built in. Use a machine that gives quotes to its guest: TDX or SEV-SNP on your own hosts, on Google Cloud or on AWS.`;
 
 const RECOGNISED: Finding = {
   name: AZURE,

@@ -25,3 +25,4 @@ export interface Probe {
 
 /** Where remedies send people who need more than a sentence. */
 export const WORKERS_PAGE = 'docs/workers.md';
+export const AZURE_PAGE = 'docs/azure.md';

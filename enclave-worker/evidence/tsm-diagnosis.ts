@@ -8,7 +8,7 @@ import type { TeeName } from '../../attestation/verdict.ts';
 import { VeilError } from '../../core/errors.ts';
 import { ATTRIBUTE_MAX_BYTES, EVENT_LOG_MAX_BYTES, SYSTEM_TEXT_MAX_BYTES } from '../limits.ts';
 import { CONFIGFS_TSM, openConfigfsTsm } from './configfs-tsm.ts';
-import { WORKERS_PAGE, type Finding, type Probe } from './finding.ts';
+import { AZURE_PAGE, WORKERS_PAGE, type Finding, type Probe } from './finding.ts';
 import { isThere, textOf } from './glance.ts';
 import { systemCodeOf, type Guest } from './guest.ts';
 
@@ -73,7 +73,7 @@ const BY_CODE: Readonly<Record<string, Words>> = {
     reason: 'privilege-level',
     detail:
       'This SEV-SNP guest runs below privilege level (VMPL) 0, under a paravisor or an SVSM, and may not ask for a report of level 0.',
-    remedy: `Start the guest without one, or write the level into "privlevel" where the policy admits it. On Azure see ${WORKERS_PAGE}.`,
+    remedy: `Start the guest without one, or write the level into "privlevel" where the policy admits it. On Azure see ${AZURE_PAGE}.`,
   },
 };
 

@@ -1,11 +1,16 @@
 /** What `auto` finds, what it takes, and what it tells the operator of a machine where it finds nothing. @module */
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { fixed, utf8 } from '../../../core/bytes.ts';
 import { hasCode } from '../../../core/errors.ts';
 import { detect, type Detection } from '../../../enclave-worker/evidence/detect.ts';
-import type { Finding } from '../../../enclave-worker/evidence/finding.ts';
+import {
+  AZURE_PAGE,
+  WORKERS_PAGE,
+  type Finding,
+} from '../../../enclave-worker/evidence/finding.ts';
 import { thisGuest, type Guest } from '../../../enclave-worker/evidence/guest.ts';
 import { openProvider } from '../../../enclave-worker/evidence/open-provider.ts';
 import { startFakeAgent, type FakeAgent } from '../../support/dstack/fake-agent.ts';
@@ -231,7 +236,7 @@ test('Azure is recognised, explained, and not used', async () => {
   });
   assert.equal(both.found, true);
   assert.equal(both.reason, 'not-built-in');
-  assert.match(both.remedy ?? '', /docs\/workers\.md, under "Azure", and not built in/);
+  assert.match(both.remedy ?? '', /docs\/azure\.md, and not built in/);
   assert.equal((await finding(tagged)).reason, 'no-tpm');
   const vendor = (kernel: FakeKernel) =>
     kernel.files.set(paths.systemVendor, utf8('Microsoft Corporation\n'));
@@ -285,6 +290,12 @@ test('texts of the system that are too long, missing or no text change the wordi
       SIGNAL,
     );
     assert.equal(tried.length, 3);
+  }
+});
+
+test('the pages that remedies name are there', () => {
+  for (const page of [AZURE_PAGE, WORKERS_PAGE]) {
+    assert.ok(existsSync(new URL(`../../../${page}`, import.meta.url)), page);
   }
 });
 
