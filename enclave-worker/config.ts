@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import { fixed, fromBase64Url, fromHex, type Bytes } from '../core/bytes.ts';
 import { CARD_MAX_BYTES } from '../attestation/card.ts';
+import { COLLATERAL_CONFIG } from '../attestation/collateral/config.ts';
 import { PATH } from './config-fields.ts';
 import { ENGINES, type EngineName } from './engines.ts';
 import { EVIDENCE_CONFIG } from './evidence/providers.ts';
@@ -94,6 +95,8 @@ export const WORKER_CONFIG = z.strictObject({
   }),
   /** Where quotes come from. Absent: whatever real machine this turns out to be, or no start. */
   evidence: EVIDENCE_CONFIG.prefault({ provider: 'auto' }),
+  /** Where the vendors' collateral comes from that this machine's evidence needs. Unused by simulators. */
+  collateral: COLLATERAL_CONFIG.prefault({}),
   /** How long running exchanges may go on after the worker was asked to end. */
   drainMs: z.int().min(0).max(1_800_000).default(30_000),
 });

@@ -13,6 +13,8 @@ export const WORKER_EVENTS = defineEvents({
     level: 'info',
     fields: { provider: 'id', tee: 'id', simulated: 'flag' },
   },
+  /** Of the store of collateral. */
+  'worker.collateral': { level: 'warn', fields: { kind: 'id', code: 'code' } },
   'worker.registered': {
     level: 'info',
     fields: { worker: 'digest', statement: 'digest', expires_in_s: 'count', simulated: 'flag' },

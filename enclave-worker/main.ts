@@ -9,11 +9,13 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
+import { openConfiguredStore, type ConfiguredStore } from '../attestation/collateral/compose.ts';
 import { systemClock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import { decodeConfig, loadConfig, redactedConfig } from '../core/node/config.ts';
 import { untilSignal } from '../core/node/lifecycle.ts';
 import { codeOf, createLog } from '../core/node/log.ts';
+import { STORE_PARTS } from '../core/node/store-parts.ts';
 import { errorLine, outputLine } from '../core/node/terminal.ts';
 import { WORKER_CONFIG, type WorkerConfig } from './config.ts';
 import { workerError } from './errors.ts';
@@ -94,6 +96,21 @@ async function providerOf(
   return provider;
 }
 
+/** Real machines bring a quote; what a verifier needs beside it comes from here. */
+async function openCollateral({ collateral }: WorkerConfig): Promise<ConfiguredStore> {
+  return await openConfiguredStore(collateral, {
+    ...STORE_PARTS,
+    now: systemClock,
+    onEvent: (event) => {
+      if (event.kind === 'replaced') return;
+      log.event('worker.collateral', {
+        kind: event.kind,
+        code: 'code' in event ? event.code : 'none',
+      });
+    },
+  });
+}
+
 interface Arguments {
   readonly config?: string;
   readonly 'check-config': boolean;
@@ -123,19 +140,25 @@ async function main(values: Arguments): Promise<void> {
     outputLine(redactedConfig(start.config));
     return;
   }
+  const provider = await providerOf(start.config, stop.signal);
+  const collateral = provider.simulated ? undefined : await openCollateral(start.config);
   const worker = await createWorker(
     start.config,
     {
-      provider: await providerOf(start.config, stop.signal),
+      provider,
       owner: start.owner,
+      ...(collateral === undefined ? {} : { endorser: collateral.store }),
       clock: systemClock,
       log,
     },
     stop.signal,
   );
   start.ready(worker);
+  const kept = collateral?.store.run(stop.signal);
   await asked;
   await worker.close();
+  await collateral?.close();
+  await kept;
 }
 
 const values = readArguments();
