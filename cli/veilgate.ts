@@ -14,6 +14,7 @@ import { VERSION } from './version.ts';
 const COMMANDS = [
   { name: 'measure', load: async () => (await import('./measure.ts')).registerMeasureCommand },
   { name: 'up', load: async () => (await import('./up.ts')).registerUpCommand },
+  { name: 'doctor', load: async () => (await import('./doctor.ts')).registerDoctorCommand },
   { name: 'owner', load: async () => (await import('./owner.ts')).registerOwnerCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
