@@ -40,8 +40,3 @@ export function formatInstant(ms: number): string {
   const iso = new Date(ms).toISOString();
   return iso.endsWith('.000Z') ? `${iso.slice(0, 19)}Z` : iso;
 }
-
-/** For libraries that insist on a Date object. */
-export function dateOf(ms: number): Date {
-  return new Date(ms);
-}

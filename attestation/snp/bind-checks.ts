@@ -79,6 +79,11 @@ function judgeMask({ chipId, signerInfo }: SnpReport, { sheet, policy }: BindCon
 
 function judgeSignerKind({ signerInfo }: SnpReport, leaf: Leaf, sheet: SnpCheckSheet): void {
   const signer = signingKeyOf(signerInfo);
+  if (signer === 'none' || signer === 'reserved') {
+    // No certificate is for such a key; the check that says so stands above.
+    sheet.skip(['bind.signerKind'], signer === 'none' ? 'report.signed' : 'report.signerInfo');
+    return;
+  }
   const owner = leaf.extensions.outcome === 'read' ? leaf.extensions.value.owner.kind : leaf.kind;
   sheet.judge(
     'bind.signerKind',
@@ -93,6 +98,11 @@ function judgeProduct(
   { product }: AmdExtensions,
   { sheet, chain }: BindContext,
 ): void {
+  if (cpuid !== undefined && productOfCpuid(cpuid) === undefined) {
+    const cause = sheet.firstBad(['report.version', 'report.cpuid']) ?? 'report.cpuid';
+    sheet.skip(['bind.product'], cause);
+    return;
+  }
   const names = [
     product.name,
     ...(cpuid === undefined ? [] : [productOfCpuid(cpuid)?.name ?? 'unknown']),

@@ -223,6 +223,7 @@ function constraintFault({ leaf, intermediate, root }: SnpChain): string | undef
   if (!cas.every(({ isCa, maySignCertificates }) => isCa && maySignCertificates)) {
     return 'a CA certificate without that right';
   }
+  if (!root.maySignCrls) return 'the root may not sign revocation lists';
   if (root.pathLength === 0) return 'the root allows no intermediate';
   const repeats = cas.some(({ repeatedExtensions }) => repeatedExtensions.size > 0);
   return repeats ? 'a CA certificate repeats an extension' : undefined;

@@ -70,7 +70,7 @@ const SPL_MAX = 255;
 const NAME_MAX_BYTES = 64;
 const CSP_ID_MAX_BYTES = 256;
 
-/** Throws `snp.certificate`, `der.*`. Exactly the members of the certificate's structVersion, each once. */
+/** Throws `snp.certificate`, `der.*`. Every member of the certificate's structVersion, each once; of the other's none. */
 function readAmdExtensions(certificate: Certificate): AmdExtensions {
   if (certificate.repeatedExtensions.size > 0) {
     throw snpError('snp.certificate', 'an extension stands more than once');

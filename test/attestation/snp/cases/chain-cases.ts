@@ -272,6 +272,7 @@ const CONSTRAINT_CASES: readonly SnpCheckCase[] = [
     profiled('a CA that repeats its role is refused', member, twice(EXTENSION.basicConstraints)),
     profiled('a CA that repeats its key id is refused', member, twice(EXTENSION.subjectKeyId)),
   ]),
+  profiled('a root that may not sign lists is refused', 'root', keyUsage('03020204')),
   profiled('a root that allows no intermediate is refused', 'root', withExtension(caConstraint(0))),
   ...MEMBERS.map((member) =>
     profiled('an unknown critical extension is refused', member, withExtension(UNKNOWN_CRITICAL)),
