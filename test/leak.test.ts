@@ -155,35 +155,37 @@ async function askRaw(stack: Stack, said: string[]): Promise<void> {
   }
 }
 
-test('no prompt and no answer is found in any log, metric, error or file', async () => {
-  const stack = await startStack();
-  const said: string[] = [];
-  let traces: ReturnType<Stack['traces']>;
-  let answers: readonly string[];
-  try {
-    answers = await askEverything(stack, said);
-    const metrics = await (await fetch(`${stack.adminUrl}/metrics`)).text();
-    // Ended first: what a process writes last is searched too.
-    await stack.stop();
-    traces = [
-      { name: 'metrics', bytes: utf8(metrics) },
-      ...said.map((text, index) => ({ name: `error ${index}: ${text}`, bytes: utf8(text) })),
-      ...stack.traces(),
-    ];
-  } finally {
-    await stack.close();
-  }
-  assert.equal(answers.length, 4);
-  assert.ok(answers.every((answer) => answer.length >= 40));
-  assert.ok(traces.some(({ name }) => name.endsWith('worker-0.log')));
-  assert.ok(traces.some(({ name, bytes }) => name === 'gateway log' && bytes.length > 500));
-  const secrets = [CANARY, ...new Set(answers)];
-  const found = traces.flatMap(({ name, bytes }) =>
-    secrets.flatMap((secret) =>
-      formsOf(secret)
-        .filter((form) => holds(bytes, form.bytes))
-        .map((form) => `${form.name} of ${secret === CANARY ? 'prompt' : 'answer'} in ${name}`),
-    ),
-  );
-  assert.deepEqual(found, []);
-});
+for (const tee of ['tdx', 'snp'] as const) {
+  test(`no prompt and no answer is found in any log, metric, error or file (${tee})`, async () => {
+    const stack = await startStack({ tee });
+    const said: string[] = [];
+    let traces: ReturnType<Stack['traces']>;
+    let answers: readonly string[];
+    try {
+      answers = await askEverything(stack, said);
+      const metrics = await (await fetch(`${stack.adminUrl}/metrics`)).text();
+      // Ended first: what a process writes last is searched too.
+      await stack.stop();
+      traces = [
+        { name: 'metrics', bytes: utf8(metrics) },
+        ...said.map((text, index) => ({ name: `error ${index}: ${text}`, bytes: utf8(text) })),
+        ...stack.traces(),
+      ];
+    } finally {
+      await stack.close();
+    }
+    assert.equal(answers.length, 4);
+    assert.ok(answers.every((answer) => answer.length >= 40));
+    assert.ok(traces.some(({ name }) => name.endsWith('worker-0.log')));
+    assert.ok(traces.some(({ name, bytes }) => name === 'gateway log' && bytes.length > 500));
+    const secrets = [CANARY, ...new Set(answers)];
+    const found = traces.flatMap(({ name, bytes }) =>
+      secrets.flatMap((secret) =>
+        formsOf(secret)
+          .filter((form) => holds(bytes, form.bytes))
+          .map((form) => `${form.name} of ${secret === CANARY ? 'prompt' : 'answer'} in ${name}`),
+      ),
+    );
+    assert.deepEqual(found, []);
+  });
+}
