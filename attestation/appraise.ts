@@ -182,7 +182,7 @@ function expectedNonce({ challenge, policy }: AppraiseInput): StatementExpectati
   return { demanded: `an answer to a challenge of this verifier, ${by}` };
 }
 
-function checkCard(
+export function checkCard(
   bytes: Uint8Array,
   statement: Statement | undefined,
   statementChecks: readonly Check[],
@@ -235,7 +235,10 @@ function subjectOf(
 }
 
 /** Until GPU evidence is verified, a statement that names devices is not half believed. */
-function gpuCheck(statement: Statement | undefined, statementChecks: readonly Check[]): Check {
+export function gpuCheck(
+  statement: Statement | undefined,
+  statementChecks: readonly Check[],
+): Check {
   const id = 'gpu.unsupported';
   if (statement === undefined) return skipped(id, firstFailed(statementChecks));
   if (statement.devices === null) return pass(id);

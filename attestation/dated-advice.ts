@@ -26,10 +26,14 @@ export interface Period {
 }
 
 /** Undefined while the period lasts. */
-export function datedAdvice(what: string, { fromMs, untilMs }: Period, nowMs: number) {
+export function datedAdvice(
+  what: string,
+  { fromMs, untilMs }: Period,
+  nowMs: number,
+): string | undefined {
   if (nowMs > untilMs) {
     const age = spanText(nowMs - untilMs);
-    return `The ${what} expired on ${formatInstant(untilMs)}, ${age} before the instant of this check: fetch it anew.`;
+    return `The ${what} expired on ${formatInstant(untilMs)}, ${age} before the instant of this check: fetch it anew. If it was just fetched, look at the clock.`;
   }
   if (nowMs >= fromMs) return undefined;
   const ahead = spanText(fromMs - nowMs);

@@ -193,13 +193,16 @@ const TDX: ReadonlyMap<string, Explanation> = new Map(
 );
 const SNP: ReadonlyMap<string, Explanation> = new Map(Object.entries(SNP_EXPLANATIONS));
 
-const SNP_RULE: Readonly<Record<string, Explanation>> = {
-  'cpu.measurements': byGuest(
-    'MEASUREMENT, HOST_DATA and ID_KEY_DIGEST together are those of a listed image and machine shape.',
-    'Other measurements mean other software, firmware or configuration: it may do anything with a prompt.',
-    'Compute the launch digest of the release for this shape and compare; list new releases.',
-  ),
-};
+const SNP_RULE: ReadonlyMap<string, Explanation> = new Map([
+  [
+    'cpu.measurements',
+    byGuest(
+      'MEASUREMENT, HOST_DATA and ID_KEY_DIGEST together are those of a listed image and machine shape.',
+      'Other measurements mean other software, firmware or configuration: it may do anything with a prompt.',
+      'Compute the launch digest of the release for this shape (veilgate measure snp) and compare; list new releases.',
+    ),
+  ],
+]);
 
 /** Warnings never refuse; they say what to look at. */
 const WARNINGS: ReadonlyMap<string, Explanation> = new Map(
@@ -242,7 +245,7 @@ export function explanationOf(tee: TeeName, id: string): Explanation | undefined
   const general = GENERAL.get(id);
   if (general !== undefined) return general;
   if (tee === 'tdx') return TDX.get(id);
-  return SNP.get(id) ?? SNP_RULE[id] ?? SNP.get(id.replace(/^cpu\./, 'policy.'));
+  return SNP.get(id) ?? SNP_RULE.get(id) ?? SNP.get(id.replace(/^cpu\./, 'policy.'));
 }
 
 export function warningExplanationOf(id: string): Explanation | undefined {

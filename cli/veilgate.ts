@@ -12,6 +12,7 @@ import { VERSION } from './version.ts';
 
 /** Every sub-command: the word, and where it lives. */
 const COMMANDS = [
+  { name: 'attest', load: async () => (await import('./attest.ts')).registerAttestCommand },
   { name: 'measure', load: async () => (await import('./measure.ts')).registerMeasureCommand },
   { name: 'up', load: async () => (await import('./up.ts')).registerUpCommand },
   { name: 'doctor', load: async () => (await import('./doctor.ts')).registerDoctorCommand },

@@ -13,13 +13,25 @@ const ID_COLUMN_MIN = 20;
 
 /** One line each, no line breaks inside. */
 export function describeVerdict(verdict: Verdict): string[] {
-  const { checks } = verdict;
-  const width = Math.max(ID_COLUMN_MIN, ...checks.map(({ id }) => id.length));
-  const rows = [
-    ...checks.filter(({ outcome }) => outcome === 'fail'),
-    ...checks.filter(({ outcome }) => outcome === 'waived'),
-  ].map((check) => ` ${check.outcome.padEnd(7)}${check.id.padEnd(width)}  ${detail(check)}`);
-  return [headline(verdict), ...rows, ...skippedLines(checks), ...noteLines(verdict)].map(oneLine);
+  return [oneLine(headline(verdict)), ...describeFindings(verdict)];
+}
+
+/** What stands below a verdict's first line; also where no policy decided. */
+export type Findings = Pick<
+  Verdict,
+  'checks' | 'warnings' | 'platform' | 'tcbStatus' | 'validUntilMs'
+>;
+
+/** One line each, no line breaks inside. */
+export function describeFindings(findings: Findings): string[] {
+  const shown = (['fail', 'waived'] as const).flatMap((outcome) =>
+    findings.checks.filter((check) => check.outcome === outcome),
+  );
+  const width = Math.max(ID_COLUMN_MIN, ...shown.map(({ id }) => id.length));
+  const rows = shown.map(
+    (check) => ` ${check.outcome.padEnd(7)}${check.id.padEnd(width)}  ${detail(check)}`,
+  );
+  return [...rows, ...skippedLines(findings.checks), ...noteLines(findings)].map(oneLine);
 }
 
 function headline({
@@ -47,7 +59,8 @@ function headline({
   ].join('  ');
 }
 
-function countText(checks: readonly Check[]): string {
+/** Such as `41 pass, 2 fail`. */
+export function countText(checks: readonly Check[]): string {
   const outcomes = ['pass', 'waived', 'fail', 'skipped'] as const;
   return outcomes
     .map(
@@ -74,8 +87,8 @@ function skippedLines(checks: readonly Check[]): readonly string[] {
   return [...byCause].map(([cause, ids]) => ` skipped because of ${cause}: ${ids.join(' ')}`);
 }
 
-function noteLines(verdict: Verdict): readonly string[] {
-  const { platform, tcbStatus, warnings, decision, validUntilMs } = verdict;
+function noteLines(findings: Findings): readonly string[] {
+  const { platform, tcbStatus, warnings, validUntilMs } = findings;
   const ids = platform === undefined ? [] : Object.entries(platform.ids);
   return [
     ...(platform === undefined
@@ -83,7 +96,7 @@ function noteLines(verdict: Verdict): readonly string[] {
       : [` note   ${platform.tee} ${ids.map(([name, value]) => `${name} ${value}`).join(', ')}`]),
     ...(tcbStatus === undefined ? [] : [` note   TCB status ${tcbStatus}`]),
     ...warnings.map(({ id, detail }) => ` warn   ${id}  ${detail}`),
-    ...(decision === 'admitted' ? [` note   valid until ${formatInstant(validUntilMs)}`] : []),
+    ...(validUntilMs > 0 ? [` note   valid until ${formatInstant(validUntilMs)}`] : []),
   ];
 }
 

@@ -198,7 +198,7 @@ export const SNP_ADVISORIES: readonly SnpAdvisory[] = [
 ];
 
 export interface AdvisoryGap {
-  /** `REPORTED_TCB microcode`. */
+  /** `microcode of LAUNCH_TCB`. */
   readonly what: string;
   readonly have: string;
   readonly need: string;
@@ -264,11 +264,11 @@ function tcbGaps(
     ['REPORTED_TCB', tcbs.reported],
     ['LAUNCH_TCB', tcbs.launch],
   ];
-  return named
-    .filter(([, tcb]) => tcb[component] < floor)
-    .map(([name, tcb]) => ({
-      what: `${name} ${component}`,
-      have: String(tcb[component]),
-      need: String(floor),
-    }));
+  const short = named.filter(([, tcb]) => tcb[component] < floor);
+  const byVersion = Map.groupBy(short, ([, tcb]) => tcb[component]);
+  return [...byVersion].map(([have, values]) => ({
+    what: `${component} of ${values.map(([name]) => name).join(', ')}`,
+    have: String(have),
+    need: String(floor),
+  }));
 }

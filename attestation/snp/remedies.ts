@@ -39,10 +39,13 @@ export function snpRemedies(facts: SnpFacts | undefined): ReadonlyMap<string, st
   }
   const order = tcbRemarks(facts);
   if (order.length > 0) {
-    for (const id of TCB_POLICY_CHECKS) remedies.set(id, order.join(' '));
+    for (const id of TCB_POLICY_CHECKS) remedies.set(id, `${order.join(' ')} ${UPDATE}`);
   }
   return remedies;
 }
+
+const UPDATE =
+  'If that does not reach what is demanded, update the BIOS of the host: it carries microcode and firmware.';
 
 const TCB_POLICY_CHECKS = [
   'policy.tcbMinimum',
@@ -92,14 +95,14 @@ export function tcbRemarks({ tcb }: SnpFacts): readonly string[] {
       `Commit the firmware on the host (snphost commit): COMMITTED_TCB is older than CURRENT_TCB (${tcbShortfall(committed, current).join(', ')}).`,
     );
   }
-  if (tcbShortfall(launch, current).length > 0) {
-    remarks.push(
-      `Relaunch the guest: LAUNCH_TCB is older than CURRENT_TCB (${tcbShortfall(launch, current).join(', ')}).`,
-    );
-  }
   if (tcbShortfall(reported, committed).length > 0) {
     remarks.push(
       `Have the host report what it has committed (snphost config set) and fetch the VCEK for it: REPORTED_TCB is older than COMMITTED_TCB (${tcbShortfall(reported, committed).join(', ')}).`,
+    );
+  }
+  if (tcbShortfall(launch, current).length > 0) {
+    remarks.push(
+      `Relaunch the guest: LAUNCH_TCB is older than CURRENT_TCB (${tcbShortfall(launch, current).join(', ')}).`,
     );
   }
   return remarks;

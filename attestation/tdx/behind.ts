@@ -17,7 +17,7 @@ export interface BehindComponent extends Shortfall {
 
 export interface BehindPart {
   readonly part: 'platform' | 'TDX module' | 'quoting enclave';
-  /** Judged with the module at the TD's launch, or the one that runs now. `both` when there is one report of it. */
+  /** With the module at the TD's launch, with the one that runs now, or the same with both. */
   readonly judged: 'both' | 'launch' | 'current';
   readonly status: TcbPart['status'];
   /** Day of the level that it reaches. */
@@ -30,8 +30,18 @@ export interface BehindPart {
 
 /** Empty when every part is up to date. */
 export function behindParts(tcb: TdxTcb, names: ComponentNames): readonly BehindPart[] {
-  if (tcb.launch === tcb.current) return partsOf(tcb.launch, 'both', names);
-  return [...partsOf(tcb.launch, 'launch', names), ...partsOf(tcb.current, 'current', names)];
+  const launch = partsOf(tcb.launch, names);
+  const current = partsOf(tcb.current, names);
+  const isSame = (a: BehindPart, b: BehindPart): boolean => textOf(a) === textOf(b);
+  const both = launch.filter((part) => current.some((other) => isSame(part, other)));
+  const only = (parts: readonly BehindPart[], judged: BehindPart['judged']) =>
+    parts.filter((part) => !both.includes(part)).map((part) => ({ ...part, judged }));
+  const later = current.filter((part) => !both.some((other) => isSame(part, other)));
+  return [...both, ...only(launch, 'launch'), ...only(later, 'current')];
+}
+
+function textOf(part: BehindPart): string {
+  return JSON.stringify(part);
 }
 
 /** Advice that rests on the status as a whole. */
@@ -44,7 +54,6 @@ export function relaunchAdvice({ status, launch, current }: TdxTcb): string | un
 
 function partsOf(
   { platform, module, qe }: TcbEvaluation,
-  judged: BehindPart['judged'],
   names: ComponentNames,
 ): readonly BehindPart[] {
   const parts = [
@@ -60,7 +69,7 @@ function partsOf(
     return [
       {
         part: name,
-        judged,
+        judged: 'both',
         status,
         ...(tcbDate === undefined ? {} : { tcbDate }),
         advisoryIds,

@@ -21,7 +21,7 @@ const TCB_STATUS = byHost(
   'Update what is behind, restart the host, let it fetch its PCK certificate for the new TCB, and take a new quote.',
 );
 const TCB_CURRENT = byHost(
-  'The same for the TDX module that runs now, which may have been updated since the launch.',
+  'Intel’s signed levels call the machine current with the TDX module that runs now; it may not be the one of the launch.',
   'A module that was taken back under a running guest no longer protects it.',
   'Update the TDX module of the host and take a new quote.',
 );

@@ -6,7 +6,6 @@
 
 import { sha256 } from '#primitives';
 import { z } from 'zod';
-import { decodePemBlock, splitPem, type PemLabel } from '../../attestation/pem.ts';
 import { parseCertificate } from '../../attestation/pki/certificate.ts';
 import { AMD_ANCHORS, findAnchor, type SnpAnchor } from '../../attestation/snp/anchors.ts';
 import {
@@ -28,8 +27,9 @@ import {
 import { SILICON_LINES } from '../../attestation/snp/products.ts';
 import { SNP_REPORT_BYTES } from '../../attestation/snp/report.ts';
 import { verifySnp, type SnpEvidence, type SnpResult } from '../../attestation/snp/verify.ts';
-import { fixed, fromHex, fromUtf8, toHex, type Bytes } from '../../core/bytes.ts';
+import { fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
 import { parseInstant } from '../../core/clock.ts';
+import { derOf } from '../der-file.ts';
 import type { ReadCaseFile, VectorKind, VectorOutcome } from './kind.ts';
 import { vectorsError } from './manifest.ts';
 
@@ -168,15 +168,6 @@ function endorsementsOf(
     ...(root === undefined ? {} : { root: certificate(root) }),
     ...(crl === undefined ? {} : { crl: derOf(readFile(crl), 'X509 CRL') }),
   };
-}
-
-const ASCII_DASH = 0x2d;
-
-/** The files are DER, some of them inside PEM. */
-function derOf(bytes: Uint8Array, label: PemLabel): Uint8Array {
-  if (bytes[0] !== ASCII_DASH) return bytes;
-  const [block] = splitPem(fromUtf8(bytes), label);
-  return block === undefined ? bytes : decodePemBlock(block);
 }
 
 /** A case's root takes the place of the built-in one of its product. */

@@ -6,15 +6,13 @@
 
 import { sha256 } from '#primitives';
 import { z } from 'zod';
-import type { TdxCollateral } from '../../attestation/tdx/collateral.ts';
 import { DEFAULT_ROOTS, findRoot } from '../../attestation/tdx/roots.ts';
 import { TDX_STATUSES } from '../../attestation/tdx/tcb.ts';
 import { baselineTdxPolicy, type TdxPolicy } from '../../attestation/tdx/td-policy.ts';
 import { verifyTdx, type TdxResult } from '../../attestation/tdx/verify.ts';
-import { fixed, fromBase64, fromHex, toHex, utf8, type Bytes } from '../../core/bytes.ts';
+import { fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
 import { parseInstant } from '../../core/clock.ts';
-import { VeilError } from '../../core/errors.ts';
-import { parseJson } from '../../core/json.ts';
+import { parseCollateralFile } from '../collateral-file.ts';
 import type { ReadCaseFile, VectorKind, VectorOutcome } from './kind.ts';
 import { vectorsError } from './manifest.ts';
 
@@ -44,19 +42,6 @@ const CASE = z.object({
   policy: POLICY.optional(),
 });
 
-/** A member that is missing is empty, and fails the check it is for. */
-const COLLATERAL = z.object({
-  tcbInfo: z.string().default(''),
-  qeIdentity: z.string().default(''),
-  tcbInfoIssuerChain: z.string().default(''),
-  qeIdentityIssuerChain: z.string().default(''),
-  pckCrlIssuerChain: z.string().default(''),
-  pckCrl: z.string().default(''),
-  rootCaCrl: z.string().default(''),
-  pckCertChain: z.string().optional(),
-});
-const COLLATERAL_FILE_MAX_BYTES = 64 * 1024 * 1024;
-
 function run(entry: unknown, readFile: ReadCaseFile): VectorOutcome {
   const { quote, collateral, root, time, policy } = CASE.parse(entry);
   const nowMs = parseInstant(time);
@@ -65,7 +50,7 @@ function run(entry: unknown, readFile: ReadCaseFile): VectorOutcome {
   const rules = policyOf(policy ?? {});
   const result = verifyTdx({
     quote: readFile(quote),
-    collateral: collateralOf(readFile(collateral)),
+    collateral: parseCollateralFile(readFile(collateral)),
     nowMs,
     policy: rules.policy,
     roots: [findRoot(DEFAULT_ROOTS, rootSha256) ?? { sha256: rootSha256, simulated: true }],
@@ -82,28 +67,6 @@ function run(entry: unknown, readFile: ReadCaseFile): VectorOutcome {
     tcb: tcbOf(result),
     fields: fieldsOf(result),
   };
-}
-
-function collateralOf(bytes: Uint8Array): TdxCollateral {
-  const { pckCertChain, ...file } = COLLATERAL.parse(parseJson(bytes, COLLATERAL_FILE_MAX_BYTES));
-  return {
-    ...file,
-    tcbInfo: utf8(file.tcbInfo),
-    qeIdentity: utf8(file.qeIdentity),
-    pckCrl: derOf(file.pckCrl),
-    rootCaCrl: derOf(file.rootCaCrl),
-    ...(pckCertChain === undefined ? {} : { pckCertChain }),
-  };
-}
-
-/** Text that is not base64 goes on as it is: it is for the verifier to refuse it. */
-function derOf(base64: string): Uint8Array {
-  try {
-    return fromBase64(base64);
-  } catch (error) {
-    if (error instanceof VeilError) return utf8(base64);
-    throw error;
-  }
 }
 
 const UNASKED = { unchecked: 'the case does not ask' };

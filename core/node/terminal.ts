@@ -43,6 +43,17 @@ export function endWhenPipeCloses(): void {
   });
 }
 
+const COLUMNS_MIN = 60;
+const COLUMNS_MAX = 120;
+/** In pipes and files. */
+const COLUMNS_DEFAULT = 100;
+
+/** How wide text for people may be: long lines are hard to read on any screen. */
+export function terminalColumns(): number {
+  if (!isTerminal()) return COLUMNS_DEFAULT;
+  return Math.min(COLUMNS_MAX, Math.max(COLUMNS_MIN, process.stdout.columns));
+}
+
 export function isTerminal(): boolean {
   return process.stdout.isTTY;
 }
