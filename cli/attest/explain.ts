@@ -303,7 +303,7 @@ function warningLines(
 }
 
 /** Nothing is left unchecked without a word. */
-function waivedLines({ checks, verdict, validUntilMs }: Judgement, page: Page): readonly string[] {
+function waivedLines({ checks, validUntilMs }: Judgement, page: Page): readonly string[] {
   const waived = checks.filter((check) => check.outcome === 'waived');
   const until =
     validUntilMs === 0
@@ -311,10 +311,8 @@ function waivedLines({ checks, verdict, validUntilMs }: Judgement, page: Page): 
       : paragraph(`Good until ${formatInstant(validUntilMs)}; verify again then.`, page);
   if (waived.length === 0) return until;
   const groups = Map.groupBy(waived, noteOf);
-  const title =
-    verdict === undefined ? 'What nobody looked at' : 'What the policy does not ask (waived)';
   return [
-    heading(title),
+    heading('What nobody looked at (waived)'),
     ...[...groups].flatMap(([note, group]) =>
       labelled('  ', `${note}: ${group.map(({ id }) => id).join(' ')}`, page, 4),
     ),

@@ -12,7 +12,7 @@ import { field, periodNote, periodText, section, type Field, type Section } from
 import { snpSections } from './inspect-snp.ts';
 import { tdxSections } from './inspect-tdx.ts';
 import type { Judgement } from './judge.ts';
-import { printable, wrapped, type Page } from './text.ts';
+import { paragraph, printable, wrapped, type Page } from './text.ts';
 
 export function inspectSections(judgement: Judgement): readonly Section[] {
   const { machine, nowMs } = judgement;
@@ -87,6 +87,21 @@ function cardFields(card: Card): readonly Field[] {
   ];
 }
 
+/** What the values of a section are worth. A genuine machine vouches for a statement only when its quote covers it. */
+export interface Verified {
+  readonly machine: boolean;
+  readonly statement: boolean;
+  readonly card: boolean;
+}
+
+export function verifiedOf({ machine, checks, subject }: Judgement): Verified {
+  const passed = (id: string): boolean =>
+    checks.some((check) => check.id === id && check.outcome === 'pass');
+  const { authentic } = machine.result;
+  const statement = authentic && subject.statements !== undefined && passed('statement.reportData');
+  return { machine: authentic, statement, card: statement && passed('card.digest') };
+}
+
 export function inspectJson(judgement: Judgement): object {
   return Object.fromEntries(
     inspectSections(judgement).map(({ key, fields }) => [
@@ -106,19 +121,38 @@ function zeroText(hex: string): string {
 
 /** Every section says again what it is worth: whoever scrolls sees only the middle. */
 export function inspectLines(judgement: Judgement, page: Page): readonly string[] {
-  const { machine, outcome, verdict, nowMs } = judgement;
-  const isVerified = machine.result.authentic;
-  const label = isVerified ? 'genuine' : 'UNVERIFIED';
-  const shown = paint(isVerified ? 'green' : 'red', label);
-  const intro = isVerified
-    ? `Genuine at ${formatInstant(nowMs)}${outcome === 'accepted' ? '' : ', and refused'}${verdict === undefined ? '; under no policy' : ''}.`
-    : 'UNVERIFIED: everything below is what the sender says. Anybody can write such values.';
+  const verified = verifiedOf(judgement);
+  const { simulated } = judgement.machine.result;
+  const worthOf = (key: string): string => {
+    const isVerified = key === 'statement' || key === 'card' ? verified[key] : verified.machine;
+    if (!isVerified) return paint('red', 'UNVERIFIED');
+    return simulated ? paint('yellow', 'SIMULATED') : paint('green', 'verified');
+  };
   return [
     '',
-    ...wrapped(intro, page.columns, { first: '', rest: '' }).map((line) =>
-      isVerified ? line : paint('red', line),
-    ),
-    ...inspectSections(judgement).flatMap((one) => sectionLines(one, shown, page)),
+    ...introLines(judgement, verified, page),
+    ...inspectSections(judgement).flatMap((one) => sectionLines(one, worthOf(one.key), page)),
+  ];
+}
+
+function introLines(
+  { nowMs, outcome, subject }: Judgement,
+  { machine, statement }: Verified,
+  page: Page,
+): readonly string[] {
+  if (!machine) {
+    const text =
+      'UNVERIFIED: everything below is what the sender says. Anybody can write such values.';
+    return paragraph(text, page).map((line) => paint('red', line));
+  }
+  const refused = outcome === 'accepted' ? '' : ' It was refused all the same: explain says why.';
+  const text = `The machine’s evidence verified as of ${formatInstant(nowMs)}.${refused}`;
+  const isCovered = subject.statements === undefined || statement;
+  const uncovered =
+    'The quote does not cover the statement: statement and card are what the sender says.';
+  return [
+    ...paragraph(text, page),
+    ...(isCovered ? [] : paragraph(uncovered, page).map((line) => paint('red', line))),
   ];
 }
 

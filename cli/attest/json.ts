@@ -4,7 +4,7 @@ import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { policyRef, type CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { behindOf, bulletinsOf, explainedChecks, remarksOf } from './explain.ts';
-import { inspectJson } from './inspect.ts';
+import { inspectJson, verifiedOf } from './inspect.ts';
 import type { Judgement } from './judge.ts';
 import type { AttestCommand } from './request.ts';
 import type { Unreadable } from './subject.ts';
@@ -32,7 +32,9 @@ export function answerJson(answer: Answer): object {
     evidence: judgements.map((judgement) => ({
       ...judgementJson(judgement),
       ...(command === 'explain' ? explanationJson(judgement) : {}),
-      ...(command === 'inspect' ? { fields: inspectJson(judgement) } : {}),
+      ...(command === 'inspect'
+        ? { verified: verifiedOf(judgement), fields: inspectJson(judgement) }
+        : {}),
     })),
     unreadable,
   };

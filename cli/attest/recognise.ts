@@ -68,7 +68,10 @@ function unknown(name: string, bytes: Uint8Array, text: DecodedText | undefined)
 
 const PEM = ascii('-----BEGIN ');
 
-const MEMBERS = z.looseObject({ tee: z.unknown(), candidates: z.unknown() });
+const MEMBERS = z.looseObject({
+  tee: z.unknown().optional(),
+  candidates: z.unknown().optional(),
+});
 
 function recogniseJson(name: string, bytes: Uint8Array): Finds {
   const read = attempt(() => parseJson(bytes, INPUT_MAX_BYTES));
