@@ -1,7 +1,7 @@
 /**
  * `veilgate attest verify|inspect|explain INPUT`: is this evidence good, what stands in it, and why is it refused.
- * Exit status of verify and explain: 0 accepted, 1 rejected, 2 wrong usage, 3 the input could not be read or something to
- * judge it by is missing. inspect ends with 0 when it could read the input.
+ * Exit status: 0 accepted, 1 rejected, 2 wrong usage, 3 the input could not be read or something to judge it by is missing;
+ * inspect decides nothing and ends with 0 when it could read the input.
  * @module
  */
 
@@ -18,12 +18,14 @@ const COMMANDS: readonly (readonly [name: AttestCommand, description: string])[]
 ];
 
 const EXIT_HELP = `
-Input: an evidence bundle (JSON), a gateway's saved list of evidence, a TDX quote, an SEV-SNP report with or without
-the host's certificate table, an Azure attestation blob; binary, hex or base64. A URL (https, or http on this machine)
+Input: an evidence bundle (JSON), a gateway's saved list of evidence, a TDX
+quote, an SEV-SNP report with or without the host's certificate table, an Azure
+attestation blob; binary, hex or base64. A URL (https, or http on this machine)
 is a gateway: its workers are judged.
 
-Exit status: 0 accepted; 1 rejected; 2 wrong usage; 3 the input could not be read, or what is needed to judge it is
-missing. inspect ends with 0 when it could read the input.`;
+Exit status: 0 accepted; 1 rejected; 2 wrong usage; 3 the input could not be
+read, or what is needed to judge it is missing. Of several, the worst counts.
+inspect decides nothing: 0 when it could read the input, else 2 or 3.`;
 
 export function registerAttestCommand(program: Command): void {
   const attest = program

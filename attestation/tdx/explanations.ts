@@ -83,7 +83,7 @@ function documentExplanations(
     chain: byVerifier(
       `The ${name} comes with its signer’s certificate and the trusted root that issued it.`,
       'A document under another root is not Intel’s: its author could call any machine up to date.',
-      'Fetch the issuer chain together with the document: it stands in a header of the same answer.',
+      'Fetch the issuer chain together with the document (it stands in a header of the same answer); name a development root.',
     ),
     signerRole: byVerifier(
       `The signer of the ${name} is a TCB signing certificate, not that of a machine or a CA.`,

@@ -62,11 +62,20 @@ export function explainedChecks(judgement: Judgement): readonly ExplainedCheck[]
   });
 }
 
-function adviceOf({ machine, statement, nowMs }: Judgement): ReadonlyMap<string, string> {
+/** With the certificate of another key no signature holds: that is no sign of forgery yet. */
+const WRONG_CERTIFICATE = [
+  'report.signature',
+  'Hand over the right certificate first (see the bind checks): with that of another key no signature holds.',
+] as const;
+
+function adviceOf({ machine, statement, checks, nowMs }: Judgement): ReadonlyMap<string, string> {
+  const isForeign = checks.some(
+    ({ id, outcome }) => outcome === 'fail' && id.startsWith('bind.') && id !== 'bind.tcbOrder',
+  );
   const ofMachine =
     machine.tee === 'tdx'
       ? freshnessAdvice(machine.result.collateral, nowMs)
-      : snpRemedies(machine.result.facts);
+      : new Map([...snpRemedies(machine.result.facts), ...(isForeign ? [WRONG_CERTIFICATE] : [])]);
   if (statement === undefined) return ofMachine;
   const { iat, exp } = statement;
   const ahead = iat * 1000 - nowMs;
@@ -169,7 +178,8 @@ const HIDDEN_SHOWN_MAX = 6;
 function hidesText(ids: readonly string[]): string {
   const shown = ids.slice(0, HIDDEN_SHOWN_MAX).join(', ');
   const more = ids.length - HIDDEN_SHOWN_MAX;
-  return `${ids.length} further checks could not be made: ${shown}${more > 0 ? ` and ${more} more` : ''}`;
+  const what = ids.length === 1 ? '1 further check' : `${ids.length} further checks`;
+  return `${what} could not be made: ${shown}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function behindLines(judgement: Judgement, page: Page): readonly string[] {

@@ -15,6 +15,7 @@ interface Pattern {
   readonly text: string;
 }
 
+const ROOT = /^(pck|chain)\.root$/;
 const DEBUG = /\.debug$/;
 
 const PATTERNS: readonly Pattern[] = [
@@ -51,6 +52,9 @@ export function inShort({ checks, outcome }: Judgement): string | undefined {
     return 'Nothing speaks against it so far, and it cannot be judged: hand over what is missing and ask again.';
   }
   const failing = checks.filter(isFailed).map(({ id }) => id);
+  if (failing.some((id) => ROOT.test(id))) {
+    return 'Nobody you trust vouches for it: the chain ends in a root that is neither the vendor’s nor one you named. A simulator’s evidence looks like this.';
+  }
   if (failing.some((id) => DEBUG.test(id))) {
     return 'A debug guest: its host reads and writes everything in it. Nothing else about it matters.';
   }

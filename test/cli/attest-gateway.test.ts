@@ -1,0 +1,166 @@
+/** `veilgate attest` on a running gateway: its identity, and each of its workers. @module */
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Endorser } from '../../attestation/collateral/endorser.ts';
+import { decodeEvidence, encodeEvidence } from '../../attestation/evidence.ts';
+import { NO_COLLATERAL } from '../../cli/attest/subject.ts';
+import { defineErrors } from '../../core/errors.ts';
+import { attest, evidenceFolder, noFetch, type EvidenceFolder } from '../support/attest.ts';
+import { memoryGateway, MODEL, type MemoryGateway } from '../support/memory-gateway.ts';
+import { buildSnpCase } from '../support/snp/case.ts';
+import { createSnpTestPki } from '../support/snp/pki.ts';
+import { buildCase } from '../support/tdx/case.ts';
+import { createTestPki } from '../support/tdx/pki.ts';
+
+const URL = 'https://gateway.example';
+
+let folder: EvidenceFolder;
+before(() => {
+  folder = evidenceFolder();
+});
+after(() => folder[Symbol.dispose]());
+
+function policyOf({ policy }: MemoryGateway): string {
+  return folder.write('policy.json', policy.canonical);
+}
+
+test('every worker is judged, for the identity that the gateway proved', async () => {
+  const gateway = await memoryGateway([{}, {}]);
+  const options = { policy: policyOf(gateway) };
+  const { status, text } = await attest('verify', URL, options, { fetch: gateway.fetch });
+  assert.equal(status, 0, text);
+  assert.equal([...text.matchAll(/^ACCEPTED {2}worker [0-9a-f]{16} of test\/model$/gm)].length, 2);
+  assert.match(text, /waived gateway\.identity .*taken on first use: gw1\./);
+  assert.deepEqual([...new Set(gateway.asked)], ['/v1/gateway', '/v1/models', '/v1/evidence']);
+});
+
+test('a pinned identity that is right shows as passed', async () => {
+  const gateway = await memoryGateway();
+  const options = { policy: policyOf(gateway), aud: gateway.aud, model: MODEL };
+  const { status, text } = await attest('verify', URL, options, { fetch: gateway.fetch });
+  assert.equal(status, 0);
+  assert.doesNotMatch(text, /waived gateway\.identity/);
+  assert.ok(!gateway.asked.includes('/v1/models'));
+});
+
+test('another identity than the pinned one is a rejection, even of a worker that the policy admits', async () => {
+  const gateway = await memoryGateway();
+  const options = { policy: policyOf(gateway), aud: 'gw1.another' };
+  const { status, text } = await attest('verify', URL, options, { fetch: gateway.fetch });
+  assert.equal(status, 1);
+  assert.match(text, /^REJECTED/m);
+  assert.match(text, /^DENY/m);
+  assert.doesNotMatch(text, /^ADMIT/m);
+  assert.match(text, /fail {3}gateway\.identity +want gw1\.another/);
+});
+
+test('one bad worker among good ones makes the whole a rejection', async () => {
+  const gateway = await memoryGateway([{}, { unlisted: true }]);
+  const options = { policy: policyOf(gateway) };
+  const { status, text } = await attest('verify', URL, options, { fetch: gateway.fetch });
+  assert.equal(status, 1);
+  assert.match(text, /^ACCEPTED/m);
+  assert.match(text, /^REJECTED/m);
+});
+
+test('a worker whose evidence cannot be read is said to be so, and the others are judged', async () => {
+  const gateway = await memoryGateway([{}]);
+  gateway.mischief.evidence = ({ candidates }) => ({
+    candidates: [...candidates, { workerId: '\u001b]0;owned\u0007', evidence: { tee: 'tdx' } }],
+  });
+  const options = { policy: policyOf(gateway) };
+  const { status, text } = await attest('verify', URL, options, { fetch: gateway.fetch });
+  assert.equal(status, 3);
+  assert.match(
+    text,
+    /^UNREADABLE {2}worker \\u\{1b\}\]0;owned\\u\{7\} of test\/model: attest\.malformed/m,
+  );
+  assert.match(text, /^ACCEPTED/m);
+});
+
+test('a gateway that proves no identity, shows nothing or cannot be reached ends with status 3', async () => {
+  const forged = await memoryGateway();
+  forged.mischief.gateway = () => ({ document: 'AA==', signature: 'A'.repeat(86) + '==' });
+  const empty = await memoryGateway([]);
+  const dead = { fetch: () => Promise.reject(new Error('ECONNREFUSED')) };
+  const codes = [];
+  for (const { fetch } of [forged, empty, dead]) {
+    const { status, errors, output } = await attest('verify', URL, {}, { fetch });
+    assert.deepEqual([status, output], [3, []]);
+    codes.push(/^veilgate: ([\w.]+)/.exec(errors[0] ?? '')?.[1]);
+  }
+  assert.deepEqual(codes, ['gatewayDocument.format', 'attest.gateway', 'client.unreachable']);
+});
+
+test('clear text goes to this machine only', async () => {
+  const { status, errors } = await attest(
+    'verify',
+    'http://gateway.example',
+    {},
+    { fetch: noFetch },
+  );
+  assert.equal(status, 3);
+  assert.match(errors[0] ?? '', /client\.insecure_url/);
+});
+
+test('what evidence came without is asked of an endorser, and what it brought is kept', async () => {
+  const pki = await createTestPki();
+  const { quote, collateral } = await buildCase(pki);
+  const root = folder.write('root.der', pki.sound.root.der);
+  const asked: unknown[] = [];
+  const endorser: Endorser = {
+    endorse: (evidence) => {
+      asked.push(evidence.tee);
+      return Promise.resolve(collateral);
+    },
+  };
+  const input = folder.write('quote.bin', quote);
+  assert.equal((await attest('verify', input, { root }, { endorser })).status, 0);
+  const own = folder.collateral('own.json', { ...NO_COLLATERAL, pckCrl: new Uint8Array([0x30]) });
+  const kept = await attest('verify', input, { root, collateral: own }, { endorser });
+  assert.match(kept.text, /fail {3}pckCrl\.format/);
+  const complete = folder.collateral('complete.json', collateral);
+  await attest('verify', input, { root, collateral: complete }, { endorser });
+  assert.deepEqual(asked, ['tdx', 'tdx']);
+});
+
+test('an endorser gets the report inside a blob, and the host’s table', async () => {
+  const snpPki = await createSnpTestPki();
+  const { evidence, certificates } = await buildSnpCase(snpPki, { hcl: {} });
+  const root = folder.write('snp-root.der', certificates.root.der);
+  const asked: number[] = [];
+  const endorser: Endorser = {
+    endorse: ({ quote }) => {
+      asked.push(quote.length);
+      return Promise.resolve(evidence.endorsements);
+    },
+  };
+  const input = folder.write('hcl.bin', evidence.bytes);
+  assert.equal((await attest('verify', input, { root }, { endorser })).status, 0);
+  assert.deepEqual(asked, [1184]);
+});
+
+test('an endorser that has no answer is a note, and what is missing stays missing', async () => {
+  const pki = await createTestPki();
+  const { quote } = await buildCase(pki);
+  const root = folder.write('root.der', pki.sound.root.der);
+  const testError = defineErrors({
+    'test.endorser': { status: 503, recovery: 'retry_later', public: 'Later.' },
+  });
+  const endorser: Endorser = {
+    endorse: () => Promise.reject(testError('test.endorser', 'asleep')),
+  };
+  const answer = await attest('verify', folder.write('q', quote), { root }, { endorser });
+  assert.equal(answer.status, 3);
+  assert.match(answer.text, /Note: asked for collateral: test\.endorser: asleep/);
+});
+
+test('evidence that a gateway was asked for is the same as from a file', async () => {
+  const gateway = await memoryGateway();
+  const [worker] = gateway.workers;
+  const bundle = decodeEvidence(worker?.evidence);
+  assert.deepEqual(encodeEvidence(bundle), worker?.evidence);
+  const options = { policy: policyOf(gateway), aud: gateway.aud };
+  assert.equal((await attest('verify', folder.bundle('b.json', bundle), options)).status, 0);
+});
