@@ -5,6 +5,7 @@
  * @module
  */
 
+import { AZURE_EXPLANATIONS } from './azure/explanations.ts';
 import {
   byGuest,
   byHost,
@@ -185,7 +186,8 @@ const POLICY: Explanations<(typeof POLICY_CHECK_IDS)[number] | (typeof RULE_CHEC
 };
 
 const GENERAL: ReadonlyMap<string, Explanation> = new Map(
-  Object.entries({ ...STATEMENT, ...CARD, ...WHOLE, ...POLICY }),
+  // Azure’s checks say the same whichever hardware is under the paravisor.
+  Object.entries({ ...STATEMENT, ...CARD, ...WHOLE, ...POLICY, ...AZURE_EXPLANATIONS }),
 );
 
 const TDX: ReadonlyMap<string, Explanation> = new Map(

@@ -8,6 +8,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../core/clock.ts';
 import { errorLine, isTerminal, outputLine, terminalColumns } from '../core/node/terminal.ts';
+import { openCollateralSource } from './attest/collateral-source.ts';
 import { addAttestOptions, type AttestCommand, type AttestOptions } from './attest/request.ts';
 import { runAttest } from './attest/run.ts';
 
@@ -40,7 +41,12 @@ export function registerAttestCommand(program: Command): void {
 
 async function run(request: Parameters<typeof runAttest>[0]): Promise<void> {
   const page = { columns: terminalColumns(), rows: isTerminal() ? 'wrapped' : 'whole' } as const;
-  const io = { clock: systemClock, fetch: globalThis.fetch, stdin: process.stdin };
+  const io = {
+    clock: systemClock,
+    fetch: globalThis.fetch,
+    stdin: process.stdin,
+    openSource: openCollateralSource,
+  };
   const { status, output, errors } = await runAttest(request, io, page);
   for (const line of output) outputLine(line);
   for (const line of errors) errorLine(line);

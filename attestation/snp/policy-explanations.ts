@@ -228,7 +228,7 @@ const IDENTITY: Explanations<
   'policy.measurement': byGuest(
     'MEASUREMENT, the digest of what the guest was launched with, is one that is listed.',
     'Another digest means other firmware, kernel or command line: it may do anything with a prompt.',
-    'Compute the digest of the release for this number of CPUs and processor, and compare; list new releases.',
+    'Compute the digest of the release for this number of CPUs and processor (veilgate measure snp), and compare; list new releases.',
   ),
   'policy.reportData': bySender(
     'The 64 bytes that the guest put into the report are the expected ones.',

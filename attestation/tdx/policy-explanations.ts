@@ -58,7 +58,7 @@ const MRSEAM = byPolicy(
 const MEASUREMENTS = byGuest(
   'MRTD, RTMR0 to RTMR3, MRCONFIGID, MROWNER and MROWNERCONFIG together are those of a listed image and machine shape.',
   'Other measurements mean other software, firmware or configuration: it may do anything with a prompt.',
-  'Compare with the release: measure the image, replay the event log to see which register differs, list new releases.',
+  'Compare with the release: measure the image, replay the event log (veilgate measure tdx) to see which register differs, list new releases.',
 );
 const PLATFORMS = byPolicy(
   'The machine is one of those that are listed, by the identity in its certificate.',

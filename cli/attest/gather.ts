@@ -1,12 +1,11 @@
 /**
- * Gets the evidence and what is to judge it by: files, standard input, a gateway, and, for what is missing, an endorser.
- * Nothing is fetched from an address that evidence names.
+ * Gets the evidence and what is to judge it by: files, standard input, a gateway. Nothing is fetched from an address that
+ * evidence names.
  * @module
  */
 
 import { basename } from 'node:path';
 import { attempt } from '../../attestation/attempt.ts';
-import type { Endorser } from '../../attestation/collateral/endorser.ts';
 import { parseCertificate, type Certificate } from '../../attestation/pki/certificate.ts';
 import { compilePolicy } from '../../attestation/policy/compile.ts';
 import type { SnpEndorsements } from '../../attestation/snp/endorsements.ts';
@@ -18,20 +17,20 @@ import { COLLATERAL_FILE_MAX_BYTES, parseCollateralFile } from '../collateral-fi
 import { derBlocksOf, derOf } from '../der-file.ts';
 import { cliError } from '../errors.ts';
 import { readBoundedFile } from '../measure/files.ts';
-import { completed } from './complete.ts';
+import type { CollateralSource, SourceOptions } from './collateral-source.ts';
 import { attestError } from './errors.ts';
 import { gatewaySubjects } from './gateway.ts';
 import type { Question } from './judge.ts';
 import { INPUT_MAX_BYTES, recognise } from './recognise.ts';
 import type { AttestOptions, AttestRequest } from './request.ts';
-import type { Finds, Machine, Subject } from './subject.ts';
+import type { Finds, Machine } from './subject.ts';
 
 export interface AttestIo {
   readonly clock: Clock;
   readonly fetch: Fetch;
   readonly stdin: AsyncIterable<Uint8Array>;
-  /** Gets what the evidence came without. Absent: what is missing stays missing, and is said. */
-  readonly endorser?: Endorser;
+  /** Opens what completes evidence. Absent: what is missing stays missing, and is said. */
+  readonly openSource?: (options: SourceOptions) => Promise<CollateralSource>;
 }
 
 export interface Gathered extends Finds {
@@ -43,12 +42,11 @@ export async function gather(request: AttestRequest, io: AttestIo): Promise<Gath
   const question = questionOf(request.options, io.clock());
   const { subjects, unreadable } = await findsOf(request, question, io);
   const endorsed = endorsing(request.options);
-  const done: Subject[] = [];
-  for (const subject of subjects) {
-    const given = { ...subject, machine: endorsed(subject.machine) };
-    done.push(io.endorser === undefined ? given : await completed(given, io.endorser));
-  }
-  return { subjects: done, unreadable, question };
+  return {
+    subjects: subjects.map((subject) => ({ ...subject, machine: endorsed(subject.machine) })),
+    unreadable,
+    question,
+  };
 }
 
 function questionOf(options: AttestOptions, nowMs: number): Question {

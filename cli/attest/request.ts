@@ -18,6 +18,8 @@ export interface AttestOptions {
   readonly ark?: string;
   readonly crl?: string;
   readonly root?: string;
+  /** A collateral bundle, or true without one: nothing is fetched. */
+  readonly offline?: string | true;
   /** A model's name, for gateways. */
   readonly model?: string;
   readonly json?: true;
@@ -68,6 +70,10 @@ export function addAttestOptions(command: Command): Command {
     .option('--ark <file>', 'SEV-SNP: ARK, DER or PEM; never an anchor')
     .option('--crl <file>', 'SEV-SNP: revocation list of the ARK, DER or PEM')
     .option('--root <file>', 'trust this development root too; what ends in it is simulated')
+    .option(
+      '--offline [bundle]',
+      'fetch no collateral; take what is missing from this collateral bundle, if one is named',
+    )
     .option('--model <name>', 'gateway: only the workers of this model')
     .option('--json', 'one line of JSON');
 }

@@ -6,6 +6,7 @@
 
 import { VeilError } from '../../core/errors.ts';
 import { jsonLine } from '../../core/node/terminal.ts';
+import { completed } from './complete.ts';
 import { explainLines } from './explain.ts';
 import { gather, type AttestIo, type Gathered } from './gather.ts';
 import { inspectLines } from './inspect.ts';
@@ -35,7 +36,7 @@ export async function runAttest(
   const isJson = options.json === true;
   try {
     const gathered = await gather(request, io);
-    const judgements = gathered.subjects.map((subject) => judge(subject, gathered.question));
+    const judgements = await judgeAll(gathered, request, io);
     const status = statusOf(command, judgements, gathered);
     const { unreadable, question } = gathered;
     const { nowMs, policy } = question;
@@ -45,6 +46,38 @@ export async function runAttest(
     return { status, output, errors: [] };
   } catch (error) {
     return failure(request, error);
+  }
+}
+
+/** What cannot be decided because something is missing is completed, where that is possible, and judged again. */
+async function judgeAll(
+  { subjects, question }: Gathered,
+  { options }: AttestRequest,
+  { clock, openSource }: AttestIo,
+): Promise<readonly Judgement[]> {
+  const judgements = subjects.map((subject) => judge(subject, question));
+  // Vendors know nothing of development roots.
+  const isDevelopment =
+    question.root !== undefined || question.policy?.document.development === true;
+  const isOpen = judgements.some(({ outcome }) => outcome === 'undecided');
+  if (!isOpen || isDevelopment || openSource === undefined) return judgements;
+  const aheadMs = question.nowMs - clock();
+  const { offline } = options;
+  const source = await openSource({
+    clock: () => clock() + aheadMs,
+    ...(offline === undefined ? {} : { offline }),
+  });
+  try {
+    const done: Judgement[] = [];
+    for (const judgement of judgements) {
+      const { outcome, subject } = judgement;
+      done.push(
+        outcome === 'undecided' ? judge(await completed(subject, source), question) : judgement,
+      );
+    }
+    return done;
+  } finally {
+    await source.close();
   }
 }
 

@@ -41,6 +41,7 @@ export function headLines(judgement: Judgement, page: Page): readonly string[] {
       '  ',
     ),
     ...(verdict === undefined ? paragraph(noPolicyText(judgement), page, '  ') : []),
+    ...(subject.kind === 'azure-hcl' ? paragraph(PARAVISOR, page, '  ') : []),
     ...(machine.result.simulated
       ? paragraph(SIMULATED, page, '  ').map((line) => paint('yellow', line))
       : []),
@@ -48,6 +49,8 @@ export function headLines(judgement: Judgement, page: Page): readonly string[] {
   ];
 }
 
+const PARAVISOR =
+  'On Azure the hardware vouches for the paravisor, not for the guest: what runs there stands in a quote of the vTPM, which is not judged here (docs/azure.md).';
 const SIMULATED =
   'SIMULATED: the chain ends in a development root that anybody may have made. This protects nothing.';
 
@@ -75,7 +78,7 @@ function isReportDataAsked({ result }: MachineResult): boolean {
 }
 
 function missingLines({ missing, subject }: Judgement, page: Page): readonly string[] {
-  const notes = subject.notes.flatMap((note) => paragraph(`Note: ${note}`, page, '  '));
+  const notes = subject.notes.flatMap((note) => paragraph(note, page, '  '));
   if (missing.length === 0) return notes;
   const byOption = Map.groupBy(missing, ({ option }) => option);
   const text = [...byOption]

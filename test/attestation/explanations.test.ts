@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { AZURE_CHECK_IDS } from '../../attestation/azure/check-list.ts';
 import { appraisalCheckIds } from '../../attestation/appraise.ts';
 import { explanationOf, warningExplanationOf } from '../../attestation/explanations.ts';
 import { POLICY_CHECK_IDS, RULE_CHECK_IDS } from '../../attestation/policy/evaluate.ts';
@@ -13,7 +14,13 @@ import { TDX_CHECK_IDS } from '../../attestation/tdx/check-list.ts';
 import { TEES, teeOf } from '../../attestation/tees.ts';
 import type { TeeName } from '../../attestation/verdict.ts';
 
-const SHARED = [...STATEMENT_CHECK_IDS, ...POLICY_CHECK_IDS, ...RULE_CHECK_IDS, 'gateway.identity'];
+const SHARED = [
+  ...STATEMENT_CHECK_IDS,
+  ...POLICY_CHECK_IDS,
+  ...RULE_CHECK_IDS,
+  ...AZURE_CHECK_IDS,
+  'gateway.identity',
+];
 const LISTS: Readonly<Record<TeeName, readonly string[]>> = {
   tdx: [...TDX_CHECK_IDS, ...TDX_RULE_CHECK_IDS, ...appraisalCheckIds(teeOf('tdx')), ...SHARED],
   snp: [...SNP_CHECK_IDS, ...SNP_RULE_CHECK_IDS, ...appraisalCheckIds(teeOf('snp')), ...SHARED],

@@ -2,16 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Endorser } from '../../attestation/collateral/endorser.ts';
 import { decodeEvidence, encodeEvidence } from '../../attestation/evidence.ts';
-import { NO_COLLATERAL } from '../../cli/attest/subject.ts';
-import { defineErrors } from '../../core/errors.ts';
 import { attest, evidenceFolder, noFetch, type EvidenceFolder } from '../support/attest.ts';
 import { memoryGateway, MODEL, type MemoryGateway } from '../support/memory-gateway.ts';
-import { buildSnpCase } from '../support/snp/case.ts';
-import { createSnpTestPki } from '../support/snp/pki.ts';
-import { buildCase } from '../support/tdx/case.ts';
-import { createTestPki } from '../support/tdx/pki.ts';
 
 const URL = 'https://gateway.example';
 
@@ -102,58 +95,6 @@ test('clear text goes to this machine only', async () => {
   );
   assert.equal(status, 3);
   assert.match(errors[0] ?? '', /client\.insecure_url/);
-});
-
-test('what evidence came without is asked of an endorser, and what it brought is kept', async () => {
-  const pki = await createTestPki();
-  const { quote, collateral } = await buildCase(pki);
-  const root = folder.write('root.der', pki.sound.root.der);
-  const asked: unknown[] = [];
-  const endorser: Endorser = {
-    endorse: (evidence) => {
-      asked.push(evidence.tee);
-      return Promise.resolve(collateral);
-    },
-  };
-  const input = folder.write('quote.bin', quote);
-  assert.equal((await attest('verify', input, { root }, { endorser })).status, 0);
-  const own = folder.collateral('own.json', { ...NO_COLLATERAL, pckCrl: new Uint8Array([0x30]) });
-  const kept = await attest('verify', input, { root, collateral: own }, { endorser });
-  assert.match(kept.text, /fail {3}pckCrl\.format/);
-  const complete = folder.collateral('complete.json', collateral);
-  await attest('verify', input, { root, collateral: complete }, { endorser });
-  assert.deepEqual(asked, ['tdx', 'tdx']);
-});
-
-test('an endorser gets the report inside a blob, and the host’s table', async () => {
-  const snpPki = await createSnpTestPki();
-  const { evidence, certificates } = await buildSnpCase(snpPki, { hcl: {} });
-  const root = folder.write('snp-root.der', certificates.root.der);
-  const asked: number[] = [];
-  const endorser: Endorser = {
-    endorse: ({ quote }) => {
-      asked.push(quote.length);
-      return Promise.resolve(evidence.endorsements);
-    },
-  };
-  const input = folder.write('hcl.bin', evidence.bytes);
-  assert.equal((await attest('verify', input, { root }, { endorser })).status, 0);
-  assert.deepEqual(asked, [1184]);
-});
-
-test('an endorser that has no answer is a note, and what is missing stays missing', async () => {
-  const pki = await createTestPki();
-  const { quote } = await buildCase(pki);
-  const root = folder.write('root.der', pki.sound.root.der);
-  const testError = defineErrors({
-    'test.endorser': { status: 503, recovery: 'retry_later', public: 'Later.' },
-  });
-  const endorser: Endorser = {
-    endorse: () => Promise.reject(testError('test.endorser', 'asleep')),
-  };
-  const answer = await attest('verify', folder.write('q', quote), { root }, { endorser });
-  assert.equal(answer.status, 3);
-  assert.match(answer.text, /Note: asked for collateral: test\.endorser: asleep/);
 });
 
 test('evidence that a gateway was asked for is the same as from a file', async () => {

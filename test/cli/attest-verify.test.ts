@@ -223,6 +223,8 @@ suite('a bare SEV-SNP report', () => {
     const [blob, options] = reportFiles(hcl);
     const { exit, kind } = await judged(blob, options);
     assert.deepEqual([exit, kind], [0, 'azure-hcl']);
+    const answer = await attest('verify', blob, options);
+    assert.match(answer.text, /vouches for the paravisor, not for the\s+guest/);
   });
 
   test('takes ASK and ARK from one PEM file, as AMD hands them out', async () => {
