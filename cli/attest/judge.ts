@@ -25,6 +25,7 @@ import { baselineTdxPolicy } from '../../attestation/tdx/td-policy.ts';
 import { verifyTdx, type TdxResult } from '../../attestation/tdx/verify.ts';
 import type { Check, Verdict, Warning } from '../../attestation/verdict.ts';
 import type { Bytes } from '../../core/bytes.ts';
+import { assert } from '../../core/errors.ts';
 import { attestError } from './errors.ts';
 import { isMissing, missingOfSnp, missingOfTdx, type MissingPart } from './missing.ts';
 import type { SnpMachine, Statements, Subject, TdxMachine } from './subject.ts';
@@ -176,6 +177,8 @@ function finished(
 ): Judgement {
   const missing = missingOf(machine, judged.checks);
   const outcome = outcomeOf(judged.checks, missing);
+  const isDenied = judged.verdict?.decision === 'denied';
+  assert(outcome !== 'accepted' || !isDenied, 'accepted what the policy denies');
   const validUntilMs = outcome === 'accepted' ? judged.validUntilMs : 0;
   return { subject, nowMs, machine, missing, outcome, ...judged, validUntilMs };
 }

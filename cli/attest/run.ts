@@ -120,10 +120,19 @@ function bodyLines(command: AttestCommand, judgement: Judgement, page: Page): re
 
 function failure({ command, options }: AttestRequest, error: unknown): AttestAnswer {
   const code = error instanceof VeilError ? error.code : 'internal.invariant';
-  // Only our own messages are known to be free of what they are about.
-  const message = printable(error instanceof VeilError ? error.message : code);
-  const status = code === 'attest.option' ? EXIT.usage : EXIT.unjudged;
+  const message = messageOf(error);
+  const status = WRONG_USAGE.includes(code) ? EXIT.usage : EXIT.unjudged;
   const output =
     options.json === true ? [jsonLine(failureJson(command, code, message, status))] : [];
-  return { status, output, errors: [`veilgate: ${message}`] };
+  // A policy with mistakes has a line for each.
+  return { status, output, errors: `veilgate: ${message}`.split('\n').map(printable) };
 }
+
+/** Only our own messages are known to be free of what they are about; a bare code gets its public text. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof VeilError)) return 'internal.invariant';
+  const { message, code, spec } = error;
+  return message === code ? `${code}: ${spec.public}` : message;
+}
+
+const WRONG_USAGE = ['attest.option', 'client.option', 'client.insecure_url'];

@@ -87,14 +87,15 @@ test('a gateway that proves no identity, shows nothing or cannot be reached ends
 });
 
 test('clear text goes to this machine only', async () => {
-  const { status, errors } = await attest(
-    'verify',
-    'http://gateway.example',
-    {},
-    { fetch: noFetch },
-  );
-  assert.equal(status, 3);
-  assert.match(errors[0] ?? '', /client\.insecure_url/);
+  const urls = [
+    ['http://gateway.example', /client\.insecure_url/],
+    ['https://user@gateway.example', /client\.option/],
+  ] as const;
+  for (const [url, reason] of urls) {
+    const { status, errors } = await attest('verify', url, {}, { fetch: noFetch });
+    assert.equal(status, 2);
+    assert.match(errors[0] ?? '', reason);
+  }
 });
 
 test('evidence that a gateway was asked for is the same as from a file', async () => {

@@ -252,7 +252,16 @@ suite('files that are handed over beside the evidence', () => {
       /certificate .*broken/,
     );
     assertRefused(await attest('verify', report, { crl: '/nowhere' }), 'cli.file', /no such file/);
-    assertRefused(await attest('verify', quote, { policy: junk }), 'policy.schema');
+  });
+
+  test('a policy with mistakes is refused with a line for each', async () => {
+    const quote = folder.write('quote.bin', tdx.quote);
+    const policy = folder.write('policy.yaml', 'format: veilgate.policy/1\nname: x\n');
+    const { status, output, errors } = await attest('verify', quote, { policy });
+    assert.deepEqual([status, output], [3, []]);
+    assert.equal(errors[0], 'veilgate: policy.schema: ');
+    assert.ok(errors.length > 5);
+    for (const line of errors.slice(1)) assert.match(line, /^policy\.yaml:\d+: [\x20-\x7e…]+$/);
   });
 
   test('an option that does not fit the evidence is wrong usage', async () => {
