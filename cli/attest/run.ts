@@ -49,18 +49,22 @@ export async function runAttest(
   }
 }
 
-/** What cannot be decided because something is missing is completed, where that is possible, and judged again. */
+/**
+ * What cannot be decided because something is missing is completed, where that is possible, and judged again. `verify` asks
+ * nobody about evidence that is refused already; the other two show the whole picture.
+ */
 async function judgeAll(
   { subjects, question }: Gathered,
-  { options }: AttestRequest,
+  { command, options }: AttestRequest,
   { clock, openSource }: AttestIo,
 ): Promise<readonly Judgement[]> {
   const judgements = subjects.map((subject) => judge(subject, question));
   // Vendors know nothing of development roots.
   const isDevelopment =
     question.root !== undefined || question.policy?.document.development === true;
-  const isOpen = judgements.some(({ outcome }) => outcome === 'undecided');
-  if (!isOpen || isDevelopment || openSource === undefined) return judgements;
+  const isOpen = ({ outcome, missing }: Judgement): boolean =>
+    outcome === 'undecided' || (command !== 'verify' && missing.length > 0);
+  if (!judgements.some(isOpen) || isDevelopment || openSource === undefined) return judgements;
   const aheadMs = question.nowMs - clock();
   const { offline } = options;
   const source = await openSource({
@@ -70,10 +74,8 @@ async function judgeAll(
   try {
     const done: Judgement[] = [];
     for (const judgement of judgements) {
-      const { outcome, subject } = judgement;
-      done.push(
-        outcome === 'undecided' ? judge(await completed(subject, source), question) : judgement,
-      );
+      const { subject } = judgement;
+      done.push(isOpen(judgement) ? judge(await completed(subject, source), question) : judgement);
     }
     return done;
   } finally {

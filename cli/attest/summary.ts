@@ -86,7 +86,7 @@ function missingLines({ missing, subject }: Judgement, page: Page): readonly str
       ([option, parts]) => `${parts.map(({ name }) => name).join(', ')} (hand over with ${option})`,
     )
     .join('; ');
-  const lines = paragraph(`Missing, so it cannot be judged: ${text}.`, page, '  ');
+  const lines = paragraph(`Missing, and so not judged: ${text}.`, page, '  ');
   return [...lines.map((line) => paint('yellow', line)), ...notes];
 }
 

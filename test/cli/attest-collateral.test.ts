@@ -143,6 +143,9 @@ suite('the command', () => {
     await attest('verify', input, files, { openSource: fake.open });
     await attest('verify', folder.write('debug.bin', bytes), {}, { openSource: fake.open });
     assert.deepEqual(fake.opened, []);
+    // Who wants to know what is wrong wants to know all of it.
+    await attest('explain', folder.write('debug.bin', bytes), {}, { openSource: fake.open });
+    assert.equal(fake.asked.length, 1);
   });
 
   test('asks no vendor about a development root', async () => {

@@ -191,7 +191,7 @@ suite('a bare TDX quote', () => {
     assert.ok(missing.length >= 4);
     assert.ok(missing.every(({ option }) => option === '--collateral'));
     const { text } = await attest('verify', quote, { root: tdxRoot });
-    assert.match(text, /Missing, so it cannot be judged: TCB info.*--collateral/s);
+    assert.match(text, /Missing, and so not judged: TCB info.*--collateral/s);
   });
 
   test('without collateral and with something against it is rejected', async () => {
