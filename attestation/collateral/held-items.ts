@@ -110,6 +110,11 @@ export class HeldItems {
     });
   }
 
+  isDue(key: string, nowMs: number): boolean {
+    const held = this.#items.get(key);
+    return held !== undefined && held.refreshAtMs <= nowMs;
+  }
+
   /** Drops what is past its end or unused for long, and answers with what is due. */
   due(nowMs: number): readonly Verified[] {
     for (const [key, { verified, usedAtMs }] of this.#items) {

@@ -170,15 +170,16 @@ export class ItemStore {
         this.obtain(support, new Map(), signal),
       );
       await this.#fromNetwork(item, supports, signal);
-      return true;
+      // A source that lags behind serves what holds and is older than what is held: that is still due.
+      if (!this.#heldOf(item).isDue(itemKey(item), now())) return true;
     } catch (error) {
       if (!(error instanceof VeilError) || error.code === 'internal.invariant') throw error;
-      const isOffline = this.#fetcher === undefined;
-      this.#heldOf(item).postpone(itemKey(item), now(), (failures) =>
-        isOffline ? REFRESH_MAX_MS : backoffMs(failures, random),
-      );
-      return false;
     }
+    const isOffline = this.#fetcher === undefined;
+    this.#heldOf(item).postpone(itemKey(item), now(), (failures) =>
+      isOffline ? REFRESH_MAX_MS : backoffMs(failures, random),
+    );
+    return false;
   }
 
   #heldOf(item: Item): HeldItems {
