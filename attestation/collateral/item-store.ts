@@ -26,7 +26,7 @@ import {
   SHARED_MAX_BYTES,
   UNSEEN_MAX,
 } from './limits.ts';
-import type { Ports } from './ports.ts';
+import type { BlobStore, Ports } from './ports.ts';
 import type { Source } from './source.ts';
 import { backoffMs } from './source-gate.ts';
 
@@ -61,6 +61,8 @@ export class ItemStore {
   readonly #flights = new Flights<Verified>(FLIGHTS_MAX);
   /** What was only ever shown to us: to be looked for when there is time, so that a newer one is found. */
   readonly #unseen = new Map<string, Item>();
+  /** Floors rose and the disk does not have them yet. */
+  #areFloorsUnsaved = false;
 
   private constructor(options: ItemStoreOptions, floors: Floors) {
     const { ports, sources, onEvent } = options;
@@ -219,7 +221,7 @@ export class ItemStore {
     // Somebody may have put a newer one there meanwhile.
     const meanwhile = held.get(key);
     if (meanwhile !== undefined && compareRank(meanwhile.rank, stored.rank) >= 0) return meanwhile;
-    this.#floors.raise(stored, nowMs);
+    this.#raiseFloor(stored, nowMs);
     held.set(stored, nowMs);
     return stored;
   }
@@ -301,11 +303,11 @@ export class ItemStore {
     const known = held.get(key);
     const isKnownNewer = known !== undefined && compareRank(known.rank, rank) > 0;
     if (isKnownNewer && nowMs <= known.expiresAtMs) return known;
-    const rose = this.#floors.raise(verified, nowMs);
+    this.#raiseFloor(verified, nowMs);
     held.set(verified, nowMs);
     this.#unseen.delete(key);
     if (known !== undefined) this.#announce(known, verified);
-    await this.#save(verified, rose);
+    await this.#save(verified);
     return verified;
   }
 
@@ -319,16 +321,33 @@ export class ItemStore {
     this.#options.onEvent({ kind: 'replaced', key: next.key, newlyRevoked, isNewEvaluation });
   }
 
+  #raiseFloor(verified: Verified, nowMs: number): void {
+    if (this.#floors.raise(verified, nowMs)) this.#areFloorsUnsaved = true;
+  }
+
   /** Floors first: a crash in between leaves an older item that its floor refuses. */
-  async #save(verified: Verified, rose: boolean): Promise<void> {
+  async #save(verified: Verified): Promise<void> {
     const { blobs } = this.#options.ports;
     if (blobs === undefined) return;
     try {
-      if (rose) await blobs.put(FLOORS_KEY, this.#floors.encode());
+      await this.#saveFloors(blobs);
       await blobs.put(verified.key, encodeBlob(verified));
     } catch (error) {
       if (!(error instanceof VeilError) || error.code === 'internal.invariant') throw error;
       this.#options.onEvent({ kind: 'storage_failed', code: error.code });
+    }
+  }
+
+  /** What the disk did not take is tried again with the next item: a floor must not end with the process. */
+  async #saveFloors(blobs: BlobStore): Promise<void> {
+    if (!this.#areFloorsUnsaved) return;
+    // Before the write: what rises meanwhile is not in it.
+    this.#areFloorsUnsaved = false;
+    try {
+      await blobs.put(FLOORS_KEY, this.#floors.encode());
+    } catch (error) {
+      this.#areFloorsUnsaved = true;
+      throw error;
     }
   }
 
