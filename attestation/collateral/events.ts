@@ -6,10 +6,13 @@
 
 export type CollateralEvent =
   | {
-      /** A newer list or document took an older one's place: verdicts that rest on the old one deserve another look. */
+      /**
+       * A newer list or document took the place of an older one, or of none: verdicts that rest on the old one, or on
+       * what somebody showed, deserve another look.
+       */
       readonly kind: 'replaced';
       readonly key: string;
-      /** Serials that the old list did not have; 0 for documents. */
+      /** Serials that the old list did not have, all of them where there was none; 0 for documents. */
       readonly newlyRevoked: number;
       /** The evaluation number of a document rose. */
       readonly isNewEvaluation: boolean;

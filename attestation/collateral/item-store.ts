@@ -15,7 +15,7 @@ import { Flights } from './flights.ts';
 import { Floors, type ListFloor } from './floors.ts';
 import { HeldItems } from './held-items.ts';
 import { ItemFetcher, OLDER } from './item-fetcher.ts';
-import { isLeaf, itemKey, itemOfKey, supportsOf, type Item } from './items.ts';
+import { isCertificate, isLeaf, itemKey, itemOfKey, supportsOf, type Item } from './items.ts';
 import { compareRank, holds, type Judge, type RawItem, type Verified } from './judge.ts';
 import {
   FLIGHTS_MAX,
@@ -306,18 +306,20 @@ export class ItemStore {
     this.#raiseFloor(verified, nowMs);
     held.set(verified, nowMs);
     this.#unseen.delete(key);
-    if (known !== undefined) this.#announce(known, verified);
+    if (!isCertificate(item)) this.#announce(known, verified);
     await this.#save(verified);
     return verified;
   }
 
-  #announce(old: Verified, next: Verified): void {
-    if (equalPublic(old.raw.body, next.raw.body)) return;
-    const before = old.list?.revoked;
+  /** Also the first of its kind: whoever had none may have judged with what was shown. */
+  #announce(old: Verified | undefined, next: Verified): void {
+    if (old !== undefined && equalPublic(old.raw.body, next.raw.body)) return;
+    const before = old?.list?.revoked;
     const newlyRevoked = [...(next.list?.revoked ?? [])].filter(
       (serial) => before?.has(serial) !== true,
     ).length;
-    const isNewEvaluation = next.list === undefined && next.rank.number > old.rank.number;
+    const isNewEvaluation =
+      old !== undefined && next.list === undefined && next.rank.number > old.rank.number;
     this.#options.onEvent({ kind: 'replaced', key: next.key, newlyRevoked, isNewEvaluation });
   }
 

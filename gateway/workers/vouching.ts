@@ -22,7 +22,7 @@ import type { GatewayLog } from '../events.ts';
 import { VOUCH_TIMEOUT_MS } from '../limits.ts';
 
 export interface Vouching {
-  /** Rises with every newer list or document: what was vouched for before deserves another look. */
+  /** Rises with every first and every newer list or document: what was vouched for before deserves another look. */
   readonly revision: () => number;
   /** The same evidence with the newest collateral. Throws `registration.collateral`. */
   readonly vouch: (bundle: EvidenceBundle, signal: AbortSignal) => Promise<EvidenceBundle>;

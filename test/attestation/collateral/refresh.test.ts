@@ -57,6 +57,7 @@ test('a newer document is announced with what it changes', async () => {
   const lab = await createLab();
   const store = await lab.open();
   await store.tdx(QUERY, lab.signal);
+  lab.events.length = 0;
   await lab.time.advance(DAY_MS);
   await issue(lab, lab.time.now() - HOUR_MS, ['abcd', 'abce']);
   await store.refreshDue(lab.time.now(), lab.signal);
@@ -81,6 +82,7 @@ test('the same document again is nothing new', async () => {
   const lab = await createLab();
   const store = await lab.open();
   await store.tdx(QUERY, lab.signal);
+  lab.events.length = 0;
   await lab.time.advance(DAY_MS);
   const report = await store.refreshDue(lab.time.now(), lab.signal);
   assert.equal(report.refreshed, 4);
