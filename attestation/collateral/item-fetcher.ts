@@ -11,7 +11,13 @@ import { collateralError, invalid, isRetry } from './errors.ts';
 import type { OnCollateralEvent } from './events.ts';
 import { BODY_MAX_BYTES, isLeaf, itemKey, type Item } from './items.ts';
 import type { RawItem, Verified } from './judge.ts';
-import { DISTRUSTED_MAX, FETCH_TIMEOUT_MS, NEGATIVE_MAX, NEGATIVE_TTL_MS } from './limits.ts';
+import {
+  DISTRUSTED_MAX,
+  FETCH_TIMEOUT_MS,
+  NEGATIVE_MAX,
+  NEGATIVE_TTL_MS,
+  SILENCE_MS,
+} from './limits.ts';
 import type { FetchAnswer, FetchBytes, Ports } from './ports.ts';
 import { retryAfterMs } from './retry-after.ts';
 import type { Source, VendorRequest } from './source.ts';
@@ -126,7 +132,9 @@ export class ItemFetcher {
 
   async #send(asking: Asking, gate: SourceGate): Promise<FetchAnswer> {
     const { item, request, signal } = asking;
+    const { now } = this.#options.ports;
     const maxBytes = BODY_MAX_BYTES[item.kind];
+    const startedMs = now();
     try {
       const answer = await this.#options.fetch({
         ...request,
@@ -139,8 +147,9 @@ export class ItemFetcher {
     } catch (cause) {
       if (!(cause instanceof VeilError) || cause.code === 'internal.invariant') throw cause;
       const isSize = cause.code === 'http.size' || cause.code === 'collateral.invalid';
-      // The caller's leaving is not the host's fault, and a large answer is one item's.
-      if (!signal.aborted && !isSize) gate.failed('collateral.unavailable');
+      // A caller's leaving early is not the host's fault, and a large answer is one item's.
+      const isSilent = !signal.aborted || now() - startedMs >= SILENCE_MS;
+      if (isSilent && !isSize) gate.failed('collateral.unavailable');
       if (isSize) this.#distrust(`${asking.host} ${asking.key}`);
       throw isSize
         ? invalid(item.kind, 'size', cause)

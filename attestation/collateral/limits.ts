@@ -17,6 +17,8 @@ export const CHAIN_HEADER_MAX_CHARS = 16 * 1024;
 
 export const CONNECT_TIMEOUT_MS = 5 * SECOND_MS;
 export const FETCH_TIMEOUT_MS = 20 * SECOND_MS;
+/** A host that has not answered in this time is at fault, whether or not the caller waited any longer. */
+export const SILENCE_MS = 10 * SECOND_MS;
 
 /** AMD's service answers about one request per ten seconds and client. */
 export const KDS_SPACING_MS = 10 * SECOND_MS;
