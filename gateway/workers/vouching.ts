@@ -67,7 +67,7 @@ export function vouchingBy(endorser: Endorser, revision: () => number): Vouching
     vouch: async (bundle, signal) => {
       const limited = AbortSignal.any([signal, AbortSignal.timeout(VOUCH_TIMEOUT_MS)]);
       try {
-        return withEndorsements(bundle, await endorser.endorse(bundle, limited));
+        return withEndorsements(bundle, await endorsed(endorser, bundle, limited));
       } catch (cause) {
         if (!(cause instanceof VeilError) || cause.code === 'internal.invariant') throw cause;
         throw registrationError('registration.collateral', cause.code, { cause });
@@ -76,10 +76,26 @@ export function vouchingBy(endorser: Endorser, revision: () => number): Vouching
   };
 }
 
-function withEndorsements(
+type Endorsements = Awaited<ReturnType<Endorser['endorse']>>;
+
+/** Ends with the signal, whatever the endorser waits for: a disk that hangs does not know of signals. */
+async function endorsed(
+  endorser: Endorser,
   bundle: EvidenceBundle,
-  endorsements: Awaited<ReturnType<Endorser['endorse']>>,
-): EvidenceBundle {
+  signal: AbortSignal,
+): Promise<Endorsements> {
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(registrationError('registration.collateral', 'time'));
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([over, endorser.endorse(bundle, signal)]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function withEndorsements(bundle: EvidenceBundle, endorsements: Endorsements): EvidenceBundle {
   const isTdx = 'tcbInfo' in endorsements;
   if (bundle.tee === 'tdx' && isTdx) return { ...bundle, endorsements };
   if (bundle.tee === 'snp' && !isTdx) return { ...bundle, endorsements };
