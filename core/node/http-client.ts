@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Pool, type Dispatcher } from 'undici';
@@ -146,7 +146,17 @@ function checkedOrigin(options: PoolOptions): URL {
   }
   if (options.trust.kind === 'unix') return checkedSocketOrigin(url, options.trust.socketPath);
   if (url.protocol !== 'https:') throw httpError('http.origin', 'https only');
+  if (options.trust.kind === 'ca') assertCertificate(options.trust.certificatesPem);
   return url;
+}
+
+/** `node:tls` takes an empty list of authorities for none given, and believes the public ones instead. */
+function assertCertificate(pem: string): void {
+  try {
+    void new X509Certificate(pem).fingerprint256;
+  } catch (cause) {
+    throw httpError('http.origin', 'no certificate to believe', { cause });
+  }
 }
 
 function checkedSocketOrigin(url: URL, socketPath: string): URL {

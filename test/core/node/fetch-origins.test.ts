@@ -135,6 +135,16 @@ test('a self-signed server is believed by the file of its certificate, and only 
   assert.equal((await right.fetch({ ...request, origin, signal })).status, 200);
 });
 
+test('a file without a certificate is no authority, and does not stand for the public ones', () => {
+  // TLS of this platform takes an empty list of authorities for none given, and believes the public ones.
+  for (const certificatesPem of ['', ' \n', 'not a certificate']) {
+    assert.throws(
+      () => fetcherFor('https://vendor.test', { kind: 'ca', certificatesPem }),
+      (error) => hasCode(error, 'http.origin'),
+    );
+  }
+});
+
 test('a certificate of the right issuer for another name is refused', async () => {
   const own = await ownCertificate(['127.0.0.2']);
   const { origin, asked } = await secure(own);
