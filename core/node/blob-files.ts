@@ -45,6 +45,8 @@ export interface BlobFiles {
 const KEY_FORM = /^[a-z0-9][a-z0-9._-]{0,199}$/;
 const SUFFIX = '.blob';
 const DRAFT_SUFFIX = '.draft';
+/** As `writeWhole` names them: nobody else's files are cleared away. */
+const DRAFT_FORM = /^\.[0-9a-f]{16}\.draft$/;
 /** A draft this old belongs to a process that died. */
 const DRAFT_MAX_AGE_MS = 3_600_000;
 const MAGIC = ascii('vgblob1\n');
@@ -79,7 +81,7 @@ async function scan(folder: string, nowMs: number): Promise<Map<string, number>>
     for (const name of (await readdir(folder)).slice(0, SCAN_MAX)) {
       const file = await lstat(join(folder, name));
       if (!file.isFile()) continue;
-      if (name.endsWith(DRAFT_SUFFIX) && file.mtimeMs < nowMs - DRAFT_MAX_AGE_MS) {
+      if (DRAFT_FORM.test(name) && file.mtimeMs < nowMs - DRAFT_MAX_AGE_MS) {
         await rm(join(folder, name), { force: true });
       }
       const key = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : '';

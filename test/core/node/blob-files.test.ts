@@ -139,15 +139,16 @@ test('a write that fails leaves what was there and no draft', async () => {
   assert.deepEqual(await blobs.get('b'), utf8('still works'));
 });
 
-test('drafts of processes that died are cleared away, fresh ones are left alone', async () => {
+test('drafts of processes that died are cleared away, fresh ones and those of others are left alone', async () => {
   const folder = await freshFolder();
   await opened(folder);
-  await writeFile(join(folder, '.old.draft'), 'x');
-  await writeFile(join(folder, '.new.draft'), 'x');
+  const [old, fresh] = ['.0123456789abcdef.draft', '.fedcba9876543210.draft'];
+  const foreign = ['.mine.draft', '0123456789abcdef.draft', 'novel.draft'];
+  for (const name of [old, fresh, ...foreign]) await writeFile(join(folder, name), 'x');
   const past = systemClock() / 1000 - 7200;
-  await utimes(join(folder, '.old.draft'), past, past);
+  for (const name of [old, ...foreign]) await utimes(join(folder, name), past, past);
   await opened(folder);
-  assert.deepEqual(await readdir(folder), ['.new.draft']);
+  assert.deepEqual((await readdir(folder)).toSorted(), [fresh, ...foreign].toSorted());
 });
 
 test('a file in place of the folder refuses to open', async () => {
