@@ -24,7 +24,7 @@ export const SILENCE_MS = 10 * SECOND_MS;
 export const KDS_SPACING_MS = 10 * SECOND_MS;
 /** Requests to one host at a time, where the host sets no pace. */
 export const SOURCE_CONCURRENCY_MAX = 4;
-/** Requests that wait for their turn at one host. */
+/** Requests that wait at one host before one's own turn: single machines do not take the places of lists. */
 export const SOURCE_WAITERS_MAX = 64;
 /** Nobody waits longer for a turn: the caller is told to come again instead. */
 export const TURN_WAIT_MAX_MS = MINUTE_MS;

@@ -35,6 +35,8 @@ export class SourceGate {
   readonly #queue: Ticket[] = [];
   #active = 0;
   #nextStartMs = 0;
+  /** Both, so that a clock that was put back does not keep the host closed until it is that late again. */
+  #closedAtMs = 0;
   #closedUntilMs = 0;
   #closedBecause: 'collateral.unavailable' | 'collateral.rate_limited' = 'collateral.unavailable';
   #failures = 0;
@@ -68,8 +70,11 @@ export class SourceGate {
   /** Leaves the host alone for a while, and at least as long as it asked for. */
   failed(because: 'collateral.unavailable' | 'collateral.rate_limited', askedMs = 0): void {
     this.#failures++;
+    const nowMs = this.#ports.now();
     const waitMs = Math.max(askedMs, backoffMs(this.#failures, this.#ports.random));
-    this.#closedUntilMs = Math.max(this.#closedUntilMs, this.#ports.now() + waitMs);
+    const knownUntilMs = this.#isClosed(nowMs) ? this.#closedUntilMs : 0;
+    this.#closedAtMs = nowMs;
+    this.#closedUntilMs = Math.max(knownUntilMs, nowMs + waitMs);
     this.#closedBecause = because;
     this.#announce();
   }
@@ -85,8 +90,9 @@ export class SourceGate {
         const nowMs = this.#ports.now();
         if (nowMs > latestMs) throw this.#refusal('collateral.rate_limited', 'turn');
         const isNext = this.#queue[0] === ticket && this.#active < this.#concurrencyMax;
-        if (isNext && nowMs >= this.#nextStartMs) break;
-        const untilMs = isNext ? Math.min(this.#nextStartMs, latestMs + 1) : latestMs + 1;
+        const startMs = this.#startMs(nowMs);
+        if (isNext && nowMs >= startMs) break;
+        const untilMs = isNext ? Math.min(startMs, latestMs + 1) : latestMs + 1;
         await this.#untilChange(untilMs - nowMs, signal);
       }
       this.#active++;
@@ -95,6 +101,12 @@ export class SourceGate {
       this.#queue.splice(this.#queue.indexOf(ticket), 1);
       this.#announce();
     }
+  }
+
+  /** When the next may start: never further off than the distance between two, whatever the clock did. */
+  #startMs(nowMs: number): number {
+    this.#nextStartMs = Math.min(this.#nextStartMs, nowMs + this.#spacingMs);
+    return this.#nextStartMs;
   }
 
   get #concurrencyMax(): number {
@@ -111,16 +123,21 @@ export class SourceGate {
   /** Refuses at once what could not have its turn in time. */
   #assertRoom(lane: Lane): void {
     this.#assertOpen();
-    const startsMs = Math.max(0, this.#nextStartMs - this.#ports.now());
-    const waitMs = startsMs + this.#placeOf(lane) * this.#spacingMs;
-    if (this.#queue.length >= SOURCE_WAITERS_MAX || waitMs > TURN_WAIT_MAX_MS) {
+    const nowMs = this.#ports.now();
+    const startsMs = Math.max(0, this.#startMs(nowMs) - nowMs);
+    const before = this.#placeOf(lane);
+    const waitMs = startsMs + before * this.#spacingMs;
+    if (before >= SOURCE_WAITERS_MAX || waitMs > TURN_WAIT_MAX_MS) {
       throw this.#refusal('collateral.rate_limited', 'queue');
     }
   }
 
   #assertOpen(): void {
-    if (this.#ports.now() >= this.#closedUntilMs) return;
-    throw this.#refusal(this.#closedBecause, 'left alone');
+    if (this.#isClosed(this.#ports.now())) throw this.#refusal(this.#closedBecause, 'left alone');
+  }
+
+  #isClosed(nowMs: number): boolean {
+    return nowMs >= this.#closedAtMs && nowMs < this.#closedUntilMs;
   }
 
   #refusal(code: 'collateral.unavailable' | 'collateral.rate_limited', reason: string): VeilError {

@@ -161,3 +161,47 @@ test('pauses double up to ten minutes, and chance has the upper half of each', (
   );
   assert.ok(backoffMs(1_000_000, () => 0.999_999) < 600_000);
 });
+
+test('a crowd of single machines does not use up the places of what all share', async () => {
+  const { time, gate } = gateAt(0);
+  const release = Promise.withResolvers<void>();
+  const crowd = Array.from({ length: 100 }, () => gate.run('leaf', signal, () => release.promise));
+  const outcomes = Promise.allSettled(crowd);
+  await time.advance(0);
+  let isListAsked = false;
+  const list = gate.run('shared', signal, async () => {
+    isListAsked = true;
+  });
+  release.resolve();
+  await time.settle(Promise.allSettled([list, outcomes]));
+  assert.equal(isListAsked, true);
+});
+
+test('a clock that is put back does not close a host until it is that late again', async () => {
+  const { gate, starts, work, setTime } = gateOnClock(1_000_000_000);
+  await gate.run('shared', signal, work);
+  gate.failed('collateral.rate_limited', 3_600_000);
+  await assert.rejects(gate.run('shared', signal, work));
+  setTime(0);
+  await gate.run('shared', signal, work);
+  assert.deepEqual(starts, [1_000_000_000, 10_000]);
+});
+
+/** A paced gate whose clock may also go back; it goes on by itself while somebody waits. */
+function gateOnClock(startMs: number) {
+  let nowMs = startMs;
+  const starts: number[] = [];
+  const gate = new SourceGate(
+    { host: 'h', spacingMs: 10_000 },
+    {
+      now: () => nowMs,
+      pause: async (ms) => {
+        nowMs += ms;
+        return true;
+      },
+      random: () => 0.5,
+    },
+  );
+  const work = async (): Promise<void> => void starts.push(nowMs);
+  return { gate, starts, work, setTime: (ms: number) => void (nowMs = ms) };
+}
