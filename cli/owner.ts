@@ -103,7 +103,7 @@ interface CardOptions {
 }
 
 async function card(directory: string, options: CardOptions): Promise<void> {
-  const owner = await openOwner(directory);
+  const owner = openOwner(directory);
   const bytes = encodeCard({
     owner: ed25519PublicKey(owner.secretKey),
     model: {
@@ -139,7 +139,7 @@ interface ServeOptions {
 
 async function serve(directory: string, options: ServeOptions): Promise<void> {
   const asked = untilSignal();
-  const owner = await openOwner(directory);
+  const owner = openOwner(directory);
   const cardBytes = readCard(options.card);
   const publicKey = ed25519PublicKey(owner.secretKey);
   if (toHex(parseCard(cardBytes).owner) !== toHex(publicKey)) {

@@ -1,21 +1,37 @@
 /**
  * The directory of one owner: the key that names their workers, the token that workers show, the TLS key of the signing
- * service. Made once, readable by its owner alone.
+ * service. Made once, readable by its owner alone; nothing in it is used that somebody else could have put there.
  * @module
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { randomBytes } from '#primitives';
 import { generateP256 } from '../../attestation/x509-keys.ts';
 import { selfSign } from '../../attestation/x509.ts';
-import { fixed, toBase64Url, utf8, type Bytes } from '../../core/bytes.ts';
+import { fixed, fromUtf8, toBase64Url, type Bytes } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
-import { readCertificate, type TlsIdentity } from '../../gateway/tls-identity.ts';
+import { VeilError } from '../../core/errors.ts';
+import { certificateSpki, type TlsIdentity } from '../../gateway/tls-identity.ts';
 import { cliError } from '../errors.ts';
+import {
+  assertPrivateFolder,
+  makePrivateFolder,
+  readPrivate,
+  saveOnce,
+  saveOver,
+  type Privacy,
+} from './private-files.ts';
 
-const OWNER_ONLY_DIRECTORY = 0o700;
-const OWNER_ONLY_FILE = 0o600;
+const KEY_FILE = 'owner.key';
+const TOKEN_FILE = 'token';
+const TLS_KEY_FILE = 'tls.key';
+const TLS_CERTIFICATE_FILE = 'tls.crt';
+const KEY_BYTES = 32;
+const TOKEN_BYTES = 32;
+const FILE_MAX_BYTES = 16_384;
+/** As `init` makes it: a shorter one could be guessed, an empty one is what a crash leaves. */
+const TOKEN_FORM = /^[A-Za-z0-9_-]{43}\n?$/;
 const SKEW_MS = 24 * 3_600_000;
 /** The key is pinned: its dates carry no trust. */
 const LIFE_MS = 10 * 365 * 24 * 3_600_000;
@@ -29,52 +45,78 @@ export interface Owner {
   readonly tls: TlsIdentity;
 }
 
-/** What is there stays. Throws `cli.file`. */
+/** What is there stays. Throws `cli.file`, also when it could be somebody else's or is not whole. */
 export async function createOwner(path: string): Promise<Owner> {
   const directory = resolve(path);
   try {
-    mkdirSync(directory, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
-    writeOnce(join(directory, 'owner.key'), randomBytes(32));
-    writeOnce(join(directory, 'token'), utf8(`${toBase64Url(randomBytes(32))}\n`));
+    makePrivateFolder(directory);
+    saveOnce(join(directory, KEY_FILE), randomBytes(KEY_BYTES));
+    saveOnce(join(directory, TOKEN_FILE), `${toBase64Url(randomBytes(TOKEN_BYTES))}\n`);
     await makeTls(directory);
   } catch (cause) {
+    if (cause instanceof VeilError) throw cause;
     throw cliError('cli.file', directory, { cause });
   }
-  return await openOwner(directory);
+  return openOwner(directory);
 }
 
-/** Throws `cli.file` when `owner init` was not run here. */
-export function openOwner(path: string): Promise<Owner> {
+/** Throws `cli.file` when `owner init` was not run here, or when something here could be somebody else's. */
+export function openOwner(path: string): Owner {
   const directory = resolve(path);
+  assertPrivateFolder(directory);
+  const tokenPath = join(directory, TOKEN_FILE);
+  return {
+    directory,
+    secretKey: secretKeyOf(required(directory, KEY_FILE, 'secret')),
+    token: tokenOf(tokenPath, required(directory, TOKEN_FILE, 'secret')),
+    tokenPath,
+    tls: tlsOf(directory),
+  };
+}
+
+function required(directory: string, name: string, privacy: Privacy): Uint8Array {
+  const path = join(directory, name);
+  const bytes = readPrivate(path, { privacy, maxBytes: FILE_MAX_BYTES });
+  if (bytes !== undefined) return bytes;
+  throw cliError('cli.file', `${path} is not there; run "veilgate owner init ${directory}" first`);
+}
+
+function secretKeyOf(bytes: Uint8Array): Bytes<32> {
+  if (bytes.length === KEY_BYTES) return fixed(bytes, KEY_BYTES, KEY_FILE);
+  throw cliError('cli.file', `${KEY_FILE} has not ${KEY_BYTES} bytes; restore it from a backup`);
+}
+
+function tokenOf(path: string, bytes: Uint8Array): string {
+  const text = fromUtf8(bytes);
+  if (TOKEN_FORM.test(text)) return text.trim();
+  throw cliError('cli.file', `${path} is no token of "owner init"; remove it and run that again`);
+}
+
+function tlsOf(directory: string): TlsIdentity {
+  const certificate = required(directory, TLS_CERTIFICATE_FILE, 'public');
+  const key = required(directory, TLS_KEY_FILE, 'secret');
   try {
-    const tls = readCertificate(join(directory, 'tls.crt'), join(directory, 'tls.key'));
-    if (tls === undefined) throw cliError('cli.file', `${directory}: no TLS key`);
-    const tokenPath = join(directory, 'token');
-    return Promise.resolve({
-      directory,
-      secretKey: fixed(new Uint8Array(readFileSync(join(directory, 'owner.key'))), 32, 'owner.key'),
-      token: readFileSync(tokenPath, 'utf8').trim(),
-      tokenPath,
-      tls,
-    });
+    const [certificatePem, keyPem] = [fromUtf8(certificate), fromUtf8(key)];
+    if (new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(keyPem))) {
+      return certificateSpki(certificatePem, keyPem);
+    }
   } catch (cause) {
-    return Promise.reject(
-      cliError('cli.file', `${directory} (run "veilgate owner init" first)`, { cause }),
-    );
+    throw cliError('cli.file', `${TLS_FILES} cannot be read; ${AGAIN}`, { cause });
   }
+  throw cliError('cli.file', `${TLS_FILES} do not belong together; ${AGAIN}`);
 }
 
-function writeOnce(path: string, bytes: Uint8Array): void {
-  try {
-    writeFileSync(path, bytes, { mode: OWNER_ONLY_FILE, flag: 'wx', flush: true });
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-  }
-}
+const TLS_FILES = `${TLS_KEY_FILE} and ${TLS_CERTIFICATE_FILE}`;
+const AGAIN = 'remove both, run "veilgate owner init" again, and give workers the new pin';
 
+/** The certificate comes last: a key without one was shown to nobody, and is made again. */
 async function makeTls(directory: string): Promise<void> {
-  const paths = [join(directory, 'tls.crt'), join(directory, 'tls.key')] as const;
-  if (readCertificate(...paths) !== undefined) return;
+  const keyPath = join(directory, TLS_KEY_FILE);
+  const certificatePath = join(directory, TLS_CERTIFICATE_FILE);
+  const maxBytes = FILE_MAX_BYTES;
+  if (readPrivate(certificatePath, { privacy: 'public', maxBytes }) !== undefined) return;
+  // Also one that is to be replaced: whoever could plant it could plant more.
+  readPrivate(keyPath, { privacy: 'secret', maxBytes });
   const nowMs = systemClock();
   const made = await selfSign({
     keys: await generateP256(),
@@ -82,7 +124,6 @@ async function makeTls(directory: string): Promise<void> {
     notBeforeMs: nowMs - SKEW_MS,
     notAfterMs: nowMs + LIFE_MS,
   });
-  // The key first: without it the certificate is not found.
-  writeFileSync(paths[1], made.privateKeyPem, { mode: OWNER_ONLY_FILE });
-  writeFileSync(paths[0], made.certificatePem, { mode: OWNER_ONLY_FILE });
+  saveOver(keyPath, made.privateKeyPem);
+  saveOnce(certificatePath, made.certificatePem);
 }

@@ -1,0 +1,135 @@
+/**
+ * Files that hold a secret of their owner's: made whole or not at all, never over what is there, and believed only when
+ * nobody else could have written them. Spec: open(2), link(2).
+ * @module
+ */
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  type Stats,
+} from 'node:fs';
+import { randomBytes } from '#primitives';
+import { toHex } from '../../core/bytes.ts';
+import { cliError } from '../errors.ts';
+
+const OWNER_ONLY_FOLDER = 0o700;
+const OWNER_ONLY_FILE = 0o600;
+const WRITABLE_BY_OTHERS = 0o022;
+const OPEN_TO_OTHERS = 0o077;
+const DRAFT_ID_BYTES = 8;
+
+/** Makes it where it is not there. Throws `cli.file` for one that is not ours alone to write to. */
+export function makePrivateFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: OWNER_ONLY_FOLDER });
+  assertPrivateFolder(path);
+}
+
+/** Throws `cli.file`. */
+export function assertPrivateFolder(path: string): void {
+  const found = statOf(path);
+  if (found === undefined) throw cliError('cli.file', `${path} is not there`);
+  if (found.isSymbolicLink()) throw cliError('cli.file', `${path} is a link`);
+  if (!found.isDirectory()) throw cliError('cli.file', `${path} is not a directory`);
+  assertOurs(path, found);
+  if ((found.mode & WRITABLE_BY_OTHERS) !== 0) {
+    throw cliError('cli.file', `${path}: others may write to it; chmod 700 it, or take another`);
+  }
+}
+
+/** `secret`: nobody else may even read it. */
+export type Privacy = 'secret' | 'public';
+
+/** Undefined when there is none. Throws `cli.file` for what others could have written or, if secret, read. */
+export function readPrivate(
+  path: string,
+  { privacy, maxBytes }: { readonly privacy: Privacy; readonly maxBytes: number },
+): Uint8Array | undefined {
+  const file = openExisting(path);
+  if (file === undefined) return undefined;
+  try {
+    const found = fstatSync(file);
+    if (!found.isFile()) throw cliError('cli.file', `${path} is not a file`);
+    assertOurs(path, found);
+    const forbidden = privacy === 'secret' ? OPEN_TO_OTHERS : WRITABLE_BY_OTHERS;
+    if ((found.mode & forbidden) !== 0) {
+      throw cliError(
+        'cli.file',
+        `${path}: others may read or write it; if it is yours and nobody has, chmod 600 it`,
+      );
+    }
+    if (found.size > maxBytes) throw cliError('cli.file', `${path} is too large`);
+    const bytes = new Uint8Array(found.size);
+    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What is there stays. Throws the system's error. */
+export function saveOnce(path: string, bytes: Uint8Array | string): void {
+  viaDraft(path, bytes, (draft) => {
+    try {
+      linkSync(draft, path);
+    } catch (error) {
+      if (systemCodeOf(error) !== 'EEXIST') throw error;
+    }
+    rmSync(draft);
+  });
+}
+
+/** Takes the place of what is there. Throws the system's error. */
+export function saveOver(path: string, bytes: Uint8Array | string): void {
+  viaDraft(path, bytes, (draft) => renameSync(draft, path));
+}
+
+/** A crash in the middle leaves no half file under `path`. */
+function viaDraft(path: string, bytes: Uint8Array | string, place: (draft: string) => void): void {
+  const draft = `${path}.${toHex(randomBytes(DRAFT_ID_BYTES))}`;
+  try {
+    writeFileSync(draft, bytes, { mode: OWNER_ONLY_FILE, flag: 'wx', flush: true });
+    place(draft);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
+}
+
+function openExisting(path: string): number | undefined {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  try {
+    return openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (cause) {
+    const code = systemCodeOf(cause);
+    if (code === 'ENOENT') return undefined;
+    throw cliError('cli.file', code === 'ELOOP' ? `${path} is a link` : `${path} (${code})`, {
+      cause,
+    });
+  }
+}
+
+function statOf(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+function assertOurs(path: string, { uid }: Stats): void {
+  const self = process.getuid?.();
+  if (self !== undefined && uid !== self) {
+    throw cliError('cli.file', `${path} belongs to somebody else (uid ${uid})`);
+  }
+}
+
+function systemCodeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : 'unknown';
+}
