@@ -6,7 +6,7 @@
 
 import type { Command } from 'commander';
 import { systemClock } from '../core/clock.ts';
-import { jsonLine, outputLine, paint, type Colour } from '../core/node/terminal.ts';
+import { jsonLine, outputLine, paint, printable, type Colour } from '../core/node/terminal.ts';
 import { thisGuest } from '../enclave-worker/evidence/guest.ts';
 import { examine } from './doctor/examine.ts';
 import type { DoctorFinding } from './doctor/finding.ts';
@@ -69,6 +69,7 @@ const ID_COLUMN = 22;
 const INDENT = ' '.repeat(ID_COLUMN + 11);
 const DETAIL_LINES_MAX = 8;
 
+/** Parts of what the machine said stand in these lines. */
 export function linesOf({ id, outcome, detail, remedy }: DoctorFinding): readonly string[] {
   const [mark, colour] = MARKS[outcome];
   const [first = '', ...more] = detail.trim().split('\n').slice(0, DETAIL_LINES_MAX);
@@ -85,9 +86,4 @@ function summary(problems: number, findings: readonly DoctorFinding[]): string {
   const looked = skipped === 0 ? '' : ` (${skipped} not looked at)`;
   if (problems === 0) return `\nNothing stands in the way${looked}.`;
   return `\n${problems} ${problems === 1 ? 'thing stands' : 'things stand'} in the way${looked}.`;
-}
-
-/** Parts of what the machine said stand in these lines: nothing in them may move a cursor or start a line. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ');
 }

@@ -7,7 +7,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { VeilError } from '../core/errors.ts';
-import { endWhenPipeCloses, errorLine, outputLine } from '../core/node/terminal.ts';
+import { endWhenPipeCloses, errorLine, outputLine, printable } from '../core/node/terminal.ts';
 import { VERSION } from './version.ts';
 
 /** Every sub-command: the word, and where it lives. */
@@ -43,10 +43,10 @@ async function main(argv: readonly string[]): Promise<void> {
 function exitStatus(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof VeilError) {
-    errorLine(`veilgate: ${error.message}`);
+    errorLine(printable(`veilgate: ${error.message}`));
     return 1;
   }
-  errorLine(error instanceof Error ? `veilgate: ${error.message}` : 'veilgate: unknown failure');
+  errorLine(printable(`veilgate: ${error instanceof Error ? error.message : 'unknown failure'}`));
   return 1;
 }
 

@@ -16,7 +16,7 @@ import { decodeConfig, loadConfig, redactedConfig } from '../core/node/config.ts
 import { untilSignal } from '../core/node/lifecycle.ts';
 import { codeOf, createLog } from '../core/node/log.ts';
 import { STORE_PARTS } from '../core/node/store-parts.ts';
-import { errorLine, outputLine } from '../core/node/terminal.ts';
+import { errorLine, outputLine, printable } from '../core/node/terminal.ts';
 import { WORKER_CONFIG, type WorkerConfig } from './config.ts';
 import { workerError } from './errors.ts';
 import { thisGuest } from './evidence/guest.ts';
@@ -168,6 +168,8 @@ try {
 } catch (error) {
   log.event('worker.failed', { code: codeOf(error) });
   // Whoever wrote the file is there to read what is wrong with it; a parent has the code.
-  if (values.config !== undefined && error instanceof VeilError) errorLine(error.message);
+  if (values.config !== undefined) {
+    errorLine(error instanceof VeilError ? printable(error.message) : 'the worker could not start');
+  }
   process.exit(1);
 }

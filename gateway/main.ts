@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { VeilError } from '../core/errors.ts';
 import { redactedConfig } from '../core/node/config.ts';
 import { untilSignal } from '../core/node/lifecycle.ts';
-import { errorLine, outputLine } from '../core/node/terminal.ts';
+import { errorLine, outputLine, printable } from '../core/node/terminal.ts';
 import { createGateway } from './app.ts';
 import { loadGatewayConfig } from './config.ts';
 
@@ -31,6 +31,6 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  errorLine(error instanceof VeilError ? error.message : 'the gateway could not start');
+  errorLine(error instanceof VeilError ? printable(error.message) : 'the gateway could not start');
   process.exitCode = 1;
 }

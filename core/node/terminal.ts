@@ -27,7 +27,12 @@ export function jsonLine(value: unknown): string {
   );
 }
 
-/** A line on standard error: progress, warnings, failures. */
+/** In text that others had a hand in, nothing may move a cursor, start a line, or turn the reading direction. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ');
+}
+
+/** A line on standard error: progress, warnings. What is not ours in it goes through `printable`. */
 export function errorLine(text: string): void {
   process.stderr.write(`${text}\n`);
 }
