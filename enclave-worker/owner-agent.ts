@@ -35,6 +35,14 @@ const REQUEST = z.strictObject({
   card: z.base64().max(BASE64_MAX),
 });
 const ANSWER = z.strictObject({ signature: z.base64().length(88) });
+const REFUSAL = z.strictObject({
+  error: z.strictObject({
+    code: z
+      .string()
+      .max(64)
+      .regex(/^[a-z][a-z_.]*$/),
+  }),
+});
 
 export interface OwnerAgentOptions {
   readonly signer: OwnerSigner;
@@ -193,9 +201,16 @@ async function ask(
     maxBytes: OWNER_BODY_MAX_BYTES,
     timeoutMs: OWNER_TIMEOUT_MS,
   }).catch((cause: unknown) => {
-    throw workerError('worker.owner_silent', '', { cause });
+    // A code of ours: `http.pin` says something else than `http.connect`.
+    throw workerError('worker.owner_silent', cause instanceof VeilError ? cause.code : '', {
+      cause,
+    });
   });
-  if (status !== 200) throw workerError('worker.owner_refused', `status ${status}`);
+  if (status !== 200) {
+    const refused = REFUSAL.safeParse(json);
+    const why = refused.success ? ` (${refused.data.error.code})` : '';
+    throw workerError('worker.owner_refused', `status ${status}${why}`);
+  }
   const decoded = ANSWER.safeParse(json);
   if (!decoded.success) throw workerError('worker.owner_refused', 'answer');
   return fixed(fromBase64(decoded.data.signature), 64, 'owner signature');

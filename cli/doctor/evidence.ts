@@ -181,6 +181,11 @@ function admission({ outcome, verdict }: Appraisal): readonly DoctorFinding[] {
     return [ok('policy', `${name} would admit this worker: ${rule}`)];
   }
   const failed = verdict.checks.filter((check) => check.outcome === 'fail');
+  if (failed.length === 0) {
+    // A denial without a failed check would be a fault of ours; it must not read as an admission.
+    const remedy = 'Report this, with the output of doctor --json.';
+    return [problem('policy', `${name} would refuse this worker, and no check says why`, remedy)];
+  }
   const tee = verdict.checks.some(({ id }) => id === 'report.length') ? 'snp' : 'tdx';
   return failedChecks('policy', tee, failed).map((finding, index) =>
     index === 0

@@ -18,6 +18,7 @@ import { STORE_PARTS } from '../../core/node/store-parts.ts';
 import { WORKER_CONFIG, type WorkerConfig } from '../../enclave-worker/config.ts';
 import type { Guest } from '../../enclave-worker/evidence/guest.ts';
 import { cliError } from '../errors.ts';
+import { endpointFinding } from './endpoint.ts';
 import { examineEvidence, type EvidenceReport } from './evidence.ts';
 import { ok, problem, skipped, type DoctorFinding } from './finding.ts';
 import { examineMachine, textOf } from './machine.ts';
@@ -85,6 +86,7 @@ export async function examine(input: DoctorInput): Promise<DoctorReport> {
   const { epoch, verdict } = evidence;
   if (worker !== undefined) {
     say(...(await examineGateway(worker.config, input.clock)));
+    say(await endpointFinding(worker.config));
     say(await examineOwner(worker.config, epoch, readToken));
     say(await examineModel(worker.config, worker.card));
   }

@@ -57,8 +57,9 @@ async function detected(guest: Guest, signal: AbortSignal): Promise<Found> {
   const findings = tried.map(({ name, found, detail, remedy }): DoctorFinding => {
     const id = `machine.${name}`;
     if (found && remedy === undefined) return ok(id, detail);
-    if (found) return problem(id, detail, remedy ?? '');
-    // One way is enough: the others are only worth a remedy when there is none.
+    // One way is enough: the others are problems, and worth a remedy, only when there is none.
+    if (found && provider === undefined) return problem(id, detail, remedy ?? '');
+    if (found) return warning(id, detail, `Nothing to do: ${provider?.name} works.`);
     return skipped(id, detail, provider === undefined ? remedy : undefined);
   });
   return {

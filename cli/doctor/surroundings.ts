@@ -6,7 +6,9 @@
 
 import { readdir } from 'node:fs/promises';
 import { equalPublic, toHex } from '../../core/bytes.ts';
-import type { Card } from '../../attestation/card.ts';
+import { verifyEd25519 } from '#primitives';
+import { ownerSignatureInput, parseCard, type Card } from '../../attestation/card.ts';
+import { statementHash } from '../../attestation/statement.ts';
 import { createPinnedPool, fetchJson, type Trust } from '../../core/node/http-client.ts';
 import type { WorkerConfig } from '../../enclave-worker/config.ts';
 import { assertGgufHeader } from '../../enclave-worker/engines/llama-cpp/model-file.ts';
@@ -118,18 +120,26 @@ export async function examineOwner(
 ): Promise<DoctorFinding> {
   const id = 'owner';
   if (owner === undefined) {
-    return warning(
+    return problem(
       id,
       'no signing service is configured',
-      'A worker that is started from a file needs one: veilgate owner serve, then owner: in the configuration.',
+      'A worker that is started from this file needs one: veilgate owner serve, then owner: in the configuration.',
     );
   }
   if (epoch === undefined) return skipped(id, 'no statement to sign');
   try {
     const { tokenFile, ...address } = owner;
     const signer = agentOwnerSigner({ ...address, token: readToken(tokenFile) });
-    await signer.sign(epoch.evidence.statement, epoch.evidence.card);
-    return ok(id, `${owner.url} signs`);
+    const { statement, card } = epoch.evidence;
+    const signature = await signer.sign(statement, card);
+    const signed = ownerSignatureInput(statementHash(statement));
+    if (verifyEd25519(parseCard(card).owner, signature, signed))
+      return ok(id, `${owner.url} signs`);
+    return problem(
+      id,
+      `${owner.url} signs with another key than the owner's in the card`,
+      'The card is of another owner: take the card.json of the owner that serves there.',
+    );
   } catch (error) {
     return problem(
       id,
