@@ -19,7 +19,10 @@ const URL_MAX_CHARS = 512;
 const ORIGIN = z
   .url({ protocol: /^https?$/ })
   .max(URL_MAX_CHARS)
-  .refine((text) => new URL(text).pathname === '/', 'an origin has no path');
+  .refine(
+    (text) => new URL(text).href === `${new URL(text).origin}/`,
+    'an origin has no path, query or credentials',
+  );
 
 const DIGEST_HEX = z
   .string()

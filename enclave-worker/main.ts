@@ -53,7 +53,7 @@ function readToken(path: string): string {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (cause) {
-    throw workerError('worker.config', 'owner.tokenFile', { cause });
+    throw workerError('worker.config', 'owner.tokenFile cannot be read', { cause });
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { toHex, utf8, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
@@ -73,7 +74,13 @@ export async function createWorker(
 async function cardBytesOf(config: WorkerConfig): Promise<Uint8Array> {
   const { card, cardFile } = config;
   if (card !== undefined && cardFile === undefined) return utf8(card);
-  if (card === undefined && cardFile !== undefined) return new Uint8Array(await readFile(cardFile));
+  if (card === undefined && cardFile !== undefined) {
+    try {
+      return new Uint8Array(await readFile(cardFile));
+    } catch (cause) {
+      throw workerError('worker.config', 'cardFile cannot be read', { cause });
+    }
+  }
   throw workerError('worker.config', 'exactly one of card and cardFile');
 }
 
@@ -82,14 +89,15 @@ async function startEngine(config: WorkerConfig, card: Card, log: WorkerLog): Pr
   const kind = ENGINES.find((engine) => engine.name === name);
   if (kind === undefined) throw workerError('worker.config', 'engine.name');
   return kind.start({
-    modelPath,
+    // The engine's process works in a folder of its own: what was meant from here has to be said in full.
+    modelPath: resolve(modelPath),
     modelSha256Hex: toHex(card.model.weights),
     contextTokens: card.model.contextLength,
     slots: card.limits.maxConcurrent,
     threads,
     gpu,
     environment,
-    ...(copyRoot === undefined ? {} : { copyRoot }),
+    ...(copyRoot === undefined ? {} : { copyRoot: resolve(copyRoot) }),
     onState: (state) => log.event('worker.engine', { state }),
   });
 }

@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { fromUtf8 } from '../bytes.ts';
+import { fromUtf8, toHex } from '../bytes.ts';
 import { defineErrors, type ErrorSpec } from '../errors.ts';
 
 const MISCONFIGURED: ErrorSpec = {
@@ -166,6 +166,7 @@ const SECRET_NAME = /(secret|token|password|passphrase|apiKey|privateKey)$/i;
 export function redactedConfig(config: unknown): string {
   const hide = (key: string, value: unknown): unknown => {
     if (SECRET_NAME.test(key)) return '(redacted)';
+    if (value instanceof Uint8Array) return toHex(value);
     return typeof value === 'bigint' ? value.toString() : value;
   };
   return JSON.stringify(config, hide, 2);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -95,7 +95,10 @@ test('a worker that nobody started over IPC takes a file, and its owner signs el
     onRequest: () => undefined,
   });
   const owner = { url: `http://127.0.0.1:${agent.port}`, tokenFile };
-  await writeFile(configFile, JSON.stringify({ ...setup.config(gateway), owner }));
+  const own = setup.config(gateway);
+  // As the page about workers writes it: from where the worker was started.
+  const engine = { modelPath: relative(process.cwd(), own.engine.modelPath) };
+  await writeFile(configFile, JSON.stringify({ ...own, engine, owner }));
   const child = spawn(process.execPath, [MAIN, '--config', configFile], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {},
