@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { explainEventLog } from '../../attestation/tdx/event-log/explain.ts';
 import { appraiseEventLog } from '../../attestation/tdx/event-log/replay.ts';
 import { toHex, utf8 } from '../../core/bytes.ts';
 import {
@@ -69,4 +70,37 @@ test('an event of the application cannot become one of the boot, nor end it', ()
       ['app', 'proven'],
     ],
   );
+});
+
+test('a longer name cannot be cut at one of its colons and pass for proven', () => {
+  const measured = [...SOUND, dstackEvent('config:approved', utf8('no'))];
+  const moved = withEvent(measured, 'config:approved', {
+    event: 'config',
+    event_payload: toHex(utf8('approved:no')),
+  });
+  const result = appraise(moved, measured);
+  assert.ok(result.verdict === 'match' && result.facts?.outcome === 'read');
+  assert.deepEqual(
+    result.facts.value.applicationEvents.map(({ name, border }) => [name, border]),
+    [['config', 'unproven']],
+  );
+  const shown = explainEventLog(result.log, result.replayed).registers[3]?.events.at(-1);
+  assert.equal(shown?.boundText, 'config:approved:no');
+});
+
+test('a colon behind bytes that are in no name leaves the border proven', () => {
+  const measured = [...SOUND, dstackEvent('key', Uint8Array.of(0xff, 0x3a, 0x61))];
+  const result = appraise(measured, measured);
+  assert.ok(result.verdict === 'match' && result.facts?.outcome === 'read');
+  assert.deepEqual(
+    result.facts.value.applicationEvents.map(({ border }) => border),
+    ['proven'],
+  );
+});
+
+test('what dstack writes during the boot has no colon in a name: its payloads may', () => {
+  const result = appraise(SOUND, SOUND);
+  assert.ok(result.verdict === 'match');
+  const event = result.log.events.find(({ name }) => name === 'key-provider');
+  assert.deepEqual([event?.covered, event?.data.includes(0x3a)], [{ kind: 'event' }, true]);
 });

@@ -14,11 +14,13 @@ import {
   equalPublic,
   fixed,
   fromHex,
+  fromUtf8,
   toHex,
   utf8,
   type Bytes,
 } from '../../../core/bytes.ts';
 import { canonicalJson, parseStrictJson } from '../../../core/json.ts';
+import { attempt } from '../../attempt.ts';
 import { describeIssues } from '../../issues.ts';
 import { coverageOf } from './covered.ts';
 import { malformedEvent, malformedLog } from './errors.ts';
@@ -138,14 +140,27 @@ function bindRuntimeEvent(
   if (event.preimage !== undefined && !equalPublic(event.preimage, preimage)) {
     failures.add('log.eventDigest', `event ${index}: the preimage is not of this event`);
   }
-  const joined = event.version === 1 && event.event.includes(':');
-  if (joined && phase === 'boot') {
+  const isVersion1 = event.version === 1;
+  const hasColon = isVersion1 && event.event.includes(':');
+  if (hasColon && phase === 'boot') {
     failures.add('log.eventName', `event ${index}: a colon in the name of a version 1 event`);
   }
+  const joined = hasColon || (isVersion1 && phase === 'running' && mayEndAName(event));
   return { digest, covered: { kind: joined ? 'joined' : 'event' } };
 }
 
 const COLON = ascii(':');
+const COLON_BYTE = 0x3a;
+
+/**
+ * Whether a longer name reaches into what is shown as the payload. Applications may have colons in their names, so a
+ * name without one can be the first piece of another. What stands before a border is UTF-8, or it is no name.
+ */
+function mayEndAName({ event_payload: payload }: DstackEvent): boolean {
+  const colonAt = payload.indexOf(COLON_BYTE);
+  return colonAt >= 0 && attempt(() => fromUtf8(payload.subarray(0, colonAt))).outcome === 'read';
+}
+
 /** DSTACK_RUNTIME_EVENT as the guest holds it, little-endian. */
 const TYPE_BYTES = Uint8Array.of(0x01, 0x00, 0x00, 0x08);
 

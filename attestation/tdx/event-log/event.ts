@@ -40,7 +40,10 @@ export type Covered =
   | ({ readonly kind: 'part' } & Range)
   /** dstack runtime event: type, name and payload. */
   | { readonly kind: 'event' }
-  /** dstack runtime event, version 1, with a colon in its name: name ‖ ":" ‖ payload is proven, the border is not. */
+  /**
+   * dstack runtime event, version 1, that hashes the same with another border: name ‖ ":" ‖ payload is proven, the
+   * border is not. The application's events alone: where dstack itself writes, no name has a colon.
+   */
   | { readonly kind: 'joined' };
 
 export interface LogEvent {

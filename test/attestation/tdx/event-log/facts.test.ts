@@ -83,18 +83,24 @@ test('an application without instance identity has an empty one', () => {
   assert.equal(readFacts(replaced('instance-id', new Uint8Array(0))).instanceId.length, 0);
 });
 
-test('the border between name and payload of an application event is proven without a colon', () => {
+test('the border between name and payload of an application event is proven where no other fits', () => {
   const { applicationEvents } = readFacts([
     ...BOOT_EVENTS,
-    dstackEvent('plain', utf8('a:b')),
+    dstackEvent('plain', utf8('ab')),
     dstackEvent('with:colon'),
-    dstackEventV2('two:colons:'),
+    dstackEvent('colon behind', utf8('a:b')),
+    dstackEvent('colon at once', utf8(':')),
+    dstackEvent('not in a name', Uint8Array.of(0xc3, 0x3a, 0x3a)),
+    dstackEventV2('two:colons:', utf8('a:b')),
   ]);
   assert.deepEqual(
     applicationEvents.map(({ name, border }) => [name, border]),
     [
       ['plain', 'proven'],
       ['with:colon', 'unproven'],
+      ['colon behind', 'unproven'],
+      ['colon at once', 'unproven'],
+      ['not in a name', 'proven'],
       ['two:colons:', 'proven'],
     ],
   );
