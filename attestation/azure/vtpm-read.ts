@@ -53,9 +53,12 @@ export function readVtpm({ blob, quote, signature, pcrs }: VtpmEvidence): VtpmRe
   };
 }
 
-/** Nobody changes under our hands what is being judged; of what is too long, just enough to see that. */
+/**
+ * Nobody changes under our hands what is being judged, or afterwards what was answered; of what is too long, just enough
+ * to see that. `slice` of a Buffer would be a view.
+ */
 function copyOf(bytes: Uint8Array, maxBytes: number): Uint8Array {
-  return bytes.slice(0, maxBytes + 1);
+  return new Uint8Array(bytes.subarray(0, maxBytes + 1));
 }
 
 export const PCR_BYTES = 32;
@@ -67,6 +70,6 @@ function readPcrs(values: PcrValues): VtpmReading['pcrs'] {
     Number.isInteger(index) && index >= 0 && index < PCR_COUNT && value.length === PCR_BYTES;
   if (!entries.every(isRegister)) return undefined;
   return entries
-    .map(([index, value]) => [index, value.slice()] as const)
+    .map(([index, value]) => [index, new Uint8Array(value)] as const)
     .toSorted(([a], [b]) => a - b);
 }

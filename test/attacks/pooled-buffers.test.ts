@@ -6,6 +6,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { verifyAzureSnp } from '../../attestation/azure/verify-azure.ts';
+import { readVtpm } from '../../attestation/azure/vtpm-read.ts';
 import { SignatureMemo } from '../../attestation/pki/signature.ts';
 import { SnpCache } from '../../attestation/snp/cache.ts';
 import { verifySnp, verifySnpApart } from '../../attestation/snp/verify.ts';
@@ -16,6 +18,7 @@ import { recallParts } from '../../attestation/tdx/recall.ts';
 import { fixed } from '../../core/bytes.ts';
 import * as native from '../../core/node/primitives.ts';
 import * as portable from '../../core/primitives.ts';
+import { azureSnpCase } from '../support/azure/case.ts';
 import { buildSnpCase } from '../support/snp/case.ts';
 import { createSnpTestPki } from '../support/snp/pki.ts';
 import { buildCase } from '../support/tdx/case.ts';
@@ -64,6 +67,34 @@ test('what is kept of a quoting enclave is no view of a Buffer', async () => {
   for (const kept of [qe.value.attestationKey.raw, qe.value.report.bytes]) {
     assert.notEqual(kept.buffer, pooled.buffer);
   }
+});
+
+test('what is answered about a vTPM in Buffers does not change with them', async () => {
+  const sound = await azureSnpCase(pki);
+  const pooled = {
+    blob: Buffer.from(sound.blob),
+    quote: Buffer.from(sound.tpm.quote),
+    signature: Buffer.from(sound.tpm.signature),
+    pcrs: new Map([...sound.pcrs].map(([index, value]) => [index, Buffer.from(value)] as const)),
+  };
+  const { blob, quote, signature, pcrs } = pooled;
+  const result = verifyAzureSnp({ ...sound, blob, tpm: { quote, signature }, pcrs });
+  assert.ok(result.accepted);
+  for (const buffer of [blob, quote, signature, ...pcrs.values()]) buffer.fill(0);
+  assert.deepEqual(result, verifyAzureSnp(sound));
+});
+
+test('registers in Buffers are read into memory of our own', () => {
+  const value = Buffer.alloc(32, 1);
+  const nothing = new Uint8Array(0);
+  const { pcrs } = readVtpm({
+    blob: nothing,
+    quote: nothing,
+    signature: nothing,
+    pcrs: new Map([[4, value]]),
+  });
+  value.fill(0);
+  assert.deepEqual(pcrs, [[4, new Uint8Array(32).fill(1)]]);
 });
 
 for (const [name, side] of Object.entries({ node: native, noble: portable })) {
