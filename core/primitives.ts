@@ -28,7 +28,7 @@ import {
   type P384PublicKey,
   type RsaPublicKey,
 } from './primitive-types.ts';
-import { isPkcs1Sha256, isPssSha384, RSA_MODULUS_MAX_BYTES, RSA_MODULUS_MIN_BYTES } from './rsa.ts';
+import { isPkcs1Sha256, isPssSha384, isRsaKey } from './rsa.ts';
 
 export type {
   AeadKey,
@@ -160,17 +160,13 @@ export function verifyP384Apart(
 }
 
 const RSA_EXPONENTS = new WeakMap<RsaPublicKey, number>();
-const RSA_EXPONENT_MIN = 3;
 
 /**
  * Big-endian modulus without leading zeros, 2048 to 8192 bits; odd exponent up to 32 bits. Undefined when it is not a
  * key that these bounds allow.
  */
 export function rsaPublicKey(modulus: Uint8Array, exponent: number): RsaPublicKey | undefined {
-  const isSized =
-    modulus.length >= RSA_MODULUS_MIN_BYTES && modulus.length <= RSA_MODULUS_MAX_BYTES;
-  const isOdd = exponent % 2 === 1 && ((modulus.at(-1) ?? 0) & 1) === 1;
-  if (!isSized || !isOdd || modulus[0] === 0 || exponent < RSA_EXPONENT_MIN) return undefined;
+  if (!isRsaKey(modulus, exponent)) return undefined;
   const key: RsaPublicKey = { kind: 'rsa', modulus: new Uint8Array(modulus) };
   RSA_EXPONENTS.set(key, exponent);
   return key;

@@ -7,8 +7,23 @@
 
 import { concat, equalPublic, fromHex, toHex, u32be, type Bytes } from './bytes.ts';
 
-export const RSA_MODULUS_MIN_BYTES = 256;
-export const RSA_MODULUS_MAX_BYTES = 1024;
+const MODULUS_MIN_BYTES = 256;
+const MODULUS_MAX_BYTES = 1024;
+const EXPONENT_MIN = 3;
+const EXPONENT_MAX = 0xffff_ffff;
+
+/**
+ * The keys that both sides of `#primitives` take: a big-endian modulus without leading zeros of 2048 to 8192 bits, and
+ * an exponent of at least 3 and at most 32 bits, both odd. More would let whoever chose the key choose how long a verification takes.
+ */
+export function isRsaKey(modulus: Uint8Array, exponent: number): boolean {
+  const { length } = modulus;
+  const [first = 0, last = 0] = [modulus[0], modulus.at(-1)];
+  const isSized = length >= MODULUS_MIN_BYTES && length <= MODULUS_MAX_BYTES;
+  const isWhole = length === MODULUS_MIN_BYTES ? first >= 0x80 : first > 0;
+  const isModulus = isSized && isWhole && (last & 1) === 1;
+  return isModulus && exponent >= EXPONENT_MIN && exponent <= EXPONENT_MAX && exponent % 2 === 1;
+}
 
 export interface RsaSignature {
   /** Big-endian, without leading zeros. */

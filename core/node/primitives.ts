@@ -36,7 +36,7 @@ import {
   type P384PublicKey,
   type RsaPublicKey,
 } from '../primitive-types.ts';
-import { RSA_MODULUS_MAX_BYTES, RSA_MODULUS_MIN_BYTES } from '../rsa.ts';
+import { isRsaKey } from '../rsa.ts';
 import type { Sha256Stream } from '../primitives.ts';
 
 export type {
@@ -184,13 +184,9 @@ export function verifyP384Apart(
 }
 
 const RSA_KEYS = new WeakMap<RsaPublicKey, KeyObject>();
-const RSA_EXPONENT_MIN = 3;
 
 export function rsaPublicKey(modulus: Uint8Array, exponent: number): RsaPublicKey | undefined {
-  const isSized =
-    modulus.length >= RSA_MODULUS_MIN_BYTES && modulus.length <= RSA_MODULUS_MAX_BYTES;
-  const isOdd = exponent % 2 === 1 && ((modulus.at(-1) ?? 0) & 1) === 1;
-  if (!isSized || !isOdd || modulus[0] === 0 || exponent < RSA_EXPONENT_MIN) return undefined;
+  if (!isRsaKey(modulus, exponent)) return undefined;
   const e = Buffer.alloc(4);
   e.writeUInt32BE(exponent);
   try {

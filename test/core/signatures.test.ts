@@ -240,6 +240,22 @@ for (const [name, side] of Object.entries(SIDES)) {
     for (const exponent of [0, 1, 2, 65_536]) {
       assert.equal(side.rsaPublicKey(modulus, exponent), undefined, `exponent ${exponent}`);
     }
+    for (const exponent of [
+      2 ** 32 + 1,
+      2 ** 33 + 1,
+      2.5,
+      -3,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+    ]) {
+      assert.equal(side.rsaPublicKey(modulus, exponent), undefined, `exponent ${exponent}`);
+    }
+    assert.ok(side.rsaPublicKey(modulus, 0xffff_ffff) !== undefined);
+    const bits2047 = concat(Uint8Array.of(0x7f), new Uint8Array(255).fill(0xff));
+    assert.equal(side.rsaPublicKey(bits2047, 65_537), undefined);
+    const even = concat(modulus.subarray(0, -1), Uint8Array.of(0xfe));
+    assert.equal(side.rsaPublicKey(even, 65_537), undefined);
+    assert.equal(side.rsaPublicKey(new Uint8Array(0), 65_537), undefined);
     assert.equal(side.rsaPublicKey(modulus.subarray(0, 255), 65_537), undefined);
     assert.equal(side.rsaPublicKey(concat(Uint8Array.of(0), modulus), 65_537), undefined);
     assert.equal(side.rsaPublicKey(new Uint8Array(1025).fill(0xff), 65_537), undefined);
