@@ -5,10 +5,11 @@
  * @module
  */
 
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
 import type { Command } from 'commander';
 import { ZodError } from 'zod';
+import { printableText } from '../attestation/tdx/event-log/printable.ts';
 import { VeilError } from '../core/errors.ts';
 import { jsonLine, outputLine, paint } from '../core/node/terminal.ts';
 import type { ReadCaseFile, VectorOutcome } from './vectors/kind.ts';
@@ -86,16 +87,27 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : 'unknown failure';
 }
 
-/** Paths of a manifest stay below its folders; the first that has the file counts. */
+/** Paths of a manifest stay below its folders, where links lead too; the first that has the file counts. */
 function fileReader(folders: readonly string[]): ReadCaseFile {
   return (path) => {
-    const normal = normalize(path);
-    if (isAbsolute(path) || normal === '..' || normal.startsWith(`..${sep}`)) {
-      throw vectorsError('vectors.file', 'a path outside the manifest folder');
-    }
-    const paths = folders.map((folder) => join(folder, normal));
-    return readBounded(paths.find((place) => existsSync(place)) ?? join(folders[0] ?? '.', normal));
+    if (leaves(normalize(path))) throw outside();
+    const places = folders.map((folder) => join(folder, path));
+    const place = places.find((one) => existsSync(one));
+    if (place === undefined) throw vectorsError('vectors.file', `cannot read ${path}`);
+    const real = realpathSync(place);
+    if (folders.every((folder) => leaves(relative(realpathSync(folder), real)))) throw outside();
+    // A device or a pipe has no size that a bound could be compared with.
+    if (!statSync(real).isFile()) throw vectorsError('vectors.file', `${path} is not a file`);
+    return readBounded(real);
   };
+}
+
+function leaves(path: string): boolean {
+  return path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path);
+}
+
+function outside(): VeilError {
+  return vectorsError('vectors.file', 'a path outside the manifest folder');
 }
 
 function readBounded(path: string): Uint8Array {
@@ -129,6 +141,7 @@ export function registerVectorsCommand(program: Command): void {
 
 const ID_COLUMN = 40;
 const VERDICT_COLUMN = 12;
+const TEXT_MAX_CHARS = 1024;
 const COLOURS = {
   accept: 'green',
   match: 'green',
@@ -147,5 +160,9 @@ function tableRow(line: VectorLine): string {
     ...(line.note === undefined ? [] : [line.note]),
   ];
   const verdict = paint(COLOURS[line.verdict], line.verdict.padEnd(VERDICT_COLUMN));
-  return `${line.id.padEnd(ID_COLUMN)} ${verdict} ${details.join(' ')}`;
+  // Names and paths are the manifest's own words.
+  const [id, said] = [line.id, details.join(' ')].map((text) =>
+    printableText(text, TEXT_MAX_CHARS),
+  );
+  return `${(id ?? '').padEnd(ID_COLUMN)} ${verdict} ${said ?? ''}`;
 }
