@@ -122,7 +122,7 @@ function registerLines(
   const agreement = quoted === undefined ? [] : agreementLines(value, quoted);
   return [
     paint('bold', `RTMR${register}  ${title}`),
-    ...wrap(holds, 2),
+    ...wrap(holds, INDENT),
     `  ${isZero(value) ? `${toHex(value).slice(0, 16)}…  zero: no event in this log` : toHex(value)}`,
     ...agreement,
     ...events.flatMap(eventLines),
@@ -160,27 +160,34 @@ function eventLines(event: ExplainedEvent): readonly string[] {
   ].join('  ');
   const used = 5 + TYPE_COLUMN + DIGEST_SHOWN_CHARS + 5 + 4 * 2;
   if (text.length <= WIDTH - used) return [`${head}  ${text}`.trimEnd()];
-  return [head.trimEnd(), ...wrap(text, 7)];
+  return [head.trimEnd(), ...wrap(text, EVENT_TEXT)];
 }
 
+const INDENT = '  ';
+/** Before every line of a text from the log: whatever it says, it is not the row of an event. */
+const EVENT_TEXT = '       | ';
+
 /** At words where there are any; a long text is cut and says how much is missing. */
-function wrap(text: string, indent: number): readonly string[] {
-  const width = WIDTH - indent;
+function wrap(text: string, before: string): readonly string[] {
+  const width = WIDTH - before.length;
   const lines: string[] = [];
   let rest = text;
   while (rest !== '' && lines.length < WRAPPED_LINES_MAX) {
     const space = rest.length <= width ? rest.length : rest.lastIndexOf(' ', width);
     const end = space > width / 2 || rest.length <= width ? space : width;
-    lines.push(`${' '.repeat(indent)}${rest.slice(0, end)}`);
+    lines.push(`${before}${rest.slice(0, end)}`);
     rest = rest.slice(end).trimStart();
   }
-  return rest === '' ? lines : [...lines, `${' '.repeat(indent)}… ${rest.length} more characters`];
+  return rest === '' ? lines : [...lines, `${before}… ${rest.length} more characters`];
 }
 
 function notMeasuredLines(events: readonly ExplainedEvent[]): readonly string[] {
   return [
     paint('bold', 'In the log, in no register'),
-    ...wrap('Remarks of the firmware. Nothing vouches for them, not even for their digests.', 2),
+    ...wrap(
+      'Remarks of the firmware. Nothing vouches for them, not even for their digests.',
+      INDENT,
+    ),
     ...events.flatMap(eventLines),
   ];
 }

@@ -140,7 +140,7 @@ function partTexts({ type, data }: LogEvent, { from, to }: Range): Omit<Texts, '
   const variable = eventType(type).covers === 'variable' ? variableOf(data) : undefined;
   if (variable !== undefined) {
     const name = variableName(variable);
-    return { claimedText: name, boundText: cut(describeValue(name, part)) };
+    return { claimedText: cut(name), boundText: cut(describeValue(name, part)) };
   }
   return {
     claimedText: printableBytes(data.subarray(0, from), MAX).trimEnd(),
