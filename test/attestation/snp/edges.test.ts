@@ -111,6 +111,25 @@ describe('the entry that ends a certificate table', () => {
   });
 });
 
+test('of two certificates in a table, the one of the signing key is taken', async () => {
+  const [chip, cloud] = await Promise.all([
+    pki.sound({ product: 'Genoa', signer: 'vcek' }),
+    pki.sound({ product: 'Genoa', signer: 'vlek' }),
+  ]);
+  for (const signer of ['vcek', 'vlek'] as const) {
+    const evidence = await buildSnpCase(pki, {
+      signer,
+      table: (entries) => [
+        { guid: TABLE_GUID.vlek, bytes: cloud.vek.der },
+        { guid: TABLE_GUID.vcek, bytes: chip.vek.der },
+        ...entries.slice(1),
+      ],
+      sent: () => ({}),
+    });
+    assert.equal(verifySnp(evidence).accepted, true, signer);
+  }
+});
+
 async function failedBy(faults: SnpFaults): Promise<readonly string[]> {
   const { checks } = verifySnp(await buildSnpCase(pki, faults));
   return checks.filter(({ outcome }) => outcome === 'fail').map(({ id }) => id);
