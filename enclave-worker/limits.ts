@@ -33,6 +33,9 @@ export const CLOCK_CHECK_EVERY_MS = 1000;
 /** A statement and a card in base64, and a little around them. */
 export const OWNER_BODY_MAX_BYTES = 49_152;
 export const OWNER_REQUEST_TIMEOUT_MS = 10_000;
+/** Also for the handshake before them. */
+export const OWNER_HEADERS_TIMEOUT_MS = 3000;
+export const OWNER_CHECK_EVERY_MS = 1000;
 export const OWNER_AGENT_CONNECTIONS_MAX = 64;
 /** Of one call for evidence, with everything that it waits for. The kernel gives a TDX host 30 seconds. */
 export const COLLECT_TIMEOUT_MS = 60_000;

@@ -23,6 +23,8 @@ import { workerError } from './errors.ts';
 import {
   OWNER_AGENT_CONNECTIONS_MAX,
   OWNER_BODY_MAX_BYTES,
+  OWNER_CHECK_EVERY_MS,
+  OWNER_HEADERS_TIMEOUT_MS,
   OWNER_REQUEST_TIMEOUT_MS,
   OWNER_TIMEOUT_MS,
 } from './limits.ts';
@@ -64,21 +66,28 @@ export interface OwnerAgent {
 /** Resolves when it listens. */
 export async function openOwnerAgent(options: OwnerAgentOptions): Promise<OwnerAgent> {
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
-    void answer(options, request, response);
+    // What goes wrong with one request is that request's affair: the service goes on.
+    void answer(options, request, response).catch(() => response.destroy());
+  };
+  // Strangers who say nothing must not hold all the connections there are.
+  const times = {
+    headersTimeout: OWNER_HEADERS_TIMEOUT_MS,
+    requestTimeout: OWNER_REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: OWNER_CHECK_EVERY_MS,
   };
   const server =
     options.tls === undefined
-      ? createServer(handler)
+      ? createServer(times, handler)
       : createTlsServer(
           {
+            ...times,
             cert: options.tls.certificatePem,
             key: options.tls.privateKeyPem,
             minVersion: 'TLSv1.3',
+            handshakeTimeout: OWNER_HEADERS_TIMEOUT_MS,
           },
           handler,
         );
-  server.requestTimeout = OWNER_REQUEST_TIMEOUT_MS;
-  server.headersTimeout = OWNER_REQUEST_TIMEOUT_MS;
   server.maxConnections = OWNER_AGENT_CONNECTIONS_MAX;
   await listening(server, options);
   const address = server.address();
@@ -111,14 +120,19 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   const { status, body, outcome } = await decide(options, request);
-  options.onRequest(outcome);
   const text = utf8(JSON.stringify(body));
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': text.length,
-    ...(status === 413 ? { connection: 'close' } : {}),
+    // Nobody listens to the rest of what was refused.
+    ...(status === 200 ? {} : { connection: 'close' }),
   });
   response.end(text);
+  try {
+    options.onRequest(outcome);
+  } catch {
+    // Whoever is told is no part of the answer.
+  }
 }
 
 interface Decision {

@@ -230,14 +230,24 @@ function connector(options: PoolOptions, url: URL): Connector {
     // The cause is a system error such as ECONNREFUSED: it names an address, never content.
     socket.on('error', (cause) => settle(httpError('http.connect', '', { cause })));
     socket.once('close', () => settle(httpError('http.connect', 'closed')));
-    socket.once(secure ? 'secureConnect' : 'connect', () =>
-      settle(trust.kind === 'spki' && !isPinned(socket, trust.sha256) ? pinError() : undefined),
-    );
+    socket.once(secure ? 'secureConnect' : 'connect', () => settle(refusalOf(socket, trust)));
   };
 }
 
-function pinError(): VeilError {
-  return httpError('http.pin');
+/** Asked of every connection before a byte of a request leaves. */
+function refusalOf(socket: Socket | TLSSocket, trust: Trust): VeilError | undefined {
+  if (trust.kind === 'spki' && !isPinned(socket, trust.sha256)) return httpError('http.pin');
+  // `localhost` is a name like others: whoever answers for it must not lead clear text off this machine.
+  if (trust.kind === 'loopback' && !isLoopback(socket.remoteAddress)) {
+    return httpError('http.origin', 'the name leads to another machine');
+  }
+  return undefined;
+}
+
+/** RFC 1122 §3.2.1.3 (g); RFC 4291 §2.5.3, §2.5.5.2. */
+function isLoopback(address: string | undefined): boolean {
+  const plain = address?.replace(/^::ffff:/i, '');
+  return plain === '::1' || (plain !== undefined && isIP(plain) === 4 && plain.startsWith('127.'));
 }
 
 function isPinned(socket: Socket | TLSSocket, pins: readonly Bytes<32>[]): boolean {
