@@ -10,6 +10,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { ed25519PublicKey } from '#primitives';
 import { encodeCard, parseCard, workerIdOf } from '../attestation/card.ts';
 import { fixed, fromHex, toBase64Url, toHex, type Bytes } from '../core/bytes.ts';
+import { systemClock } from '../core/clock.ts';
 import { untilSignal } from '../core/node/lifecycle.ts';
 import { errorLine, outputLine } from '../core/node/terminal.ts';
 import { localOwnerSigner } from '../enclave-worker/owner.ts';
@@ -52,6 +53,7 @@ export function registerOwnerCommand(program: Command): void {
     .argument('<directory>', 'the directory of owner init')
     .requiredOption('--card <file>', 'the card of owner card')
     .option('--listen <host:port>', 'clear text on loopback, TLS anywhere else', LISTEN_DEFAULT)
+    .option('--gateway <aud...>', 'sign for these gateways only (gw1.…)')
     .option('--json', 'one JSON object when ready')
     .action(serve);
 }
@@ -134,8 +136,12 @@ async function weightsOf(text: string): Promise<Bytes<32>> {
 interface ServeOptions {
   readonly card: string;
   readonly listen: string;
+  readonly gateway?: readonly string[];
   readonly json?: true;
 }
+
+/** Where workers cannot connect to, though it can be listened on. */
+const ANYWHERE = ['0.0.0.0', '::'];
 
 async function serve(directory: string, options: ServeOptions): Promise<void> {
   const asked = untilSignal();
@@ -148,7 +154,10 @@ async function serve(directory: string, options: ServeOptions): Promise<void> {
   const { host, port, isLoopback } = listenOn(options.listen);
   const isJson = options.json === true;
   const agent = await openOwnerAgent({
-    signer: localOwnerSigner(owner.secretKey, cardBytes),
+    signer: localOwnerSigner(owner.secretKey, cardBytes, {
+      now: systemClock,
+      ...(options.gateway === undefined ? {} : { auds: options.gateway.map(audience) }),
+    }),
     token: owner.token,
     ...(isLoopback ? {} : { tls: owner.tls }),
     host,
@@ -159,14 +168,16 @@ async function serve(directory: string, options: ServeOptions): Promise<void> {
     },
   });
   const shownHost = host.includes(':') ? `[${host}]` : host;
+  const isAnywhere = ANYWHERE.includes(host);
   const url = `${isLoopback ? 'http' : 'https'}://${shownHost}:${agent.port}`;
   const facts = { ...factsOf(owner), url };
   if (isJson) outputLine(JSON.stringify(facts));
   else {
     outputLine(`signing for worker ${facts.workerId} at ${url}`);
     outputLine('the worker needs in its configuration:');
+    const workerUrl = isAnywhere ? `https://<address of this machine>:${agent.port}` : url;
     outputLine(
-      `  owner: { url: '${url}', tokenFile: <copy of ${owner.tokenPath}>${isLoopback ? '' : `, tlsSpkiSha256: ${facts.tlsSpkiSha256}`} }`,
+      `  owner: { url: '${workerUrl}', tokenFile: <copy of ${owner.tokenPath}>${isLoopback ? '' : `, tlsSpkiSha256: ${facts.tlsSpkiSha256}`} }`,
     );
   }
   await asked;
@@ -177,11 +188,16 @@ function readCard(path: string): Uint8Array {
   try {
     return new Uint8Array(readFileSync(path));
   } catch (cause) {
-    throw cliError('cli.file', path, { cause });
+    throw cliError('cli.file', `${path} cannot be read`, { cause });
   }
 }
 
-const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
+function audience(text: string): string {
+  if (/^gw1\.[A-Za-z0-9_-]{43}$/.test(text)) return text;
+  throw cliError('cli.option', '--gateway takes gw1. and 43 base64url characters');
+}
+
+const LOOPBACK = ['127.0.0.1', '::1'];
 
 function listenOn(text: string): {
   readonly host: string;
@@ -194,5 +210,7 @@ function listenOn(text: string): {
   if (host === undefined || port > PORT_MAX) {
     throw cliError('cli.option', '--listen takes host:port');
   }
-  return { host, port, isLoopback: LOOPBACK.includes(host) };
+  // A name is what a resolver makes of it, and clear text is for this machine.
+  const address = host === 'localhost' ? '127.0.0.1' : host;
+  return { host: address, port, isLoopback: LOOPBACK.includes(address) };
 }

@@ -10,6 +10,8 @@ export const REGISTER_TIMEOUT_MS = 20_000;
 export const OWNER_TIMEOUT_MS = 10_000;
 export const GATEWAY_ANSWER_MAX_BYTES = 262_144;
 export const OWNER_REQUESTS_MAX = 16;
+/** Between the clock that dated a statement and the one of the owner who signs it. */
+export const OWNER_CLOCK_APART_MAX_MS = 5 * 60_000;
 
 /** How long the sealed status waits for the first text, so that a failure can still be an HTTP error. */
 export const HEAD_HOLD_MAX_MS = 10_000;

@@ -7,22 +7,41 @@
 import { z } from 'zod';
 import { signEd25519 } from '#primitives';
 import { equalPublic, fixed, fromBase64, toBase64, type Bytes } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
 import { cardDigestOf, ownerSignatureInput, parseCard } from '../attestation/card.ts';
-import { parseStatement, statementHash } from '../attestation/statement.ts';
+import { parseStatement, statementHash, type Statement } from '../attestation/statement.ts';
 import { workerError } from './errors.ts';
 import type { IpcChannel } from './ipc.ts';
-import { OWNER_REQUESTS_MAX, OWNER_TIMEOUT_MS, STATEMENT_LIFETIME_MAX_S } from './limits.ts';
+import {
+  OWNER_CLOCK_APART_MAX_MS,
+  OWNER_REQUESTS_MAX,
+  OWNER_TIMEOUT_MS,
+  STATEMENT_LIFETIME_MAX_S,
+} from './limits.ts';
 
 export interface OwnerSigner {
   /** Throws `worker.owner_refused`, `worker.owner_silent`. */
   sign(statement: Uint8Array, card: Uint8Array): Promise<Bytes<64>>;
 }
 
+/** What else the owner signs nothing outside of. */
+export interface OwnerScope {
+  /** Statements of another hour than this clock's are refused: nobody collects signatures for later. */
+  readonly now?: Clock;
+  /** The gateways that statements may be made for; absent: any. */
+  readonly auds?: readonly string[];
+}
+
 /** Signs with the key itself: for the owner's process. Signs only statements that are about `ownCard`. */
-export function localOwnerSigner(secretKey: Bytes<32>, ownCard: Uint8Array): OwnerSigner {
+export function localOwnerSigner(
+  secretKey: Bytes<32>,
+  ownCard: Uint8Array,
+  scope: OwnerScope = {},
+): OwnerSigner {
   return {
     sign: async (statement, card) => {
       assertOwn(statement, card, ownCard);
+      assertWithin(parseStatement(statement), scope);
       return signEd25519(secretKey, ownerSignatureInput(statementHash(statement)));
     },
   };
@@ -39,6 +58,20 @@ function assertOwn(statementBytes: Uint8Array, card: Uint8Array, ownCard: Uint8A
   }
   if (statement.exp - statement.iat > STATEMENT_LIFETIME_MAX_S) {
     throw workerError('worker.owner_refused', 'the statement lives too long');
+  }
+}
+
+const MS_PER_S = 1000;
+
+function assertWithin({ iat, exp, aud }: Statement, { now, auds }: OwnerScope): void {
+  if (auds !== undefined && !auds.includes(aud)) {
+    throw workerError('worker.owner_refused', 'the statement is for another gateway');
+  }
+  if (now === undefined) return;
+  const nowMs = now();
+  const apartMs = Math.abs(iat * MS_PER_S - nowMs);
+  if (apartMs > OWNER_CLOCK_APART_MAX_MS || exp * MS_PER_S <= nowMs) {
+    throw workerError('worker.owner_refused', 'the statement is of another time');
   }
 }
 

@@ -137,7 +137,7 @@ function readBytes(path: string): Uint8Array {
   try {
     return new Uint8Array(readFileSync(path));
   } catch (cause) {
-    throw cliError('cli.file', path, { cause });
+    throw cliError('cli.file', `${path} cannot be read`, { cause });
   }
 }
 

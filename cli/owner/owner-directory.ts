@@ -55,7 +55,7 @@ export async function createOwner(path: string): Promise<Owner> {
     await makeTls(directory);
   } catch (cause) {
     if (cause instanceof VeilError) throw cause;
-    throw cliError('cli.file', directory, { cause });
+    throw cliError('cli.file', `${directory} cannot be made or written to`, { cause });
   }
   return openOwner(directory);
 }

@@ -42,7 +42,10 @@ export function assertPrivateFolder(path: string): void {
   if (!found.isDirectory()) throw cliError('cli.file', `${path} is not a directory`);
   assertOurs(path, found);
   if ((found.mode & WRITABLE_BY_OTHERS) !== 0) {
-    throw cliError('cli.file', `${path}: others may write to it; chmod 700 it, or take another`);
+    throw cliError(
+      'cli.file',
+      `${path}: others may write to it; take a directory that is yours alone`,
+    );
   }
 }
 

@@ -14,7 +14,7 @@ export async function sha256OfFile(path: string): Promise<Bytes<32>> {
       if (bytes instanceof Uint8Array) running.update(bytes);
     }
   } catch (cause) {
-    throw cliError('cli.file', path, { cause });
+    throw cliError('cli.file', `${path} cannot be read`, { cause });
   }
   return running.digest();
 }

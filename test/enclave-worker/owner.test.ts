@@ -95,6 +95,31 @@ test('a statement that lives longer than an hour is refused', async () => {
   await assert.rejects(signer.sign(statementOf({ exp: 1_750_003_601 }), card), REFUSED);
 });
 
+test('with a clock, a statement of another time is refused', async () => {
+  const [iat, exp] = [1_750_000_000, 1_750_003_600];
+  const at = (nowS: number) =>
+    localOwnerSigner(owner.secretKey, card, { now: () => nowS * 1000 }).sign(
+      statementOf({ iat, exp }),
+      card,
+    );
+  for (const nowS of [iat - 300, iat, iat + 300]) assert.equal((await at(nowS)).length, 64);
+  for (const nowS of [iat - 301, iat + 301, exp, 0, 2e9]) await assert.rejects(at(nowS), REFUSED);
+  const expired = statementOf({ iat, exp: iat });
+  const now = () => iat * 1000;
+  await assert.rejects(
+    localOwnerSigner(owner.secretKey, card, { now }).sign(expired, card),
+    REFUSED,
+  );
+});
+
+test('with a list of gateways, a statement for another one is refused', async () => {
+  const only = (...auds: readonly string[]) =>
+    localOwnerSigner(owner.secretKey, card, { auds }).sign(statementOf(), card);
+  assert.equal((await only('gw1.other', 'gw1.test')).length, 64);
+  await assert.rejects(only('gw1.other'), REFUSED);
+  await assert.rejects(only(), REFUSED);
+});
+
 test('over IPC the same answers come back, several at a time', async () => {
   const [worker, parent] = channelPair();
   const stop = serveOwner(parent, signer);
