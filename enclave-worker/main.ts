@@ -154,12 +154,21 @@ async function main(values: Arguments): Promise<void> {
     stop.signal,
   );
   start.ready(worker);
-  const kept = collateral?.store.run(stop.signal);
+  const kept = collateral?.store.run(stop.signal).catch((error: unknown) => {
+    // Without it collateral is got when it is needed: no reason to cut running exchanges.
+    log.event('worker.collateral', { kind: 'stopped', code: codeOf(error) ?? 'none' });
+  });
   await asked;
   await worker.close();
   await collateral?.close();
   await kept;
 }
+
+// Node would print the error with all its words, which may not be ours.
+process.once('uncaughtException', (error) => {
+  log.event('worker.failed', { code: codeOf(error) });
+  process.exit(1);
+});
 
 const values = readArguments();
 try {

@@ -1,12 +1,13 @@
 /**
  * Every question of `veilgate doctor` in order, each answered even when an earlier one went wrong, so that an owner sees
- * at once everything that stands in the way. Registers nothing and changes nothing.
+ * at once everything that stands in the way. Registers nothing and changes nothing, but that a
+ * simulator makes its hierarchy where there is none and a store that is there keeps what was fetched.
  * @module
  */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseCard, type Card } from '../../attestation/card.ts';
-import { openConfiguredStore } from '../../attestation/collateral/compose.ts';
+import { openConfiguredStore, type ConfiguredStore } from '../../attestation/collateral/compose.ts';
 import { COLLATERAL_CONFIG, type CollateralConfig } from '../../attestation/collateral/config.ts';
 import type { Endorser } from '../../attestation/collateral/endorser.ts';
 import { compilePolicy, type CompiledPolicy } from '../../attestation/policy/compile.ts';
@@ -151,22 +152,40 @@ async function withStore(
   { bundlePath, clock }: DoctorInput,
   use: (endorser: Endorser) => Promise<EvidenceReport>,
 ): Promise<EvidenceReport> {
-  const base = configured ?? COLLATERAL_CONFIG.parse({});
-  const { store, close } = await openConfiguredStore(
-    { ...base, offline: base.offline || bundlePath !== undefined },
-    { ...STORE_PARTS, now: clock, onEvent: () => undefined },
-  );
+  let opened: ConfiguredStore | undefined;
   try {
-    if (bundlePath !== undefined) await store.importBundle(readBytes(bundlePath));
+    opened = await openConfiguredStore(storeConfig(configured, bundlePath), {
+      ...STORE_PARTS,
+      now: clock,
+      onEvent: () => undefined,
+    });
+    if (bundlePath !== undefined) await opened.store.importBundle(readBytes(bundlePath));
   } catch (error) {
-    await close();
-    const remedy = 'Take a bundle that "exportBundle" of a store has made (docs/collateral.md).';
+    await opened?.close();
+    const remedy =
+      bundlePath === undefined
+        ? 'Check collateral in the configuration; run doctor as the user that the worker runs as.'
+        : 'Take a bundle that "exportBundle" of a store has made (docs/collateral.md).';
     const rest = ['authenticity', 'policy'].map((id) => skipped(id, 'no collateral'));
     return { findings: [problem('collateral', textOf(error), remedy), ...rest] };
   }
   try {
-    return await use(store);
+    return await use(opened.store);
   } finally {
-    await close();
+    await opened.close();
   }
+}
+
+/** A folder that is not there yet is for the worker to make, as the user that it runs as. */
+function storeConfig(
+  configured: CollateralConfig | undefined,
+  bundlePath: string | undefined,
+): CollateralConfig {
+  const base = configured ?? COLLATERAL_CONFIG.parse({});
+  const { directory } = base;
+  return {
+    ...base,
+    offline: base.offline || bundlePath !== undefined,
+    directory: directory !== null && existsSync(directory) ? directory : null,
+  };
 }

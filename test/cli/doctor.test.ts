@@ -1,7 +1,7 @@
 /** What `veilgate doctor` finds: on no confidential machine, on simulated ones, and with one thing wrong at a time. @module */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -175,6 +175,23 @@ test('a machine without collateral learns that, and fetches nothing when offline
   writeFileSync(at('empty.bundle'), '{}');
   const found = await problems({ guest, bundlePath: at('empty.bundle') });
   assert.deepEqual(found, ['collateral']);
+});
+
+test('a folder for collateral is not made, and one that cannot be used stops nothing else', async () => {
+  const { guest } = fakeGuest((kernel) => {
+    kernel.provider = 'sev_guest';
+  });
+  const evidence = { provider: 'auto' };
+  const directory = at('not-made');
+  const first = configWith({ evidence, collateral: { offline: true, directory } });
+  assert.deepEqual(await problems({ guest, configPath: first }), ['collateral']);
+  assert.ok(!existsSync(directory));
+  const unusable = { offline: true, directory: at('card.json') };
+  const second = configWith({ evidence, collateral: unusable });
+  assert.deepEqual(await problems({ guest, configPath: second }), ['collateral']);
+  const caFile = { mirror: { url: 'https://mirror.example', caFile: at('none') } };
+  const third = configWith({ evidence, collateral: { amd: caFile } });
+  assert.deepEqual(await problems({ guest, configPath: third }), ['collateral']);
 });
 
 test('files that cannot be read are problems, not crashes', async () => {

@@ -189,6 +189,28 @@ test('a worker process without the machine that it was told of ends with that in
   await rm(setup.dir, { recursive: true });
 });
 
+test('an error that nobody caught ends the process without its words', async () => {
+  const error = "new Error('what was asked')";
+  for (const act of [`throw ${error}`, `void Promise.reject(${error})`]) {
+    const trap = `const t = setInterval(() => {
+      if (process.listenerCount('uncaughtException') === 0) return;
+      clearInterval(t);
+      ${act};
+    }, 20)`;
+    const child = fork(MAIN, {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: {},
+      execArgv: ['--import', `data:text/javascript,${encodeURIComponent(trap)}`],
+    });
+    assert.ok(child.stderr !== null);
+    const errors = text(child.stderr);
+    const [status] = await once(child, 'exit');
+    assert.equal(status, 1);
+    assert.doesNotMatch(await errors, /what was asked/);
+    assert.match(await errors, /"event":"worker\.failed"/);
+  }
+});
+
 test('a worker process that loses its parent ends', async () => {
   const { child, output } = launch();
   const exit = once(child, 'exit');
