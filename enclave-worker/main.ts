@@ -116,12 +116,19 @@ interface Arguments {
   readonly 'check-config': boolean;
 }
 
+const WRONG_USAGE_STATUS = 2;
+
 function readArguments(): Arguments {
-  const { values } = parseArgs({
-    options: { config: { type: 'string' }, 'check-config': { type: 'boolean', default: false } },
-    strict: true,
-  });
-  return values;
+  try {
+    const { values } = parseArgs({
+      options: { config: { type: 'string' }, 'check-config': { type: 'boolean', default: false } },
+      strict: true,
+    });
+    return values;
+  } catch {
+    errorLine('usage: node enclave-worker/main.ts --config FILE [--check-config]');
+    return process.exit(WRONG_USAGE_STATUS);
+  }
 }
 
 async function main(values: Arguments): Promise<void> {

@@ -137,6 +137,17 @@ test('a worker with a file and no owner says what is missing', async () => {
   await rm(setup.dir, { recursive: true });
 });
 
+test('a worker that is called in a way it does not know says how it is called', async () => {
+  const child = spawn(process.execPath, [MAIN, '--oops'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: {},
+  });
+  const errors = text(child.stderr);
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 2);
+  assert.match(await errors, /^usage: .*--config FILE/);
+});
+
 test('a worker that is killed leaves neither its engine nor its copy of the model behind', async () => {
   const setup = await workerSetup();
   const simulator = await createSimulator({ pkiDir: setup.pkiDir });
