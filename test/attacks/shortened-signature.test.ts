@@ -5,6 +5,7 @@
  */
 
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { test } from 'node:test';
 import { concat, fromBase64Url, utf8 } from '../../core/bytes.ts';
 import * as native from '../../core/node/primitives.ts';
@@ -35,3 +36,27 @@ for (const [name, side] of Object.entries({ node: native, noble: portable })) {
     assert.ok(!side.verifyRsaPssSha384(key, concat(Uint8Array.of(0), SIGNATURE), MESSAGE));
   });
 }
+
+const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const { n = '' } = publicKey.export({ format: 'jwk' });
+
+/** One signature in 256 starts with a zero. */
+function startingWithZero(): { readonly message: Uint8Array; readonly signature: Uint8Array } {
+  for (let at = 0; at < 10_000; at++) {
+    const message = utf8(`message ${at}`);
+    const signature = new Uint8Array(sign('sha256', message, privateKey));
+    if (signature[0] === 0) return { message, signature };
+  }
+  throw new Error('no signature starts with a zero');
+}
+
+test('RSASSA-PKCS1-v1_5 signatures too are as long as their modulus', () => {
+  const { message, signature } = startingWithZero();
+  for (const side of [native, portable]) {
+    const key = side.rsaPublicKey(fromBase64Url(n), 65_537);
+    assert.ok(key !== undefined);
+    assert.ok(side.verifyRsaPkcs1Sha256(key, signature, message));
+    assert.ok(!side.verifyRsaPkcs1Sha256(key, signature.subarray(1), message));
+    assert.ok(!side.verifyRsaPkcs1Sha256(key, concat(Uint8Array.of(0), signature), message));
+  }
+});

@@ -4,7 +4,14 @@
  */
 
 import assert from 'node:assert/strict';
-import { constants, generateKeyPairSync, privateEncrypt, sign, type KeyObject } from 'node:crypto';
+import {
+  constants,
+  generateKeyPairSync,
+  privateEncrypt,
+  publicDecrypt,
+  sign,
+  type KeyObject,
+} from 'node:crypto';
 import { test } from 'node:test';
 import { concat, fixed, fromBase64Url, fromHex, utf8, type Bytes } from '../../core/bytes.ts';
 import * as native from '../../core/node/primitives.ts';
@@ -110,6 +117,21 @@ function almostBlocks(size: number): Readonly<Record<string, Uint8Array>> {
   };
 }
 
+/** A sound PSS block with the highest bit set that the modulus has. RFC 8017 §9.1.2 (6). */
+function overfullPss(publicKey: KeyObject, privateKey: KeyObject): Uint8Array {
+  const modulus = modulusOf(publicKey);
+  const topBit = 0x80 >> Math.clz32((modulus[0] ?? 0) << 24);
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const padding = constants.RSA_NO_PADDING;
+    const block = new Uint8Array(
+      publicDecrypt({ key: publicKey, padding }, signPss(privateKey, 48)),
+    );
+    block[0] = (block[0] ?? 0) | topBit;
+    if (toNumber(block) < toNumber(modulus)) return signBlock(privateKey, block);
+  }
+  throw new Error('no such block is below the modulus');
+}
+
 for (const [name, side] of Object.entries(SIDES)) {
   test(`${name}: P-384 takes a signature and its negation, and nothing else`, async () => {
     const key = side.p384PublicKey(XY);
@@ -133,6 +155,12 @@ for (const [name, side] of Object.entries(SIDES)) {
   });
 
   for (const { modulusLength, publicKey, privateKey } of rsaKeys) {
+    test(`${name}: no bit above the encoded message of ${modulusLength} bits may be set`, () => {
+      const key = side.rsaPublicKey(modulusOf(publicKey), 65_537);
+      assert.ok(key !== undefined);
+      assert.ok(!side.verifyRsaPssSha384(key, overfullPss(publicKey, privateKey), MESSAGE));
+    });
+
     test(`${name}: RSASSA-PSS of ${modulusLength} bits with a salt of 48 bytes and nothing else`, () => {
       const key = side.rsaPublicKey(modulusOf(publicKey), 65_537);
       assert.ok(key !== undefined);

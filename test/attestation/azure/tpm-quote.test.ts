@@ -101,6 +101,17 @@ describe('a quote is refused', () => {
     assert.throws(() => parseTpmQuote(counted), REFUSED);
   });
 
+  test('that gives its selection another size than it has', () => {
+    const whole = written({ pcrDigest: new Uint8Array(0) });
+    const sizeAt = whole.length - 2 - 3 - 1;
+    assert.equal(whole[sizeAt], 3);
+    for (let size = 0; size <= 255; size++) {
+      const changed = Uint8Array.from(whole, (byte, at) => (at === sizeAt ? size : byte));
+      if (size === 3) assert.equal(parseTpmQuote(changed).selections.length, 1);
+      else assert.throws(() => parseTpmQuote(changed), REFUSED, `size ${size}`);
+    }
+  });
+
   test('of garbage of any size', () => {
     for (let size = 0; size < 600; size++) {
       assert.throws(() => parseTpmQuote(seededBytes(`quote/${size}`, size)), REFUSED);
