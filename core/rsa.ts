@@ -13,8 +13,9 @@ const EXPONENT_MIN = 3;
 const EXPONENT_MAX = 0xffff_ffff;
 
 /**
- * The keys that both sides of `#primitives` take: a big-endian modulus without leading zeros of 2048 to 8192 bits, and
- * an exponent of at least 3 and at most 32 bits, both odd. More would let whoever chose the key choose how long a verification takes.
+ * The keys that both sides of `#primitives` take: a big-endian modulus of 2048 to 8192 bits without leading zeros, and an
+ * exponent of at least 3 and at most 32 bits, both odd. More would let whoever chose the key choose how long a
+ * verification takes.
  */
 export function isRsaKey(modulus: Uint8Array, exponent: number): boolean {
   const { length } = modulus;
