@@ -129,7 +129,7 @@ function tableLines(shapes: readonly MeasuredShape[]): readonly string[] {
 
 function imageLines({ name, shapes, hostData, idKeyDigest }: SnpReport): readonly string[] {
   const first =
-    name === undefined ? '- # name: <lower-case name of this release>' : `- name: ${name}`;
+    name === undefined ? '- # name: <lower-case name of this release>' : `- name: '${name}'`;
   return [
     first,
     "  # source: {repo: <where it was built from>, commit: '<40 hex digits>'}",

@@ -180,6 +180,18 @@ describe('what it prints for a policy', () => {
     assert.equal(entries.parse(readPolicyText(utf8(stdout), 'stdout').value).length, 1);
   });
 
+  test('keeps a name a name where YAML would read something else', () => {
+    for (const name of ['null', 'true', '1e3', '2026.10', '0x1f', '7']) {
+      const { stdout } = measure(
+        ...line(`snp --ovmf plain.fd --vcpus 1 --cpu EPYC --name ${name}`),
+      );
+      const [entry] = z
+        .array(z.object({ name: z.unknown() }))
+        .parse(readPolicyText(utf8(stdout), 'stdout').value);
+      assert.equal(entry?.name, name);
+    }
+  });
+
   test('stays YAML whatever a file or a command line is called', () => {
     const path = 'OVMF\n- name: forged\u001b[2K.fd';
     writeFileSync(join(folder, path), FIRMWARE);
