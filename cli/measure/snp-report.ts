@@ -6,7 +6,7 @@
  */
 
 import { basename } from 'node:path';
-import { paint } from '../../core/node/terminal.ts';
+import { jsonLine, paint } from '../../core/node/terminal.ts';
 import { toHex, type Bytes } from '../../core/bytes.ts';
 import type { HashedFile } from './files.ts';
 
@@ -38,10 +38,10 @@ export interface SnpReport {
   readonly idKeyDigest: string;
 }
 
-/** One line, no line break. */
+/** One line of ASCII, no line break. */
 export function snpReportJson(report: SnpReport): string {
   const { firmware, kernel, initrd } = report;
-  return JSON.stringify({
+  return jsonLine({
     name: report.name ?? null,
     vmm: report.vmm.name,
     guestFeatures: hexOf(report.guestFeatures),

@@ -180,6 +180,14 @@ describe('what it prints for a policy', () => {
     assert.equal(entries.parse(readPolicyText(utf8(stdout), 'stdout').value).length, 1);
   });
 
+  test('says in ASCII to programs what a file is called', () => {
+    const path = 'OVMF\u009b2J\u202e\u2028.fd';
+    writeFileSync(join(folder, path), FIRMWARE);
+    const { stdout } = measure(...line('snp --vcpus 1 --cpu EPYC --json'), '--ovmf', path);
+    assert.match(stdout, /^[ -~]+\n$/);
+    assert.equal(JSON_FORM.parse(JSON.parse(stdout)).ovmf.path, path);
+  });
+
   test('keeps a name a name where YAML would read something else', () => {
     for (const name of ['null', 'true', '1e3', '2026.10', '0x1f', '7']) {
       const { stdout } = measure(
