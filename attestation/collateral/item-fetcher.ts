@@ -43,11 +43,11 @@ interface Asking {
 export class ItemFetcher {
   readonly #options: ItemFetcherOptions;
   readonly #gates = new Map<string, SourceGate>();
-  /** What no source has. */
-  readonly #absent = new ExpiringCache<true>(NEGATIVE_MAX);
+  /** What no source has, and since when we know. */
+  readonly #absent = new ExpiringCache<number>(NEGATIVE_MAX);
   /** Failures in a row of a source with one item. */
   readonly #distrusted = new ExpiringCache<number>(DISTRUSTED_MAX);
-  readonly #leftAlone = new ExpiringCache<true>(DISTRUSTED_MAX);
+  readonly #leftAlone = new ExpiringCache<number>(DISTRUSTED_MAX);
 
   constructor(options: ItemFetcherOptions) {
     this.#options = options;
@@ -60,7 +60,7 @@ export class ItemFetcher {
     judge: (raw: RawItem) => Verified,
   ): Promise<Verified> {
     const key = itemKey(item);
-    if (this.#absent.get(key, this.#options.ports.now()) === true) throw notFound(item);
+    if (this.#isNoted(this.#absent, key)) throw notFound(item);
     let worst: VeilError | undefined;
     for (const source of this.#options.sources) {
       const request = source.request(item);
@@ -77,7 +77,8 @@ export class ItemFetcher {
     }
     const failure = worst ?? notFound(item);
     if (hasCode(failure, 'collateral.not_found')) {
-      this.#absent.set(key, true, this.#options.ports.now() + NEGATIVE_TTL_MS);
+      const nowMs = this.#options.ports.now();
+      this.#absent.set(key, nowMs, nowMs + NEGATIVE_TTL_MS);
     }
     throw failure;
   }
@@ -85,7 +86,7 @@ export class ItemFetcher {
   async #ask(asking: Asking, judge: (raw: RawItem) => Verified): Promise<Verified> {
     const { item, key, source, host } = asking;
     const pair = `${host} ${key}`;
-    if (this.#leftAlone.get(pair, this.#options.ports.now()) === true) {
+    if (this.#isNoted(this.#leftAlone, pair)) {
       throw collateralError('collateral.unavailable', 'left alone', {
         facts: { kind: item.kind, host, reason: 'left alone' },
       });
@@ -108,7 +109,13 @@ export class ItemFetcher {
     const untilMs = now() + backoffMs(failures, random);
     // The count outlives the pause, so that the next failure makes a longer one.
     this.#distrusted.set(pair, failures, untilMs + DISTRUST_MEMORY_MS);
-    this.#leftAlone.set(pair, true, untilMs);
+    this.#leftAlone.set(pair, now(), untilMs);
+  }
+
+  /** A note from later than now is from before the clock was put back, and would stand until it is that late again. */
+  #isNoted(notes: ExpiringCache<number>, key: string): boolean {
+    const nowMs = this.#options.ports.now();
+    return (notes.get(key, nowMs) ?? Infinity) <= nowMs;
   }
 
   /** An answer of any status but those by which a host speaks for itself as a whole. */

@@ -238,3 +238,17 @@ test('a bad answer costs the host one item, not all', async () => {
   await assert.rejects(store.tdx(bad, lab.signal));
   assert.equal(lab.desk.count(/deadbeef/), 2);
 });
+
+test('a machine that started with a clock a year ahead gets what it needs once its clock is right', async () => {
+  const lab = await createLab();
+  let aheadMs = 365 * DAY_MS;
+  const store = await lab.open({ ports: { now: () => lab.time.now() + aheadMs } });
+  lab.desk.misbehave(/RootCA/, { kind: 'status', status: 404 });
+  await assert.rejects(store.tdx(QUERY, lab.signal));
+  lab.desk.behave();
+  await lab.time.advance(120_000);
+  await assert.rejects(store.tdx(QUERY, lab.signal));
+  aheadMs = 0;
+  await lab.time.advance(1000);
+  assert.ok((await store.tdx(QUERY, lab.signal)).tcbInfo.length > 0);
+});
