@@ -6,6 +6,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { listIssuerId } from '../../attestation/collateral/judge.ts';
+import { parseIntelCertificate } from '../../attestation/tdx/intel-certificate.ts';
 import { hasCode } from '../../core/errors.ts';
 import { DAY_MS, NOW_MS } from '../support/tdx/pki.ts';
 import { createLab } from '../support/vendors/lab.ts';
@@ -46,6 +48,8 @@ test('a floor that rose by what stood on the disk is saved as well', async () =>
   lab.blobs.files.delete('floors');
   const second = await lab.open();
   await second.tdx(QUERY, lab.signal);
+  const issuer = listIssuerId(parseIntelCertificate(lab.pki.sound.intermediate.der));
+  assert.equal(second.floorOf(issuer)?.thisUpdateMs, NOW_MS - DAY_MS);
   await lab.time.advance(DAY_MS);
   await second.refreshDue(lab.time.now(), lab.signal);
   lab.blobs.files.delete('sgx.pck-crl.platform');

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isBelowFloor } from '../../attestation/collateral/floors.ts';
 import { listIssuerId } from '../../attestation/collateral/judge.ts';
+import type { BlobStore } from '../../attestation/collateral/ports.ts';
 import { parseIntelCertificate, parseIntelCrl } from '../../attestation/tdx/intel-certificate.ts';
 import type { TdxCollateral } from '../../attestation/tdx/collateral.ts';
 import { verifyTdx } from '../../attestation/tdx/verify.ts';
@@ -171,4 +172,55 @@ test('a mirror goes back to a lower evaluation number', async () => {
     assert.deepEqual(tcbInfo, higher.collateral.tcbInfo);
     assert.deepEqual(qeIdentity, higher.collateral.qeIdentity);
   }
+});
+
+/** Documents of one evaluation number, told apart by their dates. */
+async function twoIssues(lab: Lab): Promise<{ readonly old: TdxCollateral; newer: TdxCollateral }> {
+  const dated = { issueMs: NOW_MS - 1000, nextUpdateMs: NOW_MS + 30 * DAY_MS };
+  const issued = await lab.make({ collateral: { tcbInfoInput: dated, qeIdentityInput: dated } });
+  return { old: lab.sound.collateral, newer: issued.collateral };
+}
+
+test('a bundle with older documents of the same number, after a restart', async () => {
+  const lab = await createLab();
+  const { old, newer } = await twoIssues(lab);
+  const yesterday = await lab.open({ forgetful: true });
+  await yesterday.tdx(QUERY, lab.signal);
+  const bundle = await yesterday.exportBundle();
+  lab.intel.shown = newer;
+  await (await lab.open()).tdx(QUERY, lab.signal);
+  const store = await lab.open({ offline: true });
+  await store.importBundle(bundle);
+  const { tcbInfo, qeIdentity } = await store.tdx({ ...QUERY, offered: old }, lab.signal);
+  assert.deepEqual(tcbInfo, newer.tcbInfo);
+  assert.deepEqual(qeIdentity, newer.qeIdentity);
+});
+
+test('a slow disk comes back with the older document after the newer one has arrived', async () => {
+  const lab = await createLab();
+  const { newer } = await twoIssues(lab);
+  await (await lab.open()).tdx(QUERY, lab.signal);
+  lab.intel.shown = newer;
+  const key = 'tdx.tcb-info.standard.c0ffee000000';
+  const late = Promise.withResolvers<void>();
+  let reads = 0;
+  const blobs: BlobStore = {
+    get: async (name) => {
+      const found = await lab.blobs.get(name);
+      // The first to ask waits for it, the second finds nothing and asks the vendor.
+      if (name === key && reads++ === 0) await late.promise;
+      else if (name === key) return undefined;
+      return found;
+    },
+    put: (name, bytes) => lab.blobs.put(name, bytes),
+    delete: (name) => lab.blobs.delete(name),
+    list: () => lab.blobs.list(),
+  };
+  const store = await lab.open({ ports: { blobs } });
+  const first = store.tdx(QUERY, lab.signal);
+  await lab.time.advance(0);
+  assert.deepEqual((await store.tdx(QUERY, lab.signal)).tcbInfo, newer.tcbInfo);
+  late.resolve();
+  assert.deepEqual((await first).tcbInfo, newer.tcbInfo);
+  assert.deepEqual((await store.tdx(QUERY, lab.signal)).tcbInfo, newer.tcbInfo);
 });

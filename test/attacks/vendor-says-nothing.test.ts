@@ -37,3 +37,22 @@ test('callers that leave before the store gives up do not keep a silent host in 
   for (let round = 0; round < 8; round++) outcomes.push(await impatient());
   assert.ok(outcomes.includes(true), `${askedInVain} times asked, nobody served`);
 });
+
+test('a caller that leaves early does not close a host to the others', async () => {
+  const lab = await createLab();
+  let isSlow = true;
+  const fetch: FetchBytes = async (request) => {
+    if (!isSlow) return await lab.desk.fetch(request);
+    await lab.time.pause(request.timeoutMs, request.signal);
+    throw httpError('http.aborted');
+  };
+  const store = await lab.open({ ports: { fetch }, sources: [pcsAt(PCS_ORIGIN)] });
+  const leaving = new AbortController();
+  const asking = assert.rejects(store.tdx(QUERY, leaving.signal));
+  await lab.time.advance(9_999);
+  leaving.abort();
+  await asking;
+  await lab.time.advance(0);
+  isSlow = false;
+  assert.ok((await store.tdx(QUERY, lab.signal)).tcbInfo.length > 0);
+});
