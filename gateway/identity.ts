@@ -4,20 +4,13 @@
  * @module
  */
 
-import {
-  chmodSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ed25519PublicKey, generateEd25519, randomBytes, signEd25519 } from '#primitives';
-import { fixed, toHex, type Bytes } from '../core/bytes.ts';
+import { ed25519PublicKey, generateEd25519, signEd25519 } from '#primitives';
+import { fixed, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ClientCertificate } from '../core/node/http-client.ts';
+import { saveOnce, saveOver } from '../core/node/private-files.ts';
 import { selfSign } from '../attestation/x509.ts';
 import { ed25519CryptoKeys, generateP256 } from '../attestation/x509-keys.ts';
 import {
@@ -69,25 +62,13 @@ export async function loadIdentity(dataDir: string, clock: Clock): Promise<Gatew
 
 function loadSeed(path: string): Bytes<32> {
   try {
+    // Two processes that start together agree on one key.
     saveOnce(path, generateEd25519().secretKey);
     if ((statSync(path).mode & 0o077) !== 0)
       throw gatewayError('gateway.identity', 'open to others');
     return fixed(new Uint8Array(readFileSync(path)), SEED_BYTES, 'identity key');
   } catch (cause) {
     throw gatewayError('gateway.identity', path, { cause });
-  }
-}
-
-/** Whole or not at all, and never over what is there: two processes that start together agree on one key. */
-function saveOnce(path: string, bytes: Uint8Array | string): void {
-  const draft = `${path}.${toHex(randomBytes(8))}`;
-  writeFileSync(draft, bytes, { mode: 0o600, flag: 'wx' });
-  try {
-    linkSync(draft, path);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-  } finally {
-    unlinkSync(draft);
   }
 }
 
@@ -113,9 +94,8 @@ export async function loadDevelopmentTls(options: DevelopmentTlsOptions): Promis
     notBeforeMs: nowMs - DAY_MS,
     notAfterMs: nowMs + DEVELOPMENT_TLS_LIFETIME_MS,
   });
-  writeFileSync(keyPath, signed.privateKeyPem, { mode: 0o600 });
-  chmodSync(keyPath, 0o600);
-  writeFileSync(certificatePath, signed.certificatePem, { mode: 0o644 });
+  saveOver(keyPath, signed.privateKeyPem);
+  saveOver(certificatePath, signed.certificatePem);
   return certificateSpki(signed.certificatePem, signed.privateKeyPem);
 }
 

@@ -12,8 +12,6 @@ import { selfSign } from '../../attestation/x509.ts';
 import { fixed, fromUtf8, toBase64Url, type Bytes } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import { VeilError } from '../../core/errors.ts';
-import { certificateSpki, type TlsIdentity } from '../../gateway/tls-identity.ts';
-import { cliError } from '../errors.ts';
 import {
   assertPrivateFolder,
   makePrivateFolder,
@@ -21,7 +19,9 @@ import {
   saveOnce,
   saveOver,
   type Privacy,
-} from './private-files.ts';
+} from '../../core/node/private-files.ts';
+import { certificateSpki, type TlsIdentity } from '../../gateway/tls-identity.ts';
+import { cliError } from '../errors.ts';
 
 const KEY_FILE = 'owner.key';
 const TOKEN_FILE = 'token';
@@ -45,7 +45,7 @@ export interface Owner {
   readonly tls: TlsIdentity;
 }
 
-/** What is there stays. Throws `cli.file`, also when it could be somebody else's or is not whole. */
+/** What is there stays. Throws `cli.file`; `file.private` when it could be somebody else's. */
 export async function createOwner(path: string): Promise<Owner> {
   const directory = resolve(path);
   try {
@@ -60,7 +60,7 @@ export async function createOwner(path: string): Promise<Owner> {
   return openOwner(directory);
 }
 
-/** Throws `cli.file` when `owner init` was not run here, or when something here could be somebody else's. */
+/** Throws `cli.file` when `owner init` was not run here, `file.private` when something could be somebody else's. */
 export function openOwner(path: string): Owner {
   const directory = resolve(path);
   assertPrivateFolder(directory);

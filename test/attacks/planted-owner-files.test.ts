@@ -46,7 +46,7 @@ async function assertRefused(refused: () => unknown, why: RegExp): Promise<void>
   await assert.rejects(
     async () => await refused(),
     (error) => {
-      assert.ok(hasCode(error, 'cli.file'), String(error));
+      assert.ok(hasCode(error, 'cli.file') || hasCode(error, 'file.private'), String(error));
       assert.match(error.message, why);
       return true;
     },

@@ -19,8 +19,13 @@ import {
   type Stats,
 } from 'node:fs';
 import { randomBytes } from '#primitives';
-import { toHex } from '../../core/bytes.ts';
-import { cliError } from '../errors.ts';
+import { toHex } from '../bytes.ts';
+import { defineErrors } from '../errors.ts';
+
+export const privateFileError = defineErrors({
+  /** Somebody else could have put it there or read it, or it cannot be read at all. */
+  'file.private': { status: 500, recovery: 'stop', public: 'Internal error.' },
+});
 
 const OWNER_ONLY_FOLDER = 0o700;
 const OWNER_ONLY_FILE = 0o600;
@@ -28,22 +33,22 @@ const WRITABLE_BY_OTHERS = 0o022;
 const OPEN_TO_OTHERS = 0o077;
 const DRAFT_ID_BYTES = 8;
 
-/** Makes it where it is not there. Throws `cli.file` for one that is not ours alone to write to. */
+/** Makes it where it is not there. Throws `file.private` for one that is not ours alone to write to. */
 export function makePrivateFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: OWNER_ONLY_FOLDER });
   assertPrivateFolder(path);
 }
 
-/** Throws `cli.file`. */
+/** Throws `file.private`. */
 export function assertPrivateFolder(path: string): void {
   const found = statOf(path);
-  if (found === undefined) throw cliError('cli.file', `${path} is not there`);
-  if (found.isSymbolicLink()) throw cliError('cli.file', `${path} is a link`);
-  if (!found.isDirectory()) throw cliError('cli.file', `${path} is not a directory`);
+  if (found === undefined) throw privateFileError('file.private', `${path} is not there`);
+  if (found.isSymbolicLink()) throw privateFileError('file.private', `${path} is a link`);
+  if (!found.isDirectory()) throw privateFileError('file.private', `${path} is not a directory`);
   assertOurs(path, found);
   if ((found.mode & WRITABLE_BY_OTHERS) !== 0) {
-    throw cliError(
-      'cli.file',
+    throw privateFileError(
+      'file.private',
       `${path}: others may write to it; take a directory that is yours alone`,
     );
   }
@@ -52,7 +57,7 @@ export function assertPrivateFolder(path: string): void {
 /** `secret`: nobody else may even read it. */
 export type Privacy = 'secret' | 'public';
 
-/** Undefined when there is none. Throws `cli.file` for what others could have written or, if secret, read. */
+/** Undefined when there is none. Throws `file.private` for what others could have written or, if secret, read. */
 export function readPrivate(
   path: string,
   { privacy, maxBytes }: { readonly privacy: Privacy; readonly maxBytes: number },
@@ -61,16 +66,16 @@ export function readPrivate(
   if (file === undefined) return undefined;
   try {
     const found = fstatSync(file);
-    if (!found.isFile()) throw cliError('cli.file', `${path} is not a file`);
+    if (!found.isFile()) throw privateFileError('file.private', `${path} is not a file`);
     assertOurs(path, found);
     const forbidden = privacy === 'secret' ? OPEN_TO_OTHERS : WRITABLE_BY_OTHERS;
     if ((found.mode & forbidden) !== 0) {
-      throw cliError(
-        'cli.file',
+      throw privateFileError(
+        'file.private',
         `${path}: others may read or write it; if it is yours and nobody has, chmod 600 it`,
       );
     }
-    if (found.size > maxBytes) throw cliError('cli.file', `${path} is too large`);
+    if (found.size > maxBytes) throw privateFileError('file.private', `${path} is too large`);
     const bytes = new Uint8Array(found.size);
     return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
   } finally {
@@ -114,9 +119,13 @@ function openExisting(path: string): number | undefined {
   } catch (cause) {
     const code = systemCodeOf(cause);
     if (code === 'ENOENT') return undefined;
-    throw cliError('cli.file', code === 'ELOOP' ? `${path} is a link` : `${path} (${code})`, {
-      cause,
-    });
+    throw privateFileError(
+      'file.private',
+      code === 'ELOOP' ? `${path} is a link` : `${path} (${code})`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -127,7 +136,7 @@ function statOf(path: string): Stats | undefined {
 function assertOurs(path: string, { uid }: Stats): void {
   const self = process.getuid?.();
   if (self !== undefined && uid !== self) {
-    throw cliError('cli.file', `${path} belongs to somebody else (uid ${uid})`);
+    throw privateFileError('file.private', `${path} belongs to somebody else (uid ${uid})`);
   }
 }
 
