@@ -194,6 +194,8 @@ describe('measure.kernel_hashes', () => {
   test('a table that is too small', () => refusedKernel(withTable(0x81_0c00, 175)));
   test('a table in another page', () => refusedKernel(withTable(0x80_0c00, 0x400)));
   test('a table that reaches out of its page', () => refusedKernel(withTable(0x81_0f60, 0x400)));
+  test('a table whose padding alone reaches out of its page', () =>
+    refusedKernel(withTable(0x81_0f58, 0x400)));
   test('a table that ends with its page passes', () =>
     measure({ firmware: buildOvmf(withTable(0x81_0f50, 176)), kernelHashes: KERNEL_HASHES }));
   test('two pages', () =>
