@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import type { CollateralConfig } from '../../attestation/collateral/config.ts';
 import { openConfiguredStore } from '../../attestation/collateral/compose.ts';
 import type { Endorser } from '../../attestation/collateral/endorser.ts';
-import type { CollateralEvent } from '../../attestation/collateral/events.ts';
+import type { CollateralEvent, OnCollateralEvent } from '../../attestation/collateral/events.ts';
 import type { EvidenceBundle } from '../../attestation/evidence.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -41,16 +41,13 @@ export interface VouchingInput {
 export async function openVouching(input: VouchingInput): Promise<Vouching | undefined> {
   const { config, dataDir, policy, clock, log, lifecycle } = input;
   if (policy.document.development === true) return undefined;
-  let revision = 0;
+  const news = newsOf(log);
   const { store, close } = await openConfiguredStore(
     { ...config, directory: config.directory ?? join(dataDir, 'collateral') },
     {
       ...STORE_PARTS,
       now: clock,
-      onEvent: (event) => {
-        if (event.kind === 'replaced') revision++;
-        logEvent(log, event);
-      },
+      onEvent: news.onEvent,
     },
   );
   const running = store.run(lifecycle.closing);
@@ -58,7 +55,22 @@ export async function openVouching(input: VouchingInput): Promise<Vouching | und
     await close();
     await running;
   });
-  return vouchingBy(store, () => revision);
+  return vouchingBy(store, news.revision);
+}
+
+/** What the store tells, counted where it changes what was vouched for. */
+export function newsOf(log: GatewayLog): {
+  readonly onEvent: OnCollateralEvent;
+  readonly revision: () => number;
+} {
+  let revision = 0;
+  return {
+    onEvent: (event) => {
+      if (event.kind === 'replaced') revision++;
+      logEvent(log, event);
+    },
+    revision: () => revision,
+  };
 }
 
 export function vouchingBy(endorser: Endorser, revision: () => number): Vouching {
