@@ -7,15 +7,23 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { randomBytes } from '#primitives';
 import { COLLATERAL_CONFIG } from '../../../attestation/collateral/config.ts';
+import type { EndorsableEvidence } from '../../../attestation/collateral/endorser.ts';
+import type { EvidenceBundle } from '../../../attestation/evidence.ts';
 import { compilePolicy } from '../../../attestation/policy/compile.ts';
 import { fillDevelopmentPolicy } from '../../../attestation/policy/development.ts';
+import type { TdxCollateral } from '../../../attestation/tdx/collateral.ts';
 import { utf8 } from '../../../core/bytes.ts';
 import { systemClock } from '../../../core/clock.ts';
 import { hasCode } from '../../../core/errors.ts';
 import { createLifecycle } from '../../../core/node/lifecycle.ts';
 import { createLog } from '../../../core/node/log.ts';
 import { GATEWAY_EVENTS } from '../../../gateway/events.ts';
-import { newsOf, openVouching, type Vouching } from '../../../gateway/workers/vouching.ts';
+import {
+  newsOf,
+  openVouching,
+  vouchingBy,
+  type Vouching,
+} from '../../../gateway/workers/vouching.ts';
 
 const log = createLog({
   events: GATEWAY_EVENTS,
@@ -68,4 +76,30 @@ test('a list or document that is new to the store is news, its troubles are not'
   onEvent({ kind: 'replaced', key: 'sgx.root-crl', newlyRevoked: 0, isNewEvaluation: false });
   onEvent({ kind: 'replaced', key: 'sgx.root-crl', newlyRevoked: 1, isNewEvaluation: false });
   assert.equal(revision(), 2);
+});
+
+const TDX: TdxCollateral = {
+  tcbInfo: NOTHING,
+  tcbInfoIssuerChain: '',
+  qeIdentity: NOTHING,
+  qeIdentityIssuerChain: '',
+  pckCrl: NOTHING,
+  pckCrlIssuerChain: '',
+  rootCaCrl: NOTHING,
+};
+
+test('endorsements of another kind of machine than the evidence are refused', async () => {
+  const crossed = { endorse: async ({ tee }: EndorsableEvidence) => (tee === 'tdx' ? {} : TDX) };
+  const { vouch } = vouchingBy(crossed, () => 0);
+  const common = { statement: NOTHING, quote: NOTHING, card: NOTHING };
+  const { signal } = new AbortController();
+  const bundles: readonly EvidenceBundle[] = [
+    { tee: 'snp', ...common, endorsements: {} },
+    { tee: 'tdx', ...common, endorsements: TDX },
+  ];
+  for (const bundle of bundles) {
+    await assert.rejects(vouch(bundle, signal), (error) =>
+      hasCode(error, 'registration.collateral'),
+    );
+  }
 });
