@@ -23,6 +23,8 @@ export interface UpReport {
   readonly baseUrl: string;
   readonly httpsUrl: string;
   readonly certificatePath: string;
+  /** Of the gateway, as workers and owners name it: `gw1.…` */
+  readonly aud: string;
   readonly apiKey: string;
   readonly model: string;
   readonly dataRoot: string;
@@ -36,12 +38,13 @@ const ID_SHOWN_CHARS = 16;
 
 /** One line, no line break. */
 export function reportJson(report: UpReport): string {
-  const { baseUrl, httpsUrl, certificatePath, apiKey, model, dataRoot, policyPath } = report;
+  const { baseUrl, httpsUrl, certificatePath, aud, apiKey, model, dataRoot, policyPath } = report;
   return JSON.stringify({
     ready: true,
     baseUrl,
     httpsUrl,
     certificatePath,
+    aud,
     apiKey,
     model,
     data: dataRoot,
@@ -111,7 +114,7 @@ function workerLines({ name, workerId, pid, endpoint, verdict }: WorkerReport): 
 }
 
 export function reportLines(report: UpReport): readonly string[] {
-  const { workers, baseUrl, httpsUrl, apiKey, model, scriptPath } = report;
+  const { workers, baseUrl, httpsUrl, aud, apiKey, model, scriptPath } = report;
   const indent = (line: string): string => `  ${line}`;
   const isSimulated = workers.some(({ verdict }) => verdict.simulated);
   return [
@@ -122,6 +125,7 @@ export function reportLines(report: UpReport): readonly string[] {
     '',
     `  Endpoint  ${paint('green', baseUrl)}`,
     `            ${httpsUrl}  (curl --cacert ${here(report.certificatePath)})`,
+    `  Identity  ${aud}`,
     `  API key   ${paint('green', apiKey)}`,
     `  Model     ${model}`,
     '',

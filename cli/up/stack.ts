@@ -83,6 +83,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       baseUrl: gateway.baseUrl,
       httpsUrl: gateway.httpsUrl,
       certificatePath: data.path('gateway', 'gateway-tls.crt'),
+      aud: gateway.gateway.aud,
       apiKey: gateway.apiKey,
       model: DEMO_MODEL.id,
       dataRoot: data.root,

@@ -14,6 +14,7 @@ const READY = z.object({
   ready: z.literal(true),
   baseUrl: z.string(),
   httpsUrl: z.string(),
+  aud: z.string().startsWith('gw1.'),
   apiKey: z.string(),
   model: z.string(),
   simulated: z.literal(true),
