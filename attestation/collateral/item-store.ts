@@ -54,7 +54,7 @@ export const FLOORS_KEY = 'floors';
 
 export class ItemStore {
   readonly #options: ItemStoreOptions;
-  readonly #floors: Floors;
+  readonly #floors = new Floors();
   readonly #fetcher: ItemFetcher | undefined;
   readonly #shared = new HeldItems({ itemsMax: SHARED_MAX, bytesMax: SHARED_MAX_BYTES });
   readonly #leaves = new HeldItems({ itemsMax: LEAVES_MAX, bytesMax: LEAVES_MAX_BYTES });
@@ -63,28 +63,42 @@ export class ItemStore {
   readonly #unseen = new Map<string, Item>();
   /** Floors rose and the disk does not have them yet. */
   #areFloorsUnsaved = false;
+  #areFloorsRead = false;
 
-  private constructor(options: ItemStoreOptions, floors: Floors) {
+  private constructor(options: ItemStoreOptions) {
     const { ports, sources, onEvent } = options;
     this.#options = options;
-    this.#floors = floors;
     this.#fetcher =
       ports.fetch === undefined
         ? undefined
         : new ItemFetcher({ ports, fetch: ports.fetch, sources, onEvent });
   }
 
-  /** Reads the floors of earlier runs. */
   static async open(options: ItemStoreOptions): Promise<ItemStore> {
-    const floors = new Floors();
+    const store = new ItemStore(options);
+    await store.#readFloors();
+    return store;
+  }
+
+  /** Those of earlier runs. A disk that fails is asked again before they matter; a damaged file is given up. */
+  async #readFloors(): Promise<void> {
+    if (this.#areFloorsRead) return;
+    const { ports, onEvent } = this.#options;
+    let saved: Uint8Array | undefined;
     try {
-      const saved = await options.ports.blobs?.get(FLOORS_KEY);
-      if (saved !== undefined && !floors.restore(saved)) options.onEvent({ kind: 'floors_lost' });
+      saved = await ports.blobs?.get(FLOORS_KEY);
     } catch (error) {
-      if (!(error instanceof VeilError)) throw error;
-      options.onEvent({ kind: 'floors_lost' });
+      if (!(error instanceof VeilError) || error.code === 'internal.invariant') throw error;
+      onEvent({ kind: 'floors_lost' });
+      return;
     }
-    return new ItemStore(options, floors);
+    this.#areFloorsRead = true;
+    try {
+      if (saved !== undefined && !this.#floors.restore(saved)) onEvent({ kind: 'floors_lost' });
+    } catch (error) {
+      if (!(error instanceof VeilError) || error.code === 'internal.invariant') throw error;
+      onEvent({ kind: 'floors_lost' });
+    }
   }
 
   listFloor(issuerId: string): ListFloor | undefined {
@@ -93,6 +107,7 @@ export class ItemStore {
 
   /** Throws `collateral.*`. */
   async obtain(item: Item, offers: Offers, signal: AbortSignal): Promise<Verified> {
+    await this.#readFloors();
     const supports = await this.#supports(item, (support) => this.obtain(support, offers, signal));
     const own = this.#brought(item, supports) ?? (await this.#local(item, supports));
     const offered = this.#offered(item, offers, { own, supports });
@@ -123,6 +138,7 @@ export class ItemStore {
 
   /** Takes an item of a bundle. Throws `collateral.*` unless it holds and is at least as new as what is known. */
   async take(item: Item, raw: RawItem): Promise<Verified> {
+    await this.#readFloors();
     const supports = await this.#supports(item, async (support) => {
       const found = await this.recall(support);
       if (found === undefined) throw invalid(item.kind, `no ${support.kind} to judge it with`);
@@ -342,7 +358,8 @@ export class ItemStore {
 
   /** What the disk did not take is tried again with the next item: a floor must not end with the process. */
   async #saveFloors(blobs: BlobStore): Promise<void> {
-    if (!this.#areFloorsUnsaved) return;
+    // What could not be read must not be written over.
+    if (!this.#areFloorsUnsaved || !this.#areFloorsRead) return;
     // Before the write: what rises meanwhile is not in it.
     this.#areFloorsUnsaved = false;
     try {

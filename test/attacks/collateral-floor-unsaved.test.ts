@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listIssuerId } from '../../attestation/collateral/judge.ts';
+import type { BlobStore } from '../../attestation/collateral/ports.ts';
 import { parseIntelCertificate } from '../../attestation/tdx/intel-certificate.ts';
 import { hasCode } from '../../core/errors.ts';
 import { DAY_MS, NOW_MS } from '../support/tdx/pki.ts';
@@ -55,6 +56,55 @@ test('a floor that rose by what stood on the disk is saved as well', async () =>
   lab.blobs.files.delete('sgx.pck-crl.platform');
   const third = await lab.open({ offline: true });
   await assert.rejects(third.tdx({ ...QUERY, offered: old }, lab.signal), (error) =>
+    hasCode(error, 'collateral.offline'),
+  );
+});
+
+test('floors that cannot be read are not written over', async () => {
+  const lab = await createLab();
+  const fresh = await lab.make({
+    collateral: { pckCrl: (profile) => ({ ...profile, thisUpdateMs: NOW_MS - DAY_MS }) },
+  });
+  const { blobs } = lab;
+  lab.intel.shown = fresh.collateral;
+  await (await lab.open()).tdx(QUERY, lab.signal);
+  blobs.files.delete('sgx.pck-crl.platform');
+  const unreadable: BlobStore = {
+    get: async (key) => {
+      if (key === 'floors') blobs.isBroken = true;
+      try {
+        return await blobs.get(key);
+      } finally {
+        blobs.isBroken = false;
+      }
+    },
+    put: (key, bytes) => blobs.put(key, bytes),
+    delete: (key) => blobs.delete(key),
+    list: () => blobs.list(),
+  };
+  const second = await lab.open({ ports: { blobs: unreadable } });
+  assert.deepEqual(lab.events.at(-1), { kind: 'floors_lost' });
+  // The old list is news to a store that remembers nothing, and raises a floor of its own.
+  lab.intel.shown = lab.sound.collateral;
+  await second.tdx(QUERY, lab.signal);
+  const third = await lab.open({ offline: true });
+  const issuer = listIssuerId(parseIntelCertificate(lab.pki.sound.intermediate.der));
+  assert.equal(third.floorOf(issuer)?.thisUpdateMs, NOW_MS - DAY_MS);
+});
+
+test('a disk that is slow to wake does not let the old list in', async () => {
+  const lab = await createLab();
+  const old = lab.sound.collateral;
+  const fresh = await lab.make({
+    collateral: { pckCrl: (profile) => ({ ...profile, thisUpdateMs: NOW_MS - DAY_MS }) },
+  });
+  lab.intel.shown = fresh.collateral;
+  await (await lab.open()).tdx(QUERY, lab.signal);
+  lab.blobs.files.delete('sgx.pck-crl.platform');
+  lab.blobs.isBroken = true;
+  const second = await lab.open({ offline: true });
+  lab.blobs.isBroken = false;
+  await assert.rejects(second.tdx({ ...QUERY, offered: old }, lab.signal), (error) =>
     hasCode(error, 'collateral.offline'),
   );
 });
