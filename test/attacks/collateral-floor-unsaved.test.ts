@@ -108,3 +108,21 @@ test('a disk that is slow to wake does not let the old list in', async () => {
     hasCode(error, 'collateral.offline'),
   );
 });
+
+test('an old list that came in while the floors could not be read goes when they can', async () => {
+  const lab = await createLab();
+  const old = lab.sound.collateral;
+  const fresh = await lab.make({
+    collateral: { pckCrl: (profile) => ({ ...profile, thisUpdateMs: NOW_MS - DAY_MS }) },
+  });
+  lab.intel.shown = fresh.collateral;
+  await (await lab.open()).tdx(QUERY, lab.signal);
+  lab.blobs.files.delete('sgx.pck-crl.platform');
+  lab.blobs.isBroken = true;
+  const second = await lab.open({ offline: true });
+  assert.deepEqual((await second.tdx({ ...QUERY, offered: old }, lab.signal)).pckCrl, old.pckCrl);
+  lab.blobs.isBroken = false;
+  await assert.rejects(second.tdx({ ...QUERY, offered: old }, lab.signal), (error) =>
+    hasCode(error, 'collateral.offline'),
+  );
+});

@@ -185,6 +185,11 @@ test('a clock that is put back does not close a host until it is that late again
   setTime(0);
   await gate.run('shared', signal, work);
   assert.deepEqual(starts, [1_000_000_000, 10_000]);
+  // What closes it from now on is counted by the clock of now.
+  gate.failed('collateral.unavailable');
+  setTime(1_000_000);
+  await gate.run('shared', signal, work);
+  assert.equal(starts.length, 3);
 });
 
 /** A paced gate whose clock may also go back; it goes on by itself while somebody waits. */

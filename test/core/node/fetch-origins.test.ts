@@ -55,6 +55,17 @@ test('an origin outside the set is not asked', async () => {
   assert.equal(asked, 0);
 });
 
+test('what is no path is not sent', async () => {
+  const { signal } = new AbortController();
+  const fetcher = fetcherFor('https://vendor.test', { kind: 'webpki' });
+  for (const path of ['', '@evil.test/', 'https://evil.test/']) {
+    await assert.rejects(
+      fetcher.fetch({ ...request, origin: 'https://vendor.test', path, signal }),
+      (error) => hasCode(error, 'http.origin'),
+    );
+  }
+});
+
 test('a redirect is an answer', async () => {
   let asked = 0;
   const { origin, fetcher } = await clear((_request, response) => {
