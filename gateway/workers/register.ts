@@ -247,10 +247,16 @@ export class Registrar {
 
   /** Judges everybody anew: what has expired, what the policy or the collateral no longer admits, who is not there. */
   async sweep(signal: AbortSignal): Promise<void> {
-    const { registry, counters } = this.#deps;
+    const { registry, counters, log } = this.#deps;
     for (const worker of registry.all()) {
       if (signal.aborted) return;
-      await this.#rejudge(worker, signal);
+      try {
+        await this.#rejudge(worker, signal);
+      } catch (error) {
+        // Whom nobody can judge nobody may seal to; those behind still have their turn.
+        log.event('control.failed', { code: codeOf(error), requestId: 'sweep' });
+        registry.remove(worker.kid, 'denied');
+      }
     }
     await Promise.all(registry.all().map((worker) => this.#probe(worker, signal)));
     counters.workers(registry.all().length);
