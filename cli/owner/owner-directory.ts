@@ -5,6 +5,7 @@
  */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { randomBytes } from '#primitives';
 import { generateP256 } from '../../attestation/x509-keys.ts';
@@ -63,6 +64,7 @@ export async function createOwner(path: string): Promise<Owner> {
 /** Throws `cli.file` when `owner init` was not run here, `file.private` when something could be somebody else's. */
 export function openOwner(path: string): Owner {
   const directory = resolve(path);
+  if (!existsSync(directory)) throw notMade(directory, directory);
   assertPrivateFolder(directory);
   const tokenPath = join(directory, TOKEN_FILE);
   return {
@@ -78,7 +80,11 @@ function required(directory: string, name: string, privacy: Privacy): Uint8Array
   const path = join(directory, name);
   const bytes = readPrivate(path, { privacy, maxBytes: FILE_MAX_BYTES });
   if (bytes !== undefined) return bytes;
-  throw cliError('cli.file', `${path} is not there; run "veilgate owner init ${directory}" first`);
+  throw notMade(path, directory);
+}
+
+function notMade(path: string, directory: string): VeilError {
+  return cliError('cli.file', `${path} is not there; run "veilgate owner init ${directory}" first`);
 }
 
 function secretKeyOf(bytes: Uint8Array): Bytes<32> {
