@@ -87,7 +87,7 @@ export class ItemFetcher {
     const { item, key, source, host } = asking;
     const pair = `${host} ${key}`;
     if (this.#isNoted(this.#leftAlone, pair)) {
-      throw collateralError('collateral.unavailable', 'left alone', {
+      throw collateralError('collateral.unavailable', `${host}: left alone after a bad answer`, {
         facts: { kind: item.kind, host, reason: 'left alone' },
       });
     }
@@ -130,7 +130,7 @@ export class ItemFetcher {
       }
       const code = answer.status === 429 ? 'collateral.rate_limited' : 'collateral.unavailable';
       const askedMs = retryAfterMs(answer.headers['retry-after'], this.#options.ports.now());
-      gate.failed(code, askedMs);
+      gate.failed({ code, what: String(answer.status), askedMs });
       throw collateralError(code, `${answer.status} from ${request.origin}`, {
         facts: factsOf(asking, answer.status),
       });
@@ -156,11 +156,11 @@ export class ItemFetcher {
       const isSize = cause.code === 'http.size' || cause.code === 'collateral.invalid';
       // A caller's leaving early is not the host's fault, and a large answer is one item's.
       const isSilent = !signal.aborted || now() - startedMs >= SILENCE_MS;
-      if (isSilent && !isSize) gate.failed('collateral.unavailable');
+      if (isSilent && !isSize) gate.failed({ code: 'collateral.unavailable', what: cause.code });
       if (isSize) this.#distrust(`${asking.host} ${asking.key}`);
       throw isSize
         ? invalid(item.kind, 'size', cause)
-        : collateralError('collateral.unavailable', cause.code, {
+        : collateralError('collateral.unavailable', `${asking.host}: ${cause.code}`, {
             facts: { ...factsOf(asking, 0), reason: cause.code },
             cause,
           });

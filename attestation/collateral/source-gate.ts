@@ -28,6 +28,14 @@ interface Ticket {
   readonly lane: Lane;
 }
 
+export interface HostFailure {
+  readonly code: 'collateral.unavailable' | 'collateral.rate_limited';
+  /** A status or a code of ours: what people are told who were not served for it. */
+  readonly what: string;
+  /** For how long the host asked to be left alone. */
+  readonly askedMs?: number;
+}
+
 export class SourceGate {
   readonly #ports: Pick<Ports, 'now' | 'pause' | 'random'>;
   readonly #host: string;
@@ -38,7 +46,7 @@ export class SourceGate {
   /** Both, so that a clock that was put back does not keep the host closed until it is that late again. */
   #closedAtMs = 0;
   #closedUntilMs = 0;
-  #closedBecause: 'collateral.unavailable' | 'collateral.rate_limited' = 'collateral.unavailable';
+  #closedBecause: HostFailure = { code: 'collateral.unavailable', what: '' };
   #failures = 0;
   #changed = Promise.withResolvers<void>();
 
@@ -68,10 +76,10 @@ export class SourceGate {
   }
 
   /** Leaves the host alone for a while, and at least as long as it asked for. */
-  failed(because: 'collateral.unavailable' | 'collateral.rate_limited', askedMs = 0): void {
+  failed(because: HostFailure): void {
     this.#failures++;
     const nowMs = this.#ports.now();
-    const waitMs = Math.max(askedMs, backoffMs(this.#failures, this.#ports.random));
+    const waitMs = Math.max(because.askedMs ?? 0, backoffMs(this.#failures, this.#ports.random));
     const knownUntilMs = this.#isClosed(nowMs) ? this.#closedUntilMs : 0;
     this.#closedAtMs = nowMs;
     this.#closedUntilMs = Math.max(knownUntilMs, nowMs + waitMs);
@@ -88,7 +96,8 @@ export class SourceGate {
       for (;;) {
         this.#assertOpen();
         const nowMs = this.#ports.now();
-        if (nowMs > latestMs) throw this.#refusal('collateral.rate_limited', 'turn');
+        if (nowMs > latestMs)
+          throw this.#refusal('collateral.rate_limited', 'turn', 'no turn in time');
         const isNext = this.#queue[0] === ticket && this.#active < this.#concurrencyMax;
         const startMs = this.#startMs(nowMs);
         if (isNext && nowMs >= startMs) break;
@@ -128,20 +137,23 @@ export class SourceGate {
     const before = this.#placeOf(lane);
     const waitMs = startsMs + before * this.#spacingMs;
     if (before >= SOURCE_WAITERS_MAX || waitMs > TURN_WAIT_MAX_MS) {
-      throw this.#refusal('collateral.rate_limited', 'queue');
+      throw this.#refusal('collateral.rate_limited', 'queue', 'too many wait for it');
     }
   }
 
   #assertOpen(): void {
-    if (this.#isClosed(this.#ports.now())) throw this.#refusal(this.#closedBecause, 'left alone');
+    if (!this.#isClosed(this.#ports.now())) return;
+    const { code, what } = this.#closedBecause;
+    throw this.#refusal(code, 'left alone', `left alone after ${what}`);
   }
 
   #isClosed(nowMs: number): boolean {
     return nowMs >= this.#closedAtMs && nowMs < this.#closedUntilMs;
   }
 
-  #refusal(code: 'collateral.unavailable' | 'collateral.rate_limited', reason: string): VeilError {
-    return collateralError(code, reason, { facts: { host: this.#host, reason } });
+  #refusal(code: HostFailure['code'], reason: string, text = reason): VeilError {
+    const facts = { host: this.#host, reason };
+    return collateralError(code, `${this.#host}: ${text}`, { facts });
   }
 
   #announce(): void {

@@ -123,14 +123,17 @@ test('after a failure the host is left alone, longer each time, also by those wh
   await gate.run('shared', signal, work);
   const waiting = gate.run('shared', signal, work);
   await time.advance(1000);
-  gate.failed('collateral.unavailable');
-  await assert.rejects(waiting, (error) => hasCode(error, 'collateral.unavailable'));
+  gate.failed({ code: 'collateral.unavailable', what: 'http.connect' });
+  await assert.rejects(waiting, {
+    code: 'collateral.unavailable',
+    message: /: left alone after http\.connect$/,
+  });
   await time.advance(1499);
   await assert.rejects(gate.run('shared', signal, work));
   await time.advance(1);
   await time.settle(gate.run('shared', signal, work));
   assert.equal(starts.length, 2);
-  gate.failed('collateral.unavailable');
+  gate.failed({ code: 'collateral.unavailable', what: 'http.connect' });
   await time.advance(2999);
   await assert.rejects(gate.run('shared', signal, work));
   gate.succeeded();
@@ -140,7 +143,7 @@ test('after a failure the host is left alone, longer each time, also by those wh
 
 test('a plea for patience is honoured where it is longer', async () => {
   const { time, gate, work } = gateAt(0);
-  gate.failed('collateral.rate_limited', 120_000);
+  gate.failed({ code: 'collateral.rate_limited', what: '429', askedMs: 120_000 });
   await time.advance(119_999);
   await assert.rejects(gate.run('shared', signal, work), (error) =>
     hasCode(error, 'collateral.rate_limited'),
@@ -180,13 +183,13 @@ test('a crowd of single machines does not use up the places of what all share', 
 test('a clock that is put back does not close a host until it is that late again', async () => {
   const { gate, starts, work, setTime } = gateOnClock(1_000_000_000);
   await gate.run('shared', signal, work);
-  gate.failed('collateral.rate_limited', 3_600_000);
+  gate.failed({ code: 'collateral.rate_limited', what: '429', askedMs: 3_600_000 });
   await assert.rejects(gate.run('shared', signal, work));
   setTime(0);
   await gate.run('shared', signal, work);
   assert.deepEqual(starts, [1_000_000_000, 10_000]);
   // What closes it from now on is counted by the clock of now.
-  gate.failed('collateral.unavailable');
+  gate.failed({ code: 'collateral.unavailable', what: 'http.connect' });
   setTime(1_000_000);
   await gate.run('shared', signal, work);
   assert.equal(starts.length, 3);
