@@ -156,6 +156,26 @@ describe('a certificate', () => {
     assert.equal(commonNameOf(name({ 'relative name': again })), undefined);
   });
 
+  test('may do what its key usage says, bit by bit', () => {
+    const rights = [
+      [7, 0x80],
+      [2, 0x04],
+      [1, 0x02],
+      [1, 0x04],
+    ].map((bits) => {
+      const usage = derValue(TAG.bitString, Uint8Array.from(bits));
+      const read = parseCertificate(certificate({ 'key usage bits': usage }));
+      const { mayDigitallySign, maySignCertificates, maySignCrls, hasPaddedKeyUsage } = read;
+      return [mayDigitallySign, maySignCertificates, maySignCrls, hasPaddedKeyUsage];
+    });
+    assert.deepEqual(rights, [
+      [true, false, false, false],
+      [false, true, false, false],
+      [false, false, true, false],
+      [false, true, false, true],
+    ]);
+  });
+
   test('whose algorithm nobody knows was issued by nobody', () => {
     const read = parseCertificate(certificate());
     assert.equal(isIssuedBy({ ...read, signed: undefined }, read), false);
