@@ -40,7 +40,7 @@ export interface SnpResult {
   readonly subject?: PolicySubject;
   /** Whom the signing key belongs to. Present when authentic. */
   readonly owner?: AmdExtensions['owner'];
-  /** Azure's runtime data, with the digest that the report binds. */
+  /** Azure's runtime data, with the digest that the report binds. Only worth anything when `authentic`. */
   readonly hcl?: { readonly runtimeDataSha256: Bytes<32>; readonly claims?: HclClaims };
   /** True when the chain ends in a development root. */
   readonly simulated: boolean;

@@ -17,13 +17,23 @@ import {
 } from '../../../attestation/der-writer.ts';
 import { DerReader } from '../../../attestation/der.ts';
 import {
+  LazyPublicKey,
   readPublicKey,
   readSignatureAlgorithm,
-  type LazyPublicKey,
+  Signed,
+  type SignatureAlgorithm,
 } from '../../../attestation/pki/signature.ts';
-import { generateP256, generateP384, exportPublicKey } from '../../../attestation/x509-keys.ts';
-import { concat } from '../../../core/bytes.ts';
+import {
+  defaultScheme,
+  exportPublicKey,
+  generateP256,
+  generateP384,
+  signP256,
+  signP384,
+} from '../../../attestation/x509-keys.ts';
+import { concat, fromBase64Url, utf8 } from '../../../core/bytes.ts';
 import { VeilError } from '../../../core/errors.ts';
+import { testRsaKeys } from '../../support/snp/rsa-keys.ts';
 
 const MAX_BYTES = 65_536;
 const NOTHING: Uint8Array = new Uint8Array(0);
@@ -188,4 +198,37 @@ describe('RSA keys', () => {
       assert.equal(keyOf(derSequence(other, derBits(derSequence(modulus, exponent)))), undefined);
     }
   });
+});
+
+test('a signature counts only under a key of the kind that its algorithm names', async () => {
+  const message = utf8('signed bytes');
+  const [p256, p384, { ask }] = await Promise.all([generateP256(), generateP384(), testRsaKeys()]);
+  const raw = async ({ publicKey }: CryptoKeyPair): Promise<Uint8Array> =>
+    new Uint8Array(await crypto.subtle.exportKey('raw', publicKey)).subarray(1);
+  const { n = '' } = await crypto.subtle.exportKey('jwk', ask.publicKey);
+  const made = [
+    {
+      algorithm: 'ecdsa-p256-sha256',
+      key: LazyPublicKey.p256(await raw(p256)),
+      signature: await signP256(p256.privateKey, message),
+    },
+    {
+      algorithm: 'ecdsa-p384-sha384',
+      key: LazyPublicKey.p384(await raw(p384)),
+      signature: await signP384(p384.privateKey, message),
+    },
+    {
+      algorithm: 'rsa-pss-sha384',
+      key: LazyPublicKey.rsa(fromBase64Url(n), 65_537),
+      signature: await defaultScheme(ask.privateKey).sign(ask.privateKey, message),
+    },
+  ] as const satisfies readonly { algorithm: SignatureAlgorithm; [part: string]: unknown }[];
+  for (const { key, signature, algorithm } of made) {
+    for (const other of made) {
+      const holds = new Signed(message, signature, other.algorithm).isSignedBy(key);
+      assert.equal(holds, other.algorithm === algorithm, `${algorithm} as ${other.algorithm}`);
+      const signed = new Signed(message, other.signature, other.algorithm);
+      assert.equal(signed.isSignedBy(key), other.algorithm === algorithm);
+    }
+  }
 });
