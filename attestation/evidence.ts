@@ -23,6 +23,8 @@ export const QUOTE_MAX_BYTES = 131_072;
 const ENDORSEMENT_MAX_BYTES = 524_288;
 const CHAIN_MAX_CHARS = 32_768;
 const SNP_CERTIFICATE_MAX_BYTES = 16_384;
+/** AMD's lists name authorities only and have about a kilobyte; reading entries costs the event loop. */
+const SNP_LIST_MAX_BYTES = 65_536;
 
 interface Common {
   /** As transmitted; the quote covers these very bytes. */
@@ -78,7 +80,7 @@ const SNP_SCHEMA = z.strictObject({
     vek: CERTIFICATE.exactOptional(),
     intermediate: CERTIFICATE.exactOptional(),
     root: CERTIFICATE.exactOptional(),
-    crl: base64Field(ENDORSEMENT_MAX_BYTES).exactOptional(),
+    crl: base64Field(SNP_LIST_MAX_BYTES).exactOptional(),
   }),
 });
 
@@ -167,7 +169,7 @@ function snpParts(endorsements: SnpEndorsements): readonly Part[] {
     ['vek', endorsements.vek?.length ?? 0, SNP_CERTIFICATE_MAX_BYTES],
     ['intermediate', endorsements.intermediate?.length ?? 0, SNP_CERTIFICATE_MAX_BYTES],
     ['root', endorsements.root?.length ?? 0, SNP_CERTIFICATE_MAX_BYTES],
-    ['crl', endorsements.crl?.length ?? 0, ENDORSEMENT_MAX_BYTES],
+    ['crl', endorsements.crl?.length ?? 0, SNP_LIST_MAX_BYTES],
   ];
 }
 

@@ -7,6 +7,7 @@ import {
   decodeEvidence,
   encodeEvidence,
   oversizedPart,
+  type EvidenceBundle,
   type TdxEvidence,
   type EvidenceJson,
 } from '../../attestation/evidence.ts';
@@ -88,6 +89,26 @@ test('what is too large is not sent either', () => {
   assert.throws(
     () => encodeEvidence({ ...bundle, quote }),
     (error) => hasCode(error, 'evidence.size'),
+  );
+});
+
+test('a revocation list of AMD may have 64 KiB and no byte more', () => {
+  const { statement, quote, card } = bundle;
+  const withList = (bytes: number): EvidenceBundle => ({
+    tee: 'snp',
+    statement,
+    quote,
+    card,
+    endorsements: { crl: new Uint8Array(bytes) },
+  });
+  assert.equal(oversizedPart(withList(65_536)), undefined);
+  assert.match(oversizedPart(withList(65_537)) ?? '', /^crl of/);
+  const sent = encodeEvidence(withList(65_536));
+  assert.equal(decodeEvidence(sent).tee, 'snp');
+  const endorsements = { crl: toBase64(new Uint8Array(65_537)) };
+  assert.throws(
+    () => decodeEvidence({ ...sent, endorsements }),
+    (error) => hasCode(error, 'evidence.format'),
   );
 });
 
