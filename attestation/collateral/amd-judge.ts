@@ -20,7 +20,7 @@ import {
   type SnpAnchor,
 } from '../snp/anchors.ts';
 import { judgeChain } from '../snp/chain.ts';
-import { snpCheckSheet, type SnpCheckId } from '../snp/check-list.ts';
+import { SNP_CHAIN_CHECKS, snpCheckSheet } from '../snp/check-list.ts';
 import { parseLeaf } from '../snp/leaf.ts';
 import { SNP_PRODUCTS } from '../snp/products.ts';
 import { equalTcb } from '../snp/tcb.ts';
@@ -142,21 +142,6 @@ function judgeArkList(
   };
 }
 
-/** What `verifySnp` asks of every chain; the list is judged where there is one. */
-const CHAIN_CHECKS: readonly SnpCheckId[] = [
-  'vek.present',
-  'vek.format',
-  'intermediate.format',
-  'root.format',
-  'chain.root',
-  'chain.names',
-  'chain.algorithms',
-  'chain.signatures',
-  'chain.constraints',
-  'chain.notBefore',
-  'chain.notAfter',
-  'vek.extensions',
-];
 const WITHOUT_LIST = { crl: { unchecked: 'judged by the verifier' } } as const;
 
 function judgeLeaf(
@@ -176,7 +161,7 @@ function judgeLeaf(
     root: attempt(() => root),
   };
   judgeChain(reading, { sheet, nowMs, anchors, policy: WITHOUT_LIST });
-  const failed = sheet.firstBad(CHAIN_CHECKS);
+  const failed = sheet.firstBad(SNP_CHAIN_CHECKS);
   if (failed !== undefined) throw invalid(kind, failed);
   if (leaf.extensions.outcome === 'malformed') throw invalid(kind, 'vek.extensions');
   const { owner, product: leafProduct, tcb: leafTcb } = leaf.extensions.value;

@@ -4,6 +4,27 @@ import { CheckSheet } from '../check-sheet.ts';
 import { GUEST_POLICY_BITS, PLATFORM_INFO_BITS } from './bits.ts';
 import type { GuestPolicyBit, PlatformInfoBit } from './bits.ts';
 
+/** The leaf and its chain, apart from revocation: also asked of every leaf that is fetched. */
+export const SNP_CHAIN_CHECKS = [
+  /** There is a certificate of the signing key. */
+  'vek.present',
+  'vek.format',
+  'intermediate.format',
+  'root.format',
+  /** The root is one of the trusted ones, byte for byte. */
+  'chain.root',
+  /** Names chain byte for byte and are those of AMD's hierarchy. */
+  'chain.names',
+  /** RSASSA-PSS with SHA-384 and keys of 4096 bits; P-384 in the leaf. */
+  'chain.algorithms',
+  'chain.signatures',
+  /** CAs may sign certificates and the leaf is none; no critical extension that nobody understands. */
+  'chain.constraints',
+  'chain.notBefore',
+  'chain.notAfter',
+  'vek.extensions',
+] as const;
+
 /** Authenticity, in the order of the report. Ids are API. */
 export const SNP_AUTHENTICITY_CHECKS = [
   /** Azure's blob around the report; without one there is nothing to break. */
@@ -26,23 +47,7 @@ export const SNP_AUTHENTICITY_CHECKS = [
   /** Upper 24 bytes of r and s are zero: they are not signed, so nothing else would hold them. */
   'report.signatureEncoding',
   'hcl.runtimeData',
-  /** There is a certificate of the signing key. */
-  'vek.present',
-  'vek.format',
-  'intermediate.format',
-  'root.format',
-  /** The root is one of the trusted ones, byte for byte. */
-  'chain.root',
-  /** Names chain byte for byte and are those of AMD's hierarchy. */
-  'chain.names',
-  /** RSASSA-PSS with SHA-384 and keys of 4096 bits; P-384 in the leaf. */
-  'chain.algorithms',
-  'chain.signatures',
-  /** CAs may sign certificates and the leaf is none; no critical extension that nobody understands. */
-  'chain.constraints',
-  'chain.notBefore',
-  'chain.notAfter',
-  'vek.extensions',
+  ...SNP_CHAIN_CHECKS,
   'crl.present',
   'crl.format',
   'crl.issuer',

@@ -57,6 +57,26 @@ export function timingOf(samplesUs: readonly number[]): Timing {
   return { medianUs: at(0.5), p99Us: at(0.99), minUs: at(0) };
 }
 
+/** One level of a benchmark whose target is a ratio to one signature verification of the same run. */
+export interface RatioRow extends Timing {
+  readonly level: string;
+  readonly referenceMedianUs: number;
+  readonly ratio: number;
+  readonly target: number;
+}
+
+/** `reference`: what the level is compared with, for example P-384. */
+export function ratioText(row: RatioRow, reference: string): string {
+  const verdict = row.ratio <= row.target ? '' : ', missed';
+  return [
+    row.level.padEnd(22),
+    `median ${microseconds(row.medianUs).padStart(8)}`,
+    `p99 ${microseconds(row.p99Us).padStart(8)}`,
+    `${reference} ${microseconds(row.referenceMedianUs).padStart(8)}`,
+    `${row.ratio.toFixed(2).padStart(6)}× (target ${row.target}×${verdict})`,
+  ].join('  ');
+}
+
 export function microseconds(value: number): string {
   return `${value.toFixed(value < 100 ? 1 : 0)} µs`;
 }

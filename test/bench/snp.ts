@@ -21,7 +21,7 @@ import { concat, fixed, fromBase64Url } from '../../core/bytes.ts';
 import { buildSnpCase } from '../support/snp/case.ts';
 import { createSnpTestPki } from '../support/snp/pki.ts';
 import type { Bench, BenchResult } from './bench.ts';
-import { compare, microseconds, type Comparison, type Timing } from './measure.ts';
+import { compare, ratioText, type Comparison } from './measure.ts';
 
 const ITERATIONS = 800;
 const CORPUS = '../shared/vectors/sev-snp';
@@ -195,36 +195,18 @@ async function run(): Promise<BenchResult> {
   const reference = rawVerification();
   const rows = LEVELS.map(({ level, target }) => {
     const { subject: own, reference: p384, ratio } = compareLevel(level, input, reference);
-    return { level, ...own, p384MedianUs: p384.medianUs, ratio, target };
+    return { level, ...own, referenceMedianUs: p384.medianUs, ratio, target };
   });
   const load = await measureLoad();
   return {
     figures: { subject: what, levels: rows, load },
     lines: [
       `SEV-SNP verification of ${what}, ${ITERATIONS} runs each, one P-384 verification after every run`,
-      ...rows.map(rowText),
+      ...rows.map((row) => ratioText(row, 'P-384')),
       `${PER_SECOND} reports a second for ${SECONDS} s, away from the event loop: ${load.verifiedPerSecond.toFixed(0)} a second done`,
       `event-loop delay p99: idle ${milliseconds(load.idleP99Ms)}, apart ${milliseconds(load.apartP99Ms)} (target ${DELAY_TARGET_MS} ms${load.apartP99Ms <= DELAY_TARGET_MS ? '' : ', missed'}), on the event loop ${milliseconds(load.inlineP99Ms)}`,
     ],
   };
-}
-
-interface Row extends Timing {
-  readonly level: Level;
-  readonly p384MedianUs: number;
-  readonly ratio: number;
-  readonly target: number;
-}
-
-function rowText(row: Row): string {
-  const verdict = row.ratio <= row.target ? '' : ', missed';
-  return [
-    row.level.padEnd(22),
-    `median ${microseconds(row.medianUs).padStart(8)}`,
-    `p99 ${microseconds(row.p99Us).padStart(8)}`,
-    `P-384 ${microseconds(row.p384MedianUs).padStart(8)}`,
-    `${row.ratio.toFixed(2).padStart(6)}× (target ${row.target}×${verdict})`,
-  ].join('  ');
 }
 
 function milliseconds(value: number): string {

@@ -19,7 +19,7 @@ import { parseJson } from '../../core/json.ts';
 import { buildCase } from '../support/tdx/case.ts';
 import { createTestPki } from '../support/tdx/pki.ts';
 import type { Bench, BenchResult } from './bench.ts';
-import { compare, microseconds, type Comparison, type Timing } from './measure.ts';
+import { compare, microseconds, ratioText, type Comparison } from './measure.ts';
 import { measurePeer } from './tdx-peer.ts';
 
 const ITERATIONS = 1500;
@@ -108,35 +108,17 @@ async function run(): Promise<BenchResult> {
   const reference = rawVerification();
   const rows = LEVELS.map(({ level, target }) => {
     const { subject: own, reference: p256, ratio } = compareLevel(level, input, reference);
-    return { level, ...own, p256MedianUs: p256.medianUs, ratio, target };
+    return { level, ...own, referenceMedianUs: p256.medianUs, ratio, target };
   });
   const peer = await measurePeer(input);
   return {
     figures: { subject: what, levels: rows, peer },
     lines: [
       `TDX verification of ${what}, ${ITERATIONS} runs each, one P-256 verification after every run`,
-      ...rows.map(rowText),
+      ...rows.map((row) => ratioText(row, 'P-256')),
       typeof peer === 'string' ? peer : `${peer.name}: median ${microseconds(peer.medianUs)}`,
     ],
   };
-}
-
-interface Row extends Timing {
-  readonly level: Level;
-  readonly p256MedianUs: number;
-  readonly ratio: number;
-  readonly target: number;
-}
-
-function rowText(row: Row): string {
-  const verdict = row.ratio <= row.target ? '' : ', missed';
-  return [
-    row.level.padEnd(22),
-    `median ${microseconds(row.medianUs).padStart(8)}`,
-    `p99 ${microseconds(row.p99Us).padStart(8)}`,
-    `P-256 ${microseconds(row.p256MedianUs).padStart(8)}`,
-    `${row.ratio.toFixed(2).padStart(6)}× (target ${row.target}×${verdict})`,
-  ].join('  ');
 }
 
 export const bench: Bench = {

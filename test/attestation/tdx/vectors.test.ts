@@ -4,12 +4,11 @@
  * @module
  */
 
-import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { runVectors, type VectorLine } from '../../../cli/vectors.ts';
-import { parseJson } from '../../../core/json.ts';
+import type { VectorLine } from '../../../cli/vectors.ts';
+import { assertNoProblems, judgeCorpus, readManifest, skipWithout } from '../../support/corpus.ts';
 
 const MANIFEST_PATH = '../shared/vectors/tdx/manifest.json';
 const MANIFEST_MAX_BYTES = 64 * 1024 * 1024;
@@ -52,39 +51,19 @@ function problemsOf({ expect }: Expected, line: VectorLine): readonly string[] {
   for (const member of ['tcb', 'fields'] as const) {
     for (const [name, want] of Object.entries(expect[member] ?? {})) {
       const got = line[member]?.[name];
-      demand(isEqual(got, want), `${member}.${name} is ${JSON.stringify(got)}`);
+      demand(isDeepStrictEqual(got, want), `${member}.${name} is ${JSON.stringify(got)}`);
     }
   }
   demand(expect.authentic || line.tcb === null, 'a TCB status for evidence that is not authentic');
   return problems;
 }
 
-function isEqual(got: unknown, want: unknown): boolean {
-  try {
-    assert.deepEqual(got, want);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const isHere = existsSync(MANIFEST_PATH);
-
 test(
   'every case of the TDX corpus has the expected verdict, cause, TCB, warnings and fields',
-  { skip: isHere ? false : `${MANIFEST_PATH} is not here` },
+  { skip: skipWithout(MANIFEST_PATH) },
   () => {
-    const lines = new Map<string, VectorLine>();
-    const summary = runVectors(MANIFEST_PATH, (line) => void lines.set(line.id, line));
-    assert.deepEqual(summary, { judged: CASES, unsupported: 0, errors: 0 });
-    const { cases } = EXPECTATIONS.parse(
-      parseJson(readFileSync(MANIFEST_PATH), MANIFEST_MAX_BYTES),
-    );
-    const problems = cases.flatMap((expected) => {
-      const line = lines.get(expected.id);
-      const found = line === undefined ? ['no line'] : problemsOf(expected, line);
-      return found.map((problem) => `${expected.id} (${expected.title}): ${problem}`);
-    });
-    assert.deepEqual(problems, []);
+    const lines = judgeCorpus(MANIFEST_PATH, CASES);
+    const { cases } = EXPECTATIONS.parse(readManifest(MANIFEST_PATH, MANIFEST_MAX_BYTES));
+    assertNoProblems(cases, lines, problemsOf);
   },
 );

@@ -10,7 +10,6 @@ import {
   caConstraint,
   caKeyUsage,
   crlDistributionPoint,
-  crlNumber,
   subjectKeyId,
   type CertificateExtension,
   type CertificateProfile,
@@ -21,6 +20,7 @@ import {
 import { pssSha384, type SignatureScheme } from '../../../../attestation/x509-keys.ts';
 import { fromHex } from '../../../../core/bytes.ts';
 import type { Authority, CrlTimes, Validity } from '../authority.ts';
+import { crlProfile } from '../hierarchy.ts';
 import { vekEntries, vekExtensions, type VekFacts } from './vek-extensions.ts';
 
 export const SNP_DEVELOPMENT_ORGANIZATION = 'Veilgate development, not AMD';
@@ -141,19 +141,12 @@ function profileOf(
   };
 }
 
+/** AMD's lists name the key before the number. */
 export async function arkCrlProfile(
   ark: Authority,
   times: CrlTimes,
   revoked: readonly RevokedCertificate[] = [],
 ): Promise<CrlProfile> {
-  return {
-    issuer: ark.name,
-    thisUpdateMs: times.thisUpdateMs,
-    nextUpdateMs: times.nextUpdateMs,
-    revoked,
-    extensions: [
-      await authorityKeyId(ark.keys.publicKey),
-      crlNumber(Math.floor(times.thisUpdateMs / 1000)),
-    ],
-  };
+  const profile = await crlProfile(ark, times, revoked);
+  return { ...profile, extensions: profile.extensions.toReversed() };
 }

@@ -5,11 +5,9 @@
  */
 
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { runVectors, type VectorLine } from '../../../../cli/vectors.ts';
-import { parseJson } from '../../../../core/json.ts';
+import { judgeCorpus, readManifest, skipWithout } from '../../../support/corpus.ts';
 
 const MANIFEST_PATH = '../shared/vectors/sev-snp/launch-digest/cases.json';
 const MANIFEST_MAX_BYTES = 1024 * 1024;
@@ -19,18 +17,12 @@ const EXPECTATIONS = z.object({
   cases: z.array(z.object({ id: z.string(), expect_measurement: z.string() })),
 });
 
-const isHere = existsSync(MANIFEST_PATH);
-
 test(
   'every case of the launch digest corpus has the expected measurement',
-  { skip: isHere ? false : `${MANIFEST_PATH} is not here` },
+  { skip: skipWithout(MANIFEST_PATH) },
   () => {
-    const lines = new Map<string, VectorLine>();
-    const summary = runVectors(MANIFEST_PATH, (line) => void lines.set(line.id, line));
-    assert.deepEqual(summary, { judged: CASES, unsupported: 0, errors: 0 });
-    const { cases } = EXPECTATIONS.parse(
-      parseJson(readFileSync(MANIFEST_PATH), MANIFEST_MAX_BYTES),
-    );
+    const lines = judgeCorpus(MANIFEST_PATH, CASES);
+    const { cases } = EXPECTATIONS.parse(readManifest(MANIFEST_PATH, MANIFEST_MAX_BYTES));
     assert.equal(cases.length, CASES);
     for (const { id, expect_measurement } of cases) {
       const line = lines.get(id);

@@ -4,12 +4,16 @@
  * @module
  */
 
-import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { runVectors, type VectorLine } from '../../../../cli/vectors.ts';
-import { parseJson } from '../../../../core/json.ts';
+import type { VectorLine } from '../../../../cli/vectors.ts';
+import {
+  assertNoProblems,
+  judgeCorpus,
+  readManifest,
+  skipWithout,
+} from '../../../support/corpus.ts';
 
 const MANIFEST_PATH = '../shared/vectors/tdx/rtmr/manifest.json';
 const MANIFEST_MAX_BYTES = 1024 * 1024;
@@ -47,37 +51,22 @@ function problemsOf({ expect }: Expected, line: VectorLine): readonly string[] {
   );
   for (const member of ['replayed', 'events', 'list', 'facts', 'applicationEvents'] as const) {
     const want = expect[member];
-    demand(want === undefined || isEqual(line[member], want), `${member} is something else`);
+    demand(
+      want === undefined || isDeepStrictEqual(line[member], want),
+      `${member} is something else`,
+    );
   }
   demand(expect.verdict === 'match' || line.facts === null, 'facts from a log that does not match');
   demand(expect.verdict !== 'reject' || line.replayed === null, 'registers of a rejected log');
   return problems;
 }
 
-function isEqual(got: unknown, want: unknown): boolean {
-  try {
-    assert.deepEqual(got, want);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const isHere = existsSync(MANIFEST_PATH);
-
 test(
   'every case of the event log corpus has the expected verdict, cause, registers and facts',
-  { skip: isHere ? false : `${MANIFEST_PATH} is not here` },
+  { skip: skipWithout(MANIFEST_PATH) },
   () => {
-    const lines = new Map<string, VectorLine>();
-    const summary = runVectors(MANIFEST_PATH, (line) => void lines.set(line.id, line));
-    assert.deepEqual(summary, { judged: CASES, unsupported: 0, errors: 0 });
-    const { logs } = EXPECTATIONS.parse(parseJson(readFileSync(MANIFEST_PATH), MANIFEST_MAX_BYTES));
-    const problems = logs.flatMap((expected) => {
-      const line = lines.get(expected.id);
-      const found = line === undefined ? ['no line'] : problemsOf(expected, line);
-      return found.map((problem) => `${expected.id} (${expected.title}): ${problem}`);
-    });
-    assert.deepEqual(problems, []);
+    const lines = judgeCorpus(MANIFEST_PATH, CASES);
+    const { logs } = EXPECTATIONS.parse(readManifest(MANIFEST_PATH, MANIFEST_MAX_BYTES));
+    assertNoProblems(logs, lines, problemsOf);
   },
 );
