@@ -49,6 +49,17 @@ export interface SnpEvidence extends Common {
 
 export type EvidenceBundle = TdxEvidence | SnpEvidence;
 
+/** Undefined when the endorsements are of another kind of machine than the quote. */
+export function withEndorsements(
+  { tee, statement, quote, card }: Omit<TdxEvidence | SnpEvidence, 'endorsements'>,
+  endorsements: TdxCollateral | SnpEndorsements,
+): EvidenceBundle | undefined {
+  const isTdx = 'tcbInfo' in endorsements;
+  if (tee === 'tdx' && isTdx) return { tee, statement, quote, card, endorsements };
+  if (tee === 'snp' && !isTdx) return { tee, statement, quote, card, endorsements };
+  return undefined;
+}
+
 const CHAIN = z.string().max(CHAIN_MAX_CHARS);
 const DOCUMENT = z.string().max(ENDORSEMENT_MAX_BYTES);
 const CERTIFICATE = base64Field(SNP_CERTIFICATE_MAX_BYTES);

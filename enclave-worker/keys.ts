@@ -9,7 +9,7 @@ import { ascii, concat, toHex, type Bytes } from '../core/bytes.ts';
 import { assert } from '../core/errors.ts';
 import { cardDigestOf, workerIdOf, type Card } from '../attestation/card.ts';
 import type { Endorser } from '../attestation/collateral/endorser.ts';
-import type { EvidenceBundle } from '../attestation/evidence.ts';
+import { withEndorsements, type EvidenceBundle } from '../attestation/evidence.ts';
 import { encodeStatement, reportDataOf, statementHash } from '../attestation/statement.ts';
 import type { KemName } from '../attestation/verdict.ts';
 import { selfSign, type SelfSigned } from '../attestation/x509.ts';
@@ -97,10 +97,15 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
   });
   const collected = await provider.collect(reportDataOf(statement), signal);
   assert(collected.tee === provider.tee, 'the statement and the quote are of one kind');
-  const endorsed = { ...collected, endorsements: await endorsementsOf(collected, input, signal) };
+  const { tee, quote } = collected;
+  const endorsements = await endorsementsOf(collected, input, signal);
+  const evidence = withEndorsements({ tee, statement, quote, card: cardBytes }, endorsements);
+  if (evidence === undefined) {
+    throw providerError('evidence.endorsements', 'endorsements of another kind of machine');
+  }
   const hash = statementHash(statement);
   return {
-    evidence: bundleOf(endorsed, statement, cardBytes),
+    evidence,
     statementHash: hash,
     issuedAtMs: iat * MS_PER_S,
     expiresAtMs: (iat + input.lifetimeS) * MS_PER_S,
@@ -134,19 +139,6 @@ async function endorsementsOf(
     { tee, quote, ...(certificates === undefined ? {} : { certificates }) },
     signal,
   );
-}
-
-/** Throws `evidence.endorsements` when they are of another kind than the quote. */
-function bundleOf(
-  collected: CollectedEvidence & { readonly endorsements: Endorsements },
-  statement: Uint8Array,
-  card: Uint8Array,
-): EvidenceBundle {
-  const { tee, quote, endorsements } = collected;
-  const isTdx = 'tcbInfo' in endorsements;
-  if (tee === 'tdx' && isTdx) return { tee, statement, quote, card, endorsements };
-  if (tee === 'snp' && !isTdx) return { tee, statement, quote, card, endorsements };
-  throw providerError('evidence.endorsements', 'endorsements of another kind of machine');
 }
 
 /** What is needed to serve an exchange once its request was opened. */

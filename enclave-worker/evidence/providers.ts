@@ -30,17 +30,16 @@ function decoding<Schema extends z.ZodType>(
   return async (config, guest, signal) => open(decodeConfig(schema, config), guest, signal);
 }
 
-const SNP_SIMULATOR_CONFIG = z.strictObject({
-  provider: z.literal(snpSimulator.name),
-  /** Where the development hierarchy is kept. */
-  pkiDir: PATH,
-});
+function simulatorConfig<Name extends string>(name: Name) {
+  return z.strictObject({
+    provider: z.literal(name),
+    /** Where the development hierarchy is kept. */
+    pkiDir: PATH,
+  });
+}
 
-const SIMULATOR_CONFIG = z.strictObject({
-  provider: z.literal(simulator.name),
-  /** Where the development hierarchy is kept. */
-  pkiDir: PATH,
-});
+const SIMULATOR_CONFIG = simulatorConfig(simulator.name);
+const SNP_SIMULATOR_CONFIG = simulatorConfig(snpSimulator.name);
 
 export const PROVIDERS = [
   { name: DSTACK, simulated: false, open: decoding(DSTACK_CONFIG, openDstack) },

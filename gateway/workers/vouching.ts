@@ -11,7 +11,7 @@ import type { CollateralConfig } from '../../attestation/collateral/config.ts';
 import { openConfiguredStore } from '../../attestation/collateral/compose.ts';
 import type { Endorser } from '../../attestation/collateral/endorser.ts';
 import type { CollateralEvent, OnCollateralEvent } from '../../attestation/collateral/events.ts';
-import type { EvidenceBundle } from '../../attestation/evidence.ts';
+import { withEndorsements, type EvidenceBundle } from '../../attestation/evidence.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import type { Clock } from '../../core/clock.ts';
 import { VeilError } from '../../core/errors.ts';
@@ -79,7 +79,9 @@ export function vouchingBy(endorser: Endorser, revision: () => number): Vouching
     vouch: async (bundle, signal) => {
       const limited = AbortSignal.any([signal, AbortSignal.timeout(VOUCH_TIMEOUT_MS)]);
       try {
-        return withEndorsements(bundle, await endorsed(endorser, bundle, limited));
+        const vouched = withEndorsements(bundle, await endorsed(endorser, bundle, limited));
+        if (vouched !== undefined) return vouched;
+        throw registrationError('registration.collateral', 'another kind of machine');
       } catch (cause) {
         if (!(cause instanceof VeilError) || cause.code === 'internal.invariant') throw cause;
         throw registrationError('registration.collateral', cause.code, { cause });
@@ -105,13 +107,6 @@ async function endorsed(
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-function withEndorsements(bundle: EvidenceBundle, endorsements: Endorsements): EvidenceBundle {
-  const isTdx = 'tcbInfo' in endorsements;
-  if (bundle.tee === 'tdx' && isTdx) return { ...bundle, endorsements };
-  if (bundle.tee === 'snp' && !isTdx) return { ...bundle, endorsements };
-  throw registrationError('registration.collateral', 'another kind of machine');
 }
 
 function logEvent(log: GatewayLog, event: CollateralEvent): void {
