@@ -11,7 +11,9 @@ import { VeilError } from '../core/errors.ts';
 import { cardDigestOf, parseCard, workerIdOf, type Card } from './card.ts';
 import { EVIDENCE_MAX_BYTES, oversizedPart, type EvidenceBundle } from './evidence.ts';
 import { assertCompiled, policyRef, type CompiledPolicy } from './policy/compile.ts';
-import { POLICY_CHECK_IDS, RULE_CHECK_IDS, evaluatePolicy } from './policy/evaluate.ts';
+import { POLICY_CHECK_IDS, evaluatePolicy } from './policy/evaluate.ts';
+import { RULE_CHECK_IDS } from './policy/judge-rule.ts';
+import type { RevocationKnowledge } from './policy/revocations.ts';
 import { holds, skipped } from './policy/rule-check.ts';
 import { STATEMENT_CHECK_IDS, verifyStatement } from './statement-checks.ts';
 import type { StatementExpectation } from './statement-checks.ts';
@@ -30,6 +32,8 @@ export interface AppraiseInput {
   readonly aud: string;
   /** The challenge this verifier set, or why it has none; the policy decides whether it may have none. */
   readonly challenge: { readonly equals: Bytes<32> } | { readonly waived: string };
+  /** What this verifier knows to be taken back, or who decided to do without. */
+  readonly revocations: RevocationKnowledge;
   readonly caches?: AppraisalCaches;
 }
 
@@ -83,7 +87,8 @@ export function appraise(input: AppraiseInput): Appraisal {
     policy,
     tee,
     finding,
-    subject: subjectOf(statement, card, [...statementChecks, ...cardChecks]),
+    subject: subjectOf(evidence.statement, statement, card, [...statementChecks, ...cardChecks]),
+    revocations: input.revocations,
     nowMs,
   });
   const checks = [
@@ -226,12 +231,13 @@ function readCard(bytes: Uint8Array): { readonly check: Check; readonly card?: C
 }
 
 function subjectOf(
+  statementBytes: Uint8Array,
   statement: Statement | undefined,
   card: Card | undefined,
   checks: readonly Check[],
 ) {
   if (statement === undefined || card === undefined) return { because: firstFailed(checks) };
-  return { statement, card };
+  return { statement, statementBytes, card };
 }
 
 /** Until GPU evidence is verified, a statement that names devices is not half believed. */
@@ -263,6 +269,7 @@ function oversized(input: AppraiseInput, tee: Tee, over: string): Appraisal {
     checks: [first, ...rest.map((id) => skipped(id, first.id))],
     warnings: [],
     policy: policyRef(input.policy),
+    revocable: [],
     simulated: true,
     validUntilMs: 0,
   };

@@ -15,7 +15,8 @@ import {
   type Explanation,
   type Explanations,
 } from './explanation.ts';
-import type { POLICY_CHECK_IDS, RULE_CHECK_IDS } from './policy/evaluate.ts';
+import type { POLICY_CHECK_IDS } from './policy/evaluate.ts';
+import type { RULE_CHECK_IDS } from './policy/judge-rule.ts';
 import { SNP_EXPLANATIONS } from './snp/explanations.ts';
 import type { StatementCheckId } from './statement-checks.ts';
 import { TDX_EXPLANATIONS } from './tdx/explanations.ts';
@@ -27,6 +28,9 @@ const CLOCKS =
 const NEW_STATEMENT = 'Ask the worker for new evidence: it makes a new statement every half hour.';
 const TRANSPORT =
   'Take the evidence again from the worker, and hand the statement on byte for byte.';
+
+const REVOKED =
+  'Ask your security team (veilgate revoke list shows who and why). What was taken back by mistake comes back with the signatures of a whole policy.';
 
 const STATEMENT: Explanations<StatementCheckId> = {
   'statement.json': bySender(
@@ -152,6 +156,51 @@ const POLICY: Explanations<(typeof POLICY_CHECK_IDS)[number] | (typeof RULE_CHEC
     'The machine is hardware, or the policy is a development policy that names its root.',
     'A simulated machine protects nothing.',
     'In production: use real machines. In development: use the policy that veilgate up wrote.',
+  ),
+  'revocation.fresh': byVerifier(
+    'Somebody signed lately that nothing newer was revoked.',
+    'Whoever holds back a revocation keeps a machine in service that your team has put out.',
+    'Look at the timestamp service and at the way to it (veilgate revoke list); offline use has to be written down.',
+  ),
+  'revocation.policy': byPolicy(
+    'The policy itself has not been revoked.',
+    'Your team has taken this policy back: it admits nobody.',
+    'Get the current policy from your security team.',
+  ),
+  'revocation.cpu': byPolicy(
+    'The machine has not been revoked.',
+    'Your team has taken this machine out of service.',
+    REVOKED,
+  ),
+  'revocation.measurement': byPolicy(
+    'Nothing the machine measured has been revoked.',
+    'Firmware, kernel or image with this measurement was taken out of service.',
+    REVOKED,
+  ),
+  'revocation.key': byPolicy(
+    'The owner of the worker has not been revoked.',
+    'Your team has put out every worker of this owner.',
+    REVOKED,
+  ),
+  'revocation.kid': byPolicy(
+    'The key of this statement has not been revoked.',
+    'Somebody may hold the secret half of it.',
+    'The worker has to make a new statement with new keys.',
+  ),
+  'revocation.rule': byPolicy(
+    'The rule has not been revoked.',
+    'Your team has taken back everything that this rule admits.',
+    REVOKED,
+  ),
+  'revocation.image': byPolicy(
+    'The release has not been revoked.',
+    'Your team has taken this release out of service.',
+    'Update the worker to a release that is in service.',
+  ),
+  'gpu.evidence': byPolicy(
+    'The rule demands no GPU evidence.',
+    'GPU evidence is not verified yet: a rule that demands it admits nobody, rather than half believe a GPU.',
+    'Use a rule with gpu: none until GPU evidence is verified.',
   ),
   'policy.rule': byPolicy(
     'The policy has a rule at all.',

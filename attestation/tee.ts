@@ -7,6 +7,7 @@
 import type { Bytes } from '../core/bytes.ts';
 import type { EvidenceBundle } from './evidence.ts';
 import type { CompiledPolicy } from './policy/compile.ts';
+import type { Revocations } from './policy/revocations.ts';
 import type { SignatureMemo } from './pki/signature.ts';
 import type { SnpCache } from './snp/cache.ts';
 import type { TdxCache } from './tdx/cache.ts';
@@ -36,6 +37,8 @@ export interface TeeFinding {
   readonly reportData: Bytes<64> | { readonly because: string };
   readonly platform?: PlatformIdentity;
   readonly tcbStatus?: string;
+  /** Of a genuine quote, in hex: what a revocation of a measurement can name. Registers of zeros left out. */
+  readonly measurements: readonly string[];
   readonly simulated: boolean;
   /** Earliest expiry of all collateral; 0 when nothing is genuine. */
   readonly validUntilMs: number;
@@ -50,14 +53,18 @@ export interface RuleQuestion {
   /** Index into `policy.document.images`, or the failed check because of which there is none. */
   readonly image: number | { readonly because: string };
   readonly nowMs: number;
+  /** An exception that was taken back counts no more. */
+  readonly revocations: Revocations;
 }
 
 export interface RuleFinding {
   readonly checks: readonly Check[];
   /** The matching tuple's label. */
   readonly shape?: string;
-  /** Earliest expiry of the exceptions used. */
+  /** Earliest expiry of the exceptions and registry entries used. */
   readonly validUntilMs: number;
+  /** Names of the exceptions used. */
+  readonly advisories: readonly string[];
 }
 
 export interface Tee {

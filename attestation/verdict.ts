@@ -6,13 +6,28 @@
 
 import type { Bytes } from '../core/bytes.ts';
 import { assert } from '../core/errors.ts';
+import type { Revocable } from './policy/revocations.ts';
 
-/** `skipped` names in `because` the failed check that made it impossible; a skipped check never admits. */
+/**
+ * `skipped` names in `because` the failed check that made it impossible; a skipped check never admits. `at` is the line of
+ * the policy that decided, such as `production.yaml:31`, where one did.
+ */
 export type Check =
-  | { readonly id: string; readonly outcome: 'pass' }
-  | { readonly id: string; readonly outcome: 'fail'; readonly want: string; readonly got: string }
+  | { readonly id: string; readonly outcome: 'pass'; readonly at?: string }
+  | {
+      readonly id: string;
+      readonly outcome: 'fail';
+      readonly want: string;
+      readonly got: string;
+      readonly at?: string;
+    }
   | { readonly id: string; readonly outcome: 'waived'; readonly by: string; readonly note: string }
   | { readonly id: string; readonly outcome: 'skipped'; readonly because: string };
+
+/** `00806f050000 [production.yaml:31]`: so that a reader can go and look. */
+export function wantText({ want, at }: { readonly want: string; readonly at?: string }): string {
+  return at === undefined ? want : `${want} [${at}]`;
+}
 
 /** Worth a look, never a reason to deny. */
 export interface Warning {
@@ -47,6 +62,8 @@ export interface Verdict {
   readonly platform?: PlatformIdentity;
   /** Per-TEE status in that TEE's words, such as `UpToDate`. */
   readonly tcbStatus?: string;
+  /** What a revocation could name of it: whoever keeps this verdict asks about these. */
+  readonly revocable: readonly Revocable[];
   /** True when the chain ends in a development root that the policy names. */
   readonly simulated: boolean;
   /** Earliest expiry of everything the verdict rests on, Unix ms. */

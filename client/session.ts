@@ -166,6 +166,7 @@ export class Session {
           candidate.challenge === undefined
             ? { waived: CHALLENGE_WAIVED_BY }
             : { equals: candidate.challenge },
+        revocations: REVOCATIONS_WAIVED,
         caches: this.#caches,
       });
       const { outcome, verdict } = result;
@@ -183,6 +184,11 @@ export class Session {
 
 /** The challenge in a statement is the gateway's: a client dates the statement by its `iat`. */
 const CHALLENGE_WAIVED_BY = 'limits.challenge: gateway';
+
+const REVOCATIONS_WAIVED = {
+  waived: 'an unsigned policy of the app: no root to verify a list by',
+  by: 'client option policy',
+};
 
 const FIRST_USE: Check = {
   id: 'gateway.identity',

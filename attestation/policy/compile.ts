@@ -1,7 +1,7 @@
 /**
  * Policy text → a policy that evaluation accepts: read strictly, decoded, checked for sense, frozen, and named by the
- * digest of its canonical form. Comments and layout do not change the digest.
- * Spec: gpu-and-policy §5.2, §5.3.
+ * digest of its canonical form. Comments and layout do not change the digest. The same from the compiled form, which is
+ * what is signed. Spec: gpu-and-policy §5.2, §5.3; docs/publication.md "Bundle".
  * @module
  */
 
@@ -9,11 +9,18 @@ import { sha256 } from '#primitives';
 import type { z } from 'zod';
 import { toHex, utf8, type Bytes } from '../../core/bytes.ts';
 import { assert } from '../../core/errors.ts';
-import { canonicalJson } from '../../core/json.ts';
+import { canonicalJson, type Json } from '../../core/json.ts';
 import { policyError } from '../errors.ts';
 import type { PolicyRef } from '../verdict.ts';
-import { POLICY_LIFETIME_MAX_DAYS, POLICY_SCHEMA, type PolicyDocument } from './schema.ts';
-import { readPolicyText, type PolicyPath, type PolicyText } from './yaml.ts';
+import {
+  POLICY_LIFETIME_MAX_DAYS,
+  POLICY_SCHEMA,
+  type PolicyDocument,
+  type PolicyHost,
+} from './schema.ts';
+import { lineTable, textAt, type LineTable, type Place } from './lines.ts';
+import { readPolicySources, type PolicyFile } from './sources.ts';
+import type { PolicyPath } from './yaml.ts';
 
 const PROBLEMS_SHOWN_MAX = 50;
 const DAY_MS = 86_400_000;
@@ -27,6 +34,7 @@ export interface CompiledPolicy {
   readonly digest: Bytes<32>;
   /** Where a member stands, such as `production.yaml:31`, for people. */
   readonly at: (...path: PolicyPath) => string;
+  readonly lines: LineTable;
 }
 
 export interface CompileOptions {
@@ -36,33 +44,70 @@ export interface CompileOptions {
 
 const COMPILED = new WeakSet<CompiledPolicy>();
 
-/**
- * Does not look at the clock: an expired policy compiles, and denies. Throws `policy.size`, `policy.syntax`,
- * `policy.schema`, `policy.inconsistent` with one line per problem: `file:line: path: what is wanted`.
- */
+/** A policy in one file. Throws as `compilePolicyFiles`. */
 export function compilePolicy(
   bytes: Uint8Array,
   { source }: CompileOptions = { source: 'policy' },
 ): CompiledPolicy {
-  const text = readPolicyText(bytes, source);
-  const decoded = POLICY_SCHEMA.safeParse(text.value);
-  if (!decoded.success) {
+  return compilePolicyFiles([{ name: source, bytes }]);
+}
+
+/**
+ * The first file is the policy, the others add to its lists (sources.ts). Does not look at the clock: an expired policy
+ * compiles, and denies. Throws `policy.size`, `policy.syntax`, `policy.schema`, `policy.inconsistent` with one line per
+ * problem: `file:line: path: what is wanted`.
+ */
+export function compilePolicyFiles(files: readonly PolicyFile[]): CompiledPolicy {
+  const { value, placeOf, placeOfName } = readPolicySources(files);
+  const textOf = ({ file, line }: Place): string => `${file}:${line}`;
+  const document = decoded(value, {
+    at: (path) => textOf(placeOf(path)),
+    atName: (path, name) => textOf(placeOfName(path, name)),
+  });
+  return minted(document, value, lineTable(value, placeOf));
+}
+
+/**
+ * From the compiled form. The same demands as of the text; `lines` is for messages alone. Throws `policy.schema`,
+ * `policy.inconsistent`.
+ */
+export function restorePolicy(value: Json, lines: LineTable): CompiledPolicy {
+  const at = textAt(lines);
+  const document = decoded(value, {
+    at: (path) => at(...path),
+    atName: (path, name) => at(...path, name),
+  });
+  return minted(document, value, lines);
+}
+
+interface Places {
+  readonly at: (path: PolicyPath) => string;
+  readonly atName: (path: PolicyPath, name: string) => string;
+}
+
+function decoded(value: Json, places: Places): PolicyDocument {
+  const read = POLICY_SCHEMA.safeParse(value);
+  if (!read.success) {
     throw policyError(
       'policy.schema',
-      listed(decoded.error.issues.flatMap(issueLines(text)), source),
+      listed(read.error.issues.flatMap(issueLines(value, places))),
     );
   }
-  const problems = inconsistencies(decoded.data).map(({ path, what }) => ({
-    line: text.lineOf(path),
-    what: `${pathText(path)}: ${what}`,
-  }));
-  if (problems.length > 0) throw policyError('policy.inconsistent', listed(problems, source));
-  const canonical = canonicalJson(text.value);
+  const problems = inconsistencies(read.data).map(
+    ({ path, what }) => `${places.at(path)}: ${pathText(path)}: ${what}`,
+  );
+  if (problems.length > 0) throw policyError('policy.inconsistent', listed(problems));
+  return read.data;
+}
+
+function minted(document: PolicyDocument, value: Json, lines: LineTable): CompiledPolicy {
+  const canonical = canonicalJson(value);
   const policy: CompiledPolicy = Object.freeze({
-    document: frozen(decoded.data),
+    document: frozen(document),
     canonical,
     digest: sha256(utf8(canonical)),
-    at: (...path: PolicyPath) => `${source}:${text.lineOf(path)}`,
+    at: textAt(lines),
+    lines,
   });
   COMPILED.add(policy);
   return policy;
@@ -77,41 +122,36 @@ export function policyRef({ document, digest }: CompiledPolicy): PolicyRef {
   return { name: document.name, serial: document.serial, digest };
 }
 
-interface Problem {
-  readonly line: number;
-  readonly what: string;
+function listed(problems: readonly string[]): string {
+  const shown = problems.slice(0, PROBLEMS_SHOWN_MAX);
+  const hidden = problems.length - shown.length;
+  return `\n${shown.join('\n')}${hidden > 0 ? `\nand ${hidden} more` : ''}`;
 }
 
-function listed(problems: readonly Problem[], source: string): string {
-  const lines = problems
-    .slice(0, PROBLEMS_SHOWN_MAX)
-    .map(({ line, what }) => `${source}:${line}: ${what}`);
-  const hidden = problems.length - lines.length;
-  return `\n${lines.join('\n')}${hidden > 0 ? `\nand ${hidden} more` : ''}`;
-}
-
-function issueLines(text: PolicyText): (issue: z.core.$ZodIssue) => readonly Problem[] {
+function issueLines(
+  value: Json,
+  { at, atName }: Places,
+): (issue: z.core.$ZodIssue) => readonly string[] {
   return (issue) => {
-    const at = issue.path;
+    const { path } = issue;
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((name) => ({
-        line: text.lineOfName(at, name),
-        what: `${pathText([...at, name])}: no such member`,
-      }));
+      return issue.keys.map(
+        (name) => `${atName(path, name)}: ${pathText([...path, name])}: no such member`,
+      );
     }
-    const message = present(text, at) ? issue.message : `missing (${issue.message})`;
-    return [{ line: text.lineOf(at), what: `${pathText(at)}: ${message}` }];
+    const message = present(value, path) ? issue.message : `missing (${issue.message})`;
+    return [`${at(path)}: ${pathText(path)}: ${message}`];
   };
 }
 
 /** Zod says of an absent member that it got `undefined`; JSON has no such value. */
-function present(text: PolicyText, path: PolicyPath): boolean {
-  let value: unknown = text.value;
+function present(value: Json, path: PolicyPath): boolean {
+  let found: unknown = value;
   for (const name of path) {
-    if (typeof value !== 'object' || value === null) return false;
-    value = new Map<PropertyKey, unknown>(Object.entries(value)).get(String(name));
+    if (typeof found !== 'object' || found === null) return false;
+    found = new Map<PropertyKey, unknown>(Object.entries(found)).get(String(name));
   }
-  return value !== undefined;
+  return found !== undefined;
 }
 
 function pathText(path: PolicyPath): string {
@@ -141,6 +181,11 @@ function inconsistencies(document: PolicyDocument): readonly Inconsistency[] {
       ['images'],
     ),
     ...duplicates(document.images.map(workloadName), ['images'], 'the workload of another image'),
+    ...duplicates(
+      document.hosts.map(({ host }) => host),
+      ['hosts'],
+    ),
+    ...duplicates(document.hosts.map(cpuName), ['hosts'], 'the CPU of another host'),
     ...document.rules.flatMap((rule, index) => [
       ...unknownNames(rule.models, new Set(document.models.map(({ id }) => id)), [
         'rules',
@@ -165,6 +210,10 @@ function inconsistencies(document: PolicyDocument): readonly Inconsistency[] {
 
 function workloadName({ workload }: PolicyDocument['images'][number]): string {
   return `${toHex(workload.image)} ${toHex(workload.config)}`;
+}
+
+function cpuName({ cpu }: PolicyHost): string {
+  return toHex('ppid' in cpu ? cpu.ppid : cpu.chip_id);
 }
 
 function periodProblems({ issued, expires }: PolicyDocument): readonly Inconsistency[] {

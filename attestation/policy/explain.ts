@@ -7,7 +7,7 @@
 
 import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
-import type { Check, Verdict } from '../verdict.ts';
+import { wantText, type Check, type Verdict } from '../verdict.ts';
 
 const ID_COLUMN_MIN = 20;
 
@@ -72,7 +72,7 @@ export function countText(checks: readonly Check[]): string {
 }
 
 function detail(check: Check): string {
-  if (check.outcome === 'fail') return `want ${check.want}   got ${check.got}`;
+  if (check.outcome === 'fail') return `want ${wantText(check)}   got ${check.got}`;
   if (check.outcome === 'waived') return `${check.note}   by ${check.by}`;
   return check.outcome === 'skipped' ? `because of ${check.because}` : '';
 }

@@ -76,3 +76,6 @@ export const listOf = <Schema extends z.ZodType>(schema: Schema) => z.array(sche
 
 export const FORBID_OR_ANY = z.enum(['forbid', 'any']);
 export const BIT_RULE = z.enum(['require', 'forbid', 'any']);
+
+/** The machines of the policy's own `hosts`. */
+export const HOSTS = z.strictObject({ registry: z.literal('hosts') });

@@ -6,11 +6,6 @@
 
 import type { Check } from '../verdict.ts';
 
-/** `[production.yaml:31]` behind an expectation, so that a reader can go and look. */
-export function wantedAt(want: string, at: string): string {
-  return `${want} [${at}]`;
-}
-
 export interface Expectation {
   readonly at: string;
   readonly want: string;
@@ -18,7 +13,7 @@ export interface Expectation {
 }
 
 export function demanded(id: string, holds: boolean, { at, want, got }: Expectation): Check {
-  return holds ? { id, outcome: 'pass' } : { id, outcome: 'fail', want: wantedAt(want, at), got };
+  return holds ? { id, outcome: 'pass', at } : { id, outcome: 'fail', want, got, at };
 }
 
 export function waived(id: string, by: string, note: string): Check {

@@ -1,7 +1,7 @@
 /**
  * What a policy may say. Every check is a required member: leaving one out does not load, and switching one off is
  * written `any: true` with a note. Constants stand where there is no legitimate alternative.
- * Spec: gpu-and-policy §5.2, §5.3, for TDX and SEV-SNP machines without GPU evidence.
+ * Spec: gpu-and-policy §5.2, §5.3.
  * @module
  */
 
@@ -9,20 +9,10 @@ import { z } from 'zod';
 import { hexField } from '../byte-fields.ts';
 import { MODEL_ID } from '../card.ts';
 import type { TdxStatus } from '../tdx/tcb.ts';
-import {
-  anyOr,
-  DAY,
-  DURATION,
-  FORBID_OR_ANY,
-  INSTANT,
-  listOf,
-  MASK,
-  NAME,
-  REGISTER,
-  SHA256,
-  TEXT,
-} from './fields.ts';
+import { anyOr, DAY, DURATION, INSTANT, listOf, NAME, REGISTER, SHA256, TEXT } from './fields.ts';
+import { GPU } from './gpu-schema.ts';
 import { SNP_CPU, SNP_TUPLE } from './snp-schema.ts';
+import { TDX_CPU, TDX_TUPLE } from './tdx-schema.ts';
 
 export const POLICY_FORMAT = 'veilgate.policy/1';
 
@@ -51,64 +41,12 @@ const EXCEPTIONAL_STATUS = z.enum([
   'td-relaunch-advised-configuration-needed',
 ]);
 
-const MODULE_ID = z.string().regex(/^TDX_[0-9A-F]{2}$/, 'want a module such as TDX_01');
-
-const TDX_CPU = z
-  .strictObject({
-    tee: z.literal('tdx'),
-    tcb_status: listOf(
-      z.literal('up-to-date', {
-        error: 'want up-to-date; anything less is admitted through advisories, for a while',
-      }),
-    ),
-    tcb_eval_number: anyOr(z.strictObject({ min: z.int().min(1).max(10_000) }), '{min: 19}'),
-    tcb_date: anyOr(z.strictObject({ min: DAY }), '{min: 2026-05-13}'),
-    tdx_module: z.strictObject({
-      identities: listOf(MODULE_ID),
-      min_isvsvn: z.record(MODULE_ID, z.int().min(0).max(255)),
-      mrsigner: z.literal('intel'),
-    }),
-    mrseam: anyOr(z.strictObject({ allow: listOf(hexField(48)) }), '{allow: ["…"]}'),
-    attributes: z.strictObject({
-      debug: z.literal('forbid'),
-      sept_ve_disable: z.literal('require'),
-      migratable: z.literal('forbid'),
-      perfmon: FORBID_OR_ANY,
-      protection_keys: FORBID_OR_ANY,
-      key_locker: FORBID_OR_ANY,
-      lass: FORBID_OR_ANY,
-      unknown_bits: z.literal('forbid'),
-    }),
-    xfam: z.strictObject({ require: MASK, forbid: MASK }),
-    service_td: z.literal('forbid'),
-    fmspc: anyOr(z.strictObject({ allow: listOf(hexField(6)) }), '{allow: ["00806f050000"]}'),
-    platforms: anyOr(
-      z.strictObject({ allow: z.strictObject({ ppid: listOf(hexField(16)) }) }),
-      '{allow: {ppid: ["…"]}}',
-    ),
-  })
-  .refine(
-    ({ tdx_module: { identities, min_isvsvn } }) =>
-      identities.length === Object.keys(min_isvsvn).length &&
-      identities.every((id) => Object.hasOwn(min_isvsvn, id)),
-    { path: ['tdx_module', 'min_isvsvn'], error: 'want one floor for each of identities' },
-  );
-
 const RULE = z.strictObject({
   id: NAME,
   models: listOf(MODEL_ID),
   images: listOf(NAME),
   cpu: z.discriminatedUnion('tee', [TDX_CPU, SNP_CPU]),
-  gpu: z.literal('none'),
-});
-
-const TDX_TUPLE = z.strictObject({
-  shape: NAME,
-  mrtd: REGISTER,
-  rtmr0: REGISTER,
-  rtmr1: REGISTER,
-  rtmr2: REGISTER,
-  rtmr3: REGISTER,
+  gpu: GPU,
 });
 
 const TDX_REGISTERS = ['mrconfigid', 'mrowner', 'mrownerconfig'] as const;
@@ -152,6 +90,24 @@ const ADVISORY = z.strictObject({
   expires: INSTANT,
 });
 
+const GPU_ID = z.string().regex(/^[0-9a-f]{16,64}$/, 'want a device id in lower-case hex');
+
+/** One machine as it was recorded when it came into the rack: its CPU, and the devices that belong to it. */
+const HOST = z.strictObject({
+  host: NAME,
+  cpu: z.union(
+    [z.strictObject({ ppid: hexField(16) }), z.strictObject({ chip_id: hexField(64) })],
+    { error: 'want {ppid: "<32 hex>"} or {chip_id: "<128 hex>"}' },
+  ),
+  gpus: listOf(GPU_ID),
+  switches: listOf(GPU_ID),
+  location: TEXT,
+  seen: DAY,
+  /** Who recorded it: two people, so that nobody smuggles a machine in alone. */
+  by: listOf(TEXT),
+  expires: INSTANT,
+});
+
 export const POLICY_SCHEMA = z.strictObject({
   format: z.literal(POLICY_FORMAT),
   name: NAME,
@@ -169,6 +125,11 @@ export const POLICY_SCHEMA = z.strictObject({
   limits: z.strictObject({
     evidence_age: DURATION,
     reattest_every: DURATION,
+    /** How old the word may be that nothing newer was revoked. Older admits nobody. */
+    revocation_age: anyOr(
+      z.strictObject({ gateway: DURATION, client: DURATION }),
+      '{gateway: 60s, client: 5m}',
+    ),
     collateral_grace: z.literal('0s'),
     challenge: z.enum(['required', 'gateway']),
   }),
@@ -176,11 +137,14 @@ export const POLICY_SCHEMA = z.strictObject({
   images: listOf(IMAGE),
   models: listOf(z.strictObject({ id: MODEL_ID, weights: SHA256 })),
   advisories: listOf(ADVISORY),
+  /** Machines by what they are, for rules that say `platforms: {registry: hosts}`. */
+  hosts: listOf(HOST),
 });
 
 export type PolicyDocument = z.output<typeof POLICY_SCHEMA>;
 export type PolicyRule = PolicyDocument['rules'][number];
 export type PolicyImage = PolicyDocument['images'][number];
+export type PolicyHost = PolicyDocument['hosts'][number];
 export type PolicyAdvisory = PolicyDocument['advisories'][number];
 export type TdxCpuRule = Extract<PolicyRule['cpu'], { readonly tee: 'tdx' }>;
 export type SnpCpuRule = Extract<PolicyRule['cpu'], { readonly tee: 'snp' }>;

@@ -17,7 +17,7 @@ import type { SnpReport } from '../snp/report.ts';
 import type { RuleFinding, RuleQuestion } from '../tee.ts';
 import type { Unchecked } from '../unchecked.ts';
 import type { Check } from '../verdict.ts';
-import { demanded, listText, skipped, wantedAt } from './rule-check.ts';
+import { demanded, listText, skipped } from './rule-check.ts';
 import type { PolicyImage, SnpCpuRule } from './schema.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -69,11 +69,16 @@ export function judgeSnpRule(subject: PolicySubject, question: RuleQuestion): Ru
     return {
       checks: SNP_RULE_CHECK_IDS.map((id) => skipped(id, 'policy.rule')),
       validUntilMs: 0,
+      advisories: [],
     };
   }
   const measured = measurementCheck(subject.report, question);
   const sheet = snpCheckSheet();
-  judgePolicy(subject, policyOf(cpu, subject), sheet);
+  const hosts = 'registry' in cpu.platforms ? hostsOf(question) : undefined;
+  judgePolicy(subject, policyOf(cpu, subject, hosts), sheet);
+  const host = hosts?.find(({ cpu: { chip_id: chip } }) =>
+    equalPublic(chip, subject.report.chipId),
+  );
   return {
     checks: [
       measured.check,
@@ -82,17 +87,27 @@ export function judgeSnpRule(subject: PolicySubject, question: RuleQuestion): Ru
       ),
     ],
     ...(measured.shape === undefined ? {} : { shape: measured.shape }),
-    validUntilMs: NEVER,
+    validUntilMs: host?.expires ?? NEVER,
+    advisories: [],
   };
 }
 
+/** Of the registry, the machines of this kind whose entry has not expired. */
+function hostsOf({ policy, nowMs }: RuleQuestion) {
+  return policy.document.hosts.flatMap((host) =>
+    'chip_id' in host.cpu && nowMs < host.expires ? [{ ...host, cpu: host.cpu }] : [],
+  );
+}
+
+type Hosts = ReturnType<typeof hostsOf>;
+
 /** The verifier's outcome under the rule's name, with the line that decided. */
 function placed(check: Check, id: string, at: string): Check {
-  if (check.outcome === 'fail') return { ...check, id, want: wantedAt(check.want, at) };
+  if (check.outcome === 'fail') return { ...check, id, at };
   if (check.outcome === 'waived') return { ...check, id, by: at };
   if (check.outcome === 'skipped')
     return { id, outcome: 'skipped', because: causeOf(check.because) };
-  return { id, outcome: 'pass' };
+  return { id, outcome: 'pass', at };
 }
 
 function causeOf(id: string): string {
@@ -102,7 +117,7 @@ function causeOf(id: string): string {
 const BY_IMAGE: Unchecked = { unchecked: 'judged as part of the tuple' };
 const BY_STATEMENT: Unchecked = { unchecked: 'judged by the statement' };
 
-function policyOf(cpu: SnpCpuRule, { line }: PolicySubject): SnpPolicy {
+function policyOf(cpu: SnpCpuRule, { line }: PolicySubject, hosts: Hosts | undefined): SnpPolicy {
   const floors = { floors: floorsOf(cpu) };
   const { guest_policy: guest, platform_info: platform, mitigations } = cpu;
   return {
@@ -147,8 +162,14 @@ function policyOf(cpu: SnpCpuRule, { line }: PolicySubject): SnpPolicy {
     currentMitigations: masks(mitigations, line, 'current'),
     authorKeys:
       'any' in cpu.author_keys ? noted(cpu.author_keys) : { anyOf: cpu.author_keys.allow },
-    chipIds: 'any' in cpu.platforms ? noted(cpu.platforms) : { anyOf: cpu.platforms.allow.chip_id },
+    chipIds: chipIds(cpu.platforms, hosts ?? []),
   };
+}
+
+function chipIds(platforms: SnpCpuRule['platforms'], hosts: Hosts): SnpPolicy['chipIds'] {
+  if ('any' in platforms) return noted(platforms);
+  if ('registry' in platforms) return { anyOf: hosts.map(({ cpu }) => cpu.chip_id) };
+  return { anyOf: platforms.allow.chip_id };
 }
 
 function noted({ note }: { readonly note: string }): Unchecked {
@@ -196,7 +217,10 @@ function measurementCheck(
   if (image === undefined) return { check: skipped(id, 'workload.image') };
   const tuples = image.snp ?? [];
   const match = tuples.find((tuple) => differing(report, tuple).length === 0);
-  if (match !== undefined) return { check: { id, outcome: 'pass' }, shape: match.shape };
+  if (match !== undefined) {
+    const at = policy.at('images', index, 'snp', tuples.indexOf(match));
+    return { check: { id, outcome: 'pass', at }, shape: match.shape };
+  }
   const [at, nearest] = nearestOf(report, tuples);
   const rows = nearest === undefined ? [] : differing(report, nearest);
   return {

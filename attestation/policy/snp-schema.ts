@@ -8,7 +8,17 @@ import { z } from 'zod';
 import { fixed, type Bytes } from '../../core/bytes.ts';
 import { hexField } from '../byte-fields.ts';
 import { SILICON_LINES } from '../snp/products.ts';
-import { anyOr, BIT_RULE, FORBID_OR_ANY, listOf, MASK, NAME, REGISTER, TEXT } from './fields.ts';
+import {
+  anyOr,
+  BIT_RULE,
+  FORBID_OR_ANY,
+  HOSTS,
+  listOf,
+  MASK,
+  NAME,
+  REGISTER,
+  TEXT,
+} from './fields.ts';
 
 const SVN = z.int().min(0).max(255);
 const VERSION_PART = z.int().min(0).max(255);
@@ -107,8 +117,11 @@ export const SNP_CPU = z
     crl: z.literal('require'),
     masked_chip_id: z.literal('forbid'),
     platforms: anyOr(
-      z.strictObject({ allow: z.strictObject({ chip_id: listOf(hexField(64)) }) }),
-      '{allow: {chip_id: ["…"]}}',
+      z.union([
+        z.strictObject({ allow: z.strictObject({ chip_id: listOf(hexField(64)) }) }),
+        HOSTS,
+      ]),
+      '{registry: hosts}, {allow: {chip_id: ["…"]}}',
     ),
   })
   .superRefine(({ tcb }, ctx) => {

@@ -6,6 +6,7 @@
  */
 
 import { equalPublic, isZero, toHex, type Bytes } from '../../core/bytes.ts';
+import { formatInstant } from '../../core/clock.ts';
 import type { RuleFinding, RuleQuestion } from '../tee.ts';
 import type { TdReport } from '../tdx/quote.ts';
 import type { TdxTcb } from '../tdx/tcb.ts';
@@ -53,12 +54,14 @@ export function judgeTdxRule(facts: TdxRuleFacts, question: RuleQuestion): RuleF
     return {
       checks: TDX_RULE_CHECK_IDS.map((id) => skipped(id, 'policy.rule')),
       validUntilMs: 0,
+      advisories: [],
     };
   }
   const at: At = (...path) => policy.at('rules', rule, 'cpu', ...path);
   const measured = measurementCheck(facts.td, question);
   const launch = statusCheck('cpu.tcbStatus', facts.tcb.status, facts, question);
   const current = statusCheck('cpu.tcbStatus.current', facts.tcb.current.status, facts, question);
+  const platform = platformCheck(cpu, facts.platform, question, at);
   return {
     checks: [
       measured.check,
@@ -72,10 +75,11 @@ export function judgeTdxRule(facts: TdxRuleFacts, question: RuleQuestion): RuleF
       xfamCheck(cpu, facts.td, at),
       serviceTdCheck(facts.td, at),
       fmspcCheck(cpu, facts.platform, at),
-      platformCheck(cpu, facts.platform, at),
+      platform.check,
     ],
     ...(measured.shape === undefined ? {} : { shape: measured.shape }),
-    validUntilMs: Math.min(launch.validUntilMs, current.validUntilMs),
+    validUntilMs: Math.min(launch.validUntilMs, current.validUntilMs, platform.validUntilMs),
+    advisories: [...new Set([...launch.advisories, ...current.advisories])],
   };
 }
 
@@ -131,7 +135,10 @@ function measurementCheck(
       const want = listed[i]?.[1];
       return want !== undefined && equalPublic(want, got) ? [] : [{ name, want, got }];
     });
-    if (differing.length === 0) return { check: { id, outcome: 'pass' }, shape: tuple.shape };
+    if (differing.length === 0) {
+      const at = policy.at('images', index, 'tdx', tupleIndex);
+      return { check: { id, outcome: 'pass', at }, shape: tuple.shape };
+    }
     if (differing.length >= fewest) continue;
     fewest = differing.length;
     const wanted = differing.map(
@@ -151,17 +158,28 @@ function measurementCheck(
   return { check: demanded(id, false, nearest ?? nothing) };
 }
 
-/** In the list, or excused: every advisory on the matched levels has an unexpired entry that admits this status. */
+interface StatusFinding {
+  readonly check: Check;
+  readonly validUntilMs: number;
+  /** The exceptions that it needs. */
+  readonly advisories: readonly string[];
+}
+
+/**
+ * In the list, or excused: every advisory on the matched levels has an unexpired and unrevoked entry that admits this
+ * status.
+ */
 function statusCheck(
   id: 'cpu.tcbStatus' | 'cpu.tcbStatus.current',
   status: string,
   { tcb }: TdxRuleFacts,
-  { policy, rule: index, nowMs }: RuleQuestion,
-): { readonly check: Check; readonly validUntilMs: number } {
+  { policy, rule: index, nowMs, revocations }: RuleQuestion,
+): StatusFinding {
   const rule = policy.document.rules[index];
   const listed = rule?.cpu.tee === 'tdx' ? rule.cpu.tcb_status : [];
+  const here = policy.at('rules', index, 'cpu', 'tcb_status');
   if (listed.some((word) => STATUS_WORDS[word] === status)) {
-    return { check: { id, outcome: 'pass' }, validUntilMs: NEVER };
+    return { check: { id, outcome: 'pass', at: here }, validUntilMs: NEVER, advisories: [] };
   }
   const onPlatform = [...new Set([...tcb.launch.advisoryIds, ...tcb.current.advisoryIds])];
   const entries = policy.document.advisories.filter(
@@ -169,16 +187,17 @@ function statusCheck(
       rule !== undefined &&
       entry.rules.includes(rule.id) &&
       STATUS_WORDS[entry.admits] === status &&
-      nowMs < entry.expires,
+      nowMs < entry.expires &&
+      revocations.find('advisory', entry.id) === undefined,
   );
   const open = onPlatform.filter((advisory) => !entries.some((entry) => entry.id === advisory));
   const used = entries.filter((entry) => onPlatform.includes(entry.id));
   if (used.length === 0 || open.length > 0) {
     const got = onPlatform.length === 0 ? status : `${status} with ${onPlatform.join(', ')}`;
-    const at = policy.at('rules', index, 'cpu', 'tcb_status');
     return {
-      check: demanded(id, false, { at, want: listText(listed), got }),
+      check: demanded(id, false, { at: here, want: listText(listed), got }),
       validUntilMs: NEVER,
+      advisories: [],
     };
   }
   const notes = used.map((entry) => `${entry.id}: ${entry.reason} (${entry.owner})`);
@@ -190,6 +209,7 @@ function statusCheck(
   return {
     check: waived(id, `advisories [${by}]`, notes.join('; ')),
     validUntilMs: Math.min(...used.map((entry) => entry.expires)),
+    advisories: used.map((entry) => entry.id),
   };
 }
 
@@ -329,13 +349,39 @@ function fmspcCheck(cpu: TdxCpuRule, platform: TdxPlatform, at: At): Check {
   });
 }
 
-function platformCheck(cpu: TdxCpuRule, platform: TdxPlatform, at: At): Check {
+/** In the registry an entry counts until it expires, and no longer. */
+function platformCheck(
+  { platforms }: TdxCpuRule,
+  { ppid }: TdxPlatform,
+  { policy, nowMs }: RuleQuestion,
+  at: At,
+): { readonly check: Check; readonly validUntilMs: number } {
   const id = 'cpu.platforms';
-  if ('any' in cpu.platforms) return waived(id, at('platforms'), cpu.platforms.note);
-  const allow = cpu.platforms.allow.ppid.map(toHex);
-  return demanded(id, allow.includes(platform.ppid), {
-    at: at('platforms'),
-    want: `ppid ${listText(allow)}`,
-    got: `ppid ${platform.ppid}`,
-  });
+  const here = at('platforms');
+  const got = `ppid ${ppid}`;
+  if ('any' in platforms) {
+    return { check: waived(id, here, platforms.note), validUntilMs: NEVER };
+  }
+  if ('allow' in platforms) {
+    const allow = platforms.allow.ppid.map(toHex);
+    const want = `ppid ${listText(allow)}`;
+    const isListed = allow.includes(ppid);
+    return { check: demanded(id, isListed, { at: here, want, got }), validUntilMs: NEVER };
+  }
+  const { hosts } = policy.document;
+  const index = hosts.findIndex(({ cpu }) => 'ppid' in cpu && toHex(cpu.ppid) === ppid);
+  const host = hosts[index];
+  if (host === undefined) {
+    const want = `a machine of hosts (${hosts.length} there)`;
+    return { check: demanded(id, false, { at: here, want, got }), validUntilMs: 0 };
+  }
+  const want = `the entry of ${host.host} before ${formatInstant(host.expires)}`;
+  return {
+    check: demanded(id, nowMs < host.expires, {
+      at: policy.at('hosts', index),
+      want,
+      got: formatInstant(nowMs),
+    }),
+    validUntilMs: host.expires,
+  };
 }

@@ -72,11 +72,16 @@ function verify(input: TeeInput): TeeFinding {
     ...(subject === undefined
       ? {}
       : { platform: { tee: 'snp', ids: identity(result) }, tcbStatus: statusText(result) }),
+    measurements: subject === undefined ? [] : [toHex(subject.report.measurement)],
     simulated: result.simulated,
     validUntilMs: result.validUntilMs,
     judge: (question): RuleFinding =>
       subject === undefined
-        ? { checks: SNP_RULE_CHECK_IDS.map((id) => skipped(id, because)), validUntilMs: 0 }
+        ? {
+            checks: SNP_RULE_CHECK_IDS.map((id) => skipped(id, because)),
+            validUntilMs: 0,
+            advisories: [],
+          }
         : judgeSnpRule(subject, question),
   };
 }

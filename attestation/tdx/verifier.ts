@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isZero, toHex } from '../../core/bytes.ts';
 import { assert } from '../../core/errors.ts';
 import { skipped } from '../policy/rule-check.ts';
 import { STATUS_WORDS } from '../policy/schema.ts';
@@ -12,6 +13,7 @@ import type { RuleFinding, Tee, TeeFinding, TeeInput } from '../tee.ts';
 import type { Unchecked } from '../unchecked.ts';
 import type { Check } from '../verdict.ts';
 import { TDX_CHECK_IDS, type TdxCheckId } from './check-list.ts';
+import type { TdReport } from './quote.ts';
 import { INTEL_ROOT } from './roots.ts';
 import { baselineTdxPolicy, type TdxPolicy } from './td-policy.ts';
 import { verifyTdx, type TdxResult } from './verify.ts';
@@ -70,11 +72,16 @@ function verify({ evidence, nowMs, simulatedRoots, caches }: TeeInput): TeeFindi
     ...(facts === undefined
       ? {}
       : { platform: { tee: 'tdx', ids: identity(facts.platform) }, tcbStatus: facts.tcb.status }),
+    measurements: facts === undefined ? [] : measurementsOf(facts.td),
     simulated: result.simulated,
     validUntilMs: result.validUntilMs,
     judge: (question): RuleFinding =>
       facts === undefined
-        ? { checks: TDX_RULE_CHECK_IDS.map((id) => skipped(id, because)), validUntilMs: 0 }
+        ? {
+            checks: TDX_RULE_CHECK_IDS.map((id) => skipped(id, because)),
+            validUntilMs: 0,
+            advisories: [],
+          }
         : judgeTdxRule(facts, question),
   };
 }
@@ -85,6 +92,10 @@ function genuineFacts({ authentic, quote, tcb, platform }: TdxResult) {
     return undefined;
   }
   return { td: quote.td, tcb, platform };
+}
+
+function measurementsOf({ mrTd, rtmr }: TdReport): readonly string[] {
+  return [mrTd, ...rtmr].filter((register) => !isZero(register)).map(toHex);
 }
 
 function firstFailed(checks: readonly Check[]): string {

@@ -243,6 +243,7 @@ function judgeStatement(subject: Subject, question: Question, parts: BundleParts
 }
 
 const NO_CHALLENGE = 'no --challenge was given: dated by the worker’s clock alone';
+const NO_LIST = 'what has been revoked since was not asked';
 const NO_AUDIENCE = 'no --aud was given: whom it was made for was not compared';
 
 function reportDataOf(machine: MachineResult): Uint8Array | undefined {
@@ -317,5 +318,6 @@ function appraisalOf(
     nowMs,
     aud: audienceOf(subject, question) ?? said.statement?.aud ?? '',
     challenge: challenge === undefined ? { waived: NO_CHALLENGE } : { equals: challenge },
+    revocations: { waived: NO_LIST, by: COMMAND_LINE },
   };
 }

@@ -175,6 +175,7 @@ export class Registrar {
       nowMs: clock(),
       aud,
       challenge: { equals: challenge },
+      revocations: { waived: 'an unsigned development policy', by: 'gateway option policyFile' },
       caches: this.#caches,
     });
   }

@@ -20,6 +20,7 @@ import { fixed, utf8, type Bytes } from '../../core/bytes.ts';
 import { svn } from '../support/tdx/case.ts';
 import { NOW_MS, createTestPki, type TestPki } from '../support/tdx/pki.ts';
 import {
+  NOTHING_REVOKED,
   TEST_CHALLENGE,
   TEST_IMAGE,
   TEST_WORKLOAD,
@@ -148,7 +149,7 @@ interface Alone {
 }
 
 const at = NOW_MS / 1000;
-const NO_IMAGE = ['workload.imageExpires', 'cpu.measurements'];
+const NO_IMAGE = ['workload.imageExpires', 'revocation.image', 'cpu.measurements'];
 
 const ALONE: readonly Alone[] = [
   {
@@ -375,6 +376,7 @@ test('a client’s verdict shows the gateway’s challenge as waived, by the pol
   const limits = {
     evidence_age: '1h',
     reattest_every: '1h',
+    revocation_age: { gateway: '60s', client: '5m' },
     collateral_grace: '0s',
     challenge: 'gateway',
   };
@@ -434,6 +436,7 @@ test('a policy object that compilePolicy did not make is a bug, not a verdict', 
         nowMs: NOW_MS,
         aud: 'x',
         challenge: { waived: 'x' },
+        revocations: NOTHING_REVOKED,
       }),
     /compilePolicy/,
   );
@@ -449,6 +452,7 @@ test('a key ends with the earliest of what it rests on', () => {
   const limits = {
     evidence_age: '1h',
     reattest_every: '1h',
+    revocation_age: { gateway: '60s', client: '5m' },
     collateral_grace: '0s',
     challenge: 'required',
   };

@@ -22,6 +22,7 @@ import {
   idsOf,
   testCard,
   testStatement,
+  NOTHING_REVOKED,
 } from '../support/worker-evidence.ts';
 
 const TEMPLATE = readFileSync('policies/development.yaml', 'utf8');
@@ -68,6 +69,7 @@ function judge({ evidence }: Machine, policy: CompiledPolicy): Appraisal {
     nowMs: NOW_MS,
     aud: TEST_AUD,
     challenge: { equals: TEST_CHALLENGE },
+    revocations: NOTHING_REVOKED,
   });
 }
 

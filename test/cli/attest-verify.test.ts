@@ -42,9 +42,16 @@ before(async () => {
 });
 after(() => folder[Symbol.dispose]());
 
+const AT = z.string().exactOptional();
 const CHECK = z.discriminatedUnion('outcome', [
-  z.strictObject({ id: z.string(), outcome: z.literal('pass') }),
-  z.strictObject({ id: z.string(), outcome: z.literal('fail'), want: z.string(), got: z.string() }),
+  z.strictObject({ id: z.string(), outcome: z.literal('pass'), at: AT }),
+  z.strictObject({
+    id: z.string(),
+    outcome: z.literal('fail'),
+    want: z.string(),
+    got: z.string(),
+    at: AT,
+  }),
   z.strictObject({
     id: z.string(),
     outcome: z.literal('waived'),
@@ -329,6 +336,7 @@ suite('a bundle', () => {
     const limits = {
       evidence_age: '1h',
       reattest_every: '1h',
+      revocation_age: { gateway: '60s', client: '5m' },
       collateral_grace: '0s',
       challenge: 'gateway',
     };

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { NO_REVOCATIONS } from '../../attestation/policy/revocations.ts';
 import { randomBytes } from '#primitives';
 import type { EvidenceBundle } from '../../attestation/evidence.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
@@ -55,7 +56,13 @@ for (const tee of TEES) {
   });
 
   const judge = (finding: TeeFinding) =>
-    finding.judge({ policy: sound.policy, rule: 0, image: 0, nowMs: NOW_MS });
+    finding.judge({
+      policy: sound.policy,
+      rule: 0,
+      image: 0,
+      nowMs: NOW_MS,
+      revocations: NO_REVOCATIONS,
+    });
 
   test(`${tee.name}: no check has two meanings`, () => {
     const ids = [...tee.checkIds, ...tee.ruleCheckIds];
@@ -105,7 +112,12 @@ for (const tee of TEES) {
       { rule: 0, image: 7 },
       { rule: 0, image: { because: 'workload.image' } },
     ]) {
-      const { checks } = finding.judge({ policy: sound.policy, nowMs: NOW_MS, ...question });
+      const { checks } = finding.judge({
+        policy: sound.policy,
+        nowMs: NOW_MS,
+        revocations: NO_REVOCATIONS,
+        ...question,
+      });
       assert.ok(checks.some(({ outcome }) => outcome === 'skipped'));
     }
   });

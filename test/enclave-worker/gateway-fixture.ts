@@ -130,6 +130,7 @@ export async function startTestGateway(rootSha256: Bytes<32>, clock: Clock): Pro
       nowMs: clock(),
       aud,
       challenge: { equals: challenge },
+      revocations: { waived: 'a fixture', by: 'test' },
     });
     if (appraisal.outcome === 'denied')
       return [403, { error: {}, verdict: verdictJson(appraisal) }];

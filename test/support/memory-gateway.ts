@@ -190,6 +190,7 @@ export async function memoryGateway(inputs: readonly WorkerInput[] = [{}]): Prom
   const limits = {
     evidence_age: '1h',
     reattest_every: '1h',
+    revocation_age: { gateway: '60s', client: '5m' },
     collateral_grace: '0s',
     challenge: 'gateway',
   };

@@ -9,6 +9,7 @@ import { appraise, type Appraisal, type AppraiseInput } from '../../attestation/
 import { cardDigestOf, encodeCard, type CardFields } from '../../attestation/card.ts';
 import type { TdxEvidence } from '../../attestation/evidence.ts';
 import { compilePolicy, type CompiledPolicy } from '../../attestation/policy/compile.ts';
+import { NO_REVOCATIONS, type RevocationKnowledge } from '../../attestation/policy/revocations.ts';
 import {
   encodeStatement,
   reportDataOf,
@@ -22,6 +23,11 @@ import { NOW_MS, type TestPki } from './tdx/pki.ts';
 
 export const TEST_AUD = 'gw1.test-gateway';
 export const TEST_CHALLENGE: Bytes<32> = sha256(utf8('test challenge'));
+/** Fresh for a day: longer than anything else in a test lasts. */
+export const NOTHING_REVOKED: RevocationKnowledge = {
+  list: NO_REVOCATIONS,
+  freshness: { untilMs: NOW_MS + 86_400_000 },
+};
 export const TEST_WORKLOAD = {
   image: sha256(utf8('test worker image')),
   config: sha256(utf8('test worker configuration')),
@@ -190,6 +196,7 @@ export function testPolicyDocument(
     limits: {
       evidence_age: '1h',
       reattest_every: '1h',
+      revocation_age: { gateway: '60s', client: '5m' },
       collateral_grace: '0s',
       challenge: 'required',
     },
@@ -197,6 +204,7 @@ export function testPolicyDocument(
     images: [TEST_IMAGE],
     models: [{ id: 'test/model', weights: sha256Text(TEST_WORKLOAD.model) }],
     advisories: [],
+    hosts: [],
     ...overrides,
   };
 }
@@ -223,6 +231,7 @@ export function appraiseTest(
     nowMs: NOW_MS,
     aud: TEST_AUD,
     challenge: { equals: TEST_CHALLENGE },
+    revocations: NOTHING_REVOKED,
     ...overrides,
   });
 }

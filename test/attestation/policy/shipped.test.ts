@@ -58,13 +58,16 @@ test('the example in the production policy loads once its digests are filled in'
   const example = PRODUCTION.replace(/^images: \[\]$/m, '')
     .replace(/^models: \[\]$/m, '')
     .replace(/^advisories: \[\]$/m, '')
+    .replace(/^hosts: \[\]$/m, '')
     .replace('# One entry per release', 'images:\n# One entry per release')
     .replace(
       '# What a worker must prove it serves',
       'models:\n# What a worker must prove it serves',
     )
     .replace('# The only way to admit a machine', 'advisories:\n# The only way to admit a machine')
+    .replace('# Machines by what they are', 'hosts:\n# Machines by what they are')
     .replaceAll(/^# {3}/gm, '  ')
+    .replaceAll('<32 hex digits>', 'ab'.repeat(16))
     .replaceAll('<64 hex digits>', 'ab'.repeat(32))
     .replace('config: "sha256:abab', 'config: "sha256:cdab')
     .replaceAll('<96 hex>', 'ab'.repeat(48));
@@ -72,6 +75,7 @@ test('the example in the production policy loads once its digests are filled in'
   assert.equal(document.images.length, 1);
   assert.equal(document.models.length, 1);
   assert.equal(document.advisories.length, 1);
+  assert.equal(document.hosts.length, 1);
 });
 
 test('the template admits nobody as it stands: it has expired and names a root that does not exist', () => {

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { NO_REVOCATIONS } from '../../../attestation/policy/revocations.ts';
 import { decodePemBlock } from '../../../attestation/pem.ts';
 import type { EvidenceBundle } from '../../../attestation/evidence.ts';
 import type { SnpEndorsements } from '../../../attestation/snp/endorsements.ts';
@@ -54,7 +55,13 @@ for (const [id, faults] of NOT_GENUINE) {
     assert.equal(finding.tcbStatus, undefined);
     assert.equal(finding.validUntilMs, 0);
     const policy = testPolicy(built.rootSha256, { rules: [TEST_SNP_RULE], images: [snpImage()] });
-    const ruled = finding.judge({ policy, rule: 0, image: 0, nowMs: NOW_MS });
+    const ruled = finding.judge({
+      policy,
+      rule: 0,
+      image: 0,
+      nowMs: NOW_MS,
+      revocations: NO_REVOCATIONS,
+    });
     assert.equal(ruled.validUntilMs, 0);
     assert.equal(ruled.shape, undefined);
     for (const check of ruled.checks) {
