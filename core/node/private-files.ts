@@ -62,7 +62,27 @@ export function readPrivate(
   path: string,
   { privacy, maxBytes }: { readonly privacy: Privacy; readonly maxBytes: number },
 ): Uint8Array | undefined {
-  const file = openExisting(path);
+  const file = openPrivate(path, { privacy, access: 'read' });
+  if (file === undefined) return undefined;
+  try {
+    const { size } = fstatSync(file);
+    if (size > maxBytes) throw privateFileError('file.private', `${path} is too large`);
+    const bytes = new Uint8Array(size);
+    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** `append`: for reading too, and every write lands at the end. */
+export type Access = 'read' | 'append';
+
+/** A descriptor; undefined when there is no such file. Throws `file.private` as `readPrivate` does. */
+export function openPrivate(
+  path: string,
+  { privacy, access }: { readonly privacy: Privacy; readonly access: Access },
+): number | undefined {
+  const file = openExisting(path, access);
   if (file === undefined) return undefined;
   try {
     const found = fstatSync(file);
@@ -75,12 +95,17 @@ export function readPrivate(
         `${path}: others may read or write it; if it is yours and nobody has, chmod 600 it`,
       );
     }
-    if (found.size > maxBytes) throw privateFileError('file.private', `${path} is too large`);
-    const bytes = new Uint8Array(found.size);
-    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
-  } finally {
+    return file;
+  } catch (error) {
     closeSync(file);
+    throw error;
   }
+}
+
+/** A new file to append to, its owner's alone. Throws the system's error, also when there is one already. */
+export function createPrivate(path: string): number {
+  const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  return openSync(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW, OWNER_ONLY_FILE);
 }
 
 /** What is there stays. Throws the system's error. */
@@ -112,10 +137,11 @@ function viaDraft(path: string, bytes: Uint8Array | string, place: (draft: strin
   }
 }
 
-function openExisting(path: string): number | undefined {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+function openExisting(path: string, access: Access): number | undefined {
+  const { O_RDONLY, O_RDWR, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const flags = access === 'read' ? O_RDONLY : O_RDWR | O_APPEND;
   try {
-    return openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    return openSync(path, flags | O_NOFOLLOW | O_NONBLOCK);
   } catch (cause) {
     const code = systemCodeOf(cause);
     if (code === 'ENOENT') return undefined;
@@ -140,7 +166,8 @@ function assertOurs(path: string, { uid }: Stats): void {
   }
 }
 
-function systemCodeOf(error: unknown): string {
+/** `ENOENT` and its like; `unknown` for what is not the system's error. */
+export function systemCodeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string'
     ? error.code
     : 'unknown';
