@@ -1,7 +1,7 @@
 /**
- * One line of a chained log: canonical JSON `{entry, hash, prev, seq, time}`, where `hash` is SHA-256 of the label, a zero
- * byte and the canonical JSON of the other four, and `prev` the hash of the line before. Whoever changes, adds, takes out or moves a
- * line has to make every hash after it anew. Spec: docs/audit.md §1; RFC 8785.
+ * One line of a chained log: canonical JSON `{entry, hash, prev, seq, time}`, where `hash` is SHA-256 of the label, a
+ * zero byte and the canonical JSON of the other four, and `prev` the hash of the line before. Whoever changes, adds,
+ * takes out or moves a line has to make every hash after it anew. Spec: docs/audit.md §1; RFC 8785.
  * @module
  */
 
@@ -44,7 +44,9 @@ const HEAD = '{"entry":';
 const TAIL =
   /,"hash":"([0-9a-f]{64})","prev":"([0-9a-f]{64})","seq":([1-9]\d{0,15}),"time":"([0-9TZ:.-]{20,24})"\}$/;
 
-/** The line after `after`, without its line end. Throws `internal.invariant` for an entry that could not be read back. */
+/**
+ * The line after `after`, without its line end. Throws `internal.invariant` for an entry that could not be read back.
+ */
 export function encodeLine(
   after: ChainHead,
   atMs: number,

@@ -1,6 +1,6 @@
 /**
- * Reads chained logs of any length in little memory, and says of each line what is wrong with it. A log can be read while it is written.
- * Spec: docs/audit.md §2.
+ * Reads chained logs of any length in little memory, and says of each line what is wrong with it. A log can be read
+ * while it is written. Spec: docs/audit.md §2.
  * @module
  */
 
@@ -157,7 +157,10 @@ export function chainFileName(name: string, number: number): string {
   return `${name}-${String(number).padStart(FILE_DIGITS, '0')}.log`;
 }
 
-/** All files of the log `name`, or of every log when it is not given, in the order of the chain. Throws the system's error. */
+/**
+ * All files of the log `name`, or of every log when it is not given, in the order of the chain. Throws the system's
+ * error.
+ */
 export function chainFiles(folder: string, name?: string): readonly ChainFile[] {
   return readdirSync(folder)
     .flatMap((file) => {

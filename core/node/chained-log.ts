@@ -1,7 +1,8 @@
 /**
- * An append-only log whose lines hang together by their hashes, in files of bounded size, with one writer. What was acknowledged durably
- * is on the disk; after a failure of the disk nothing more is written, because there would be a hole. Whoever owns the disk can cut the end off,
- * which no chain can know: hand `head()` to somebody else. Spec: docs/audit.md §1, §2.
+ * An append-only log whose lines hang together by their hashes, in files of bounded size, with one writer. What was
+ * acknowledged durably is on the disk; after a failure of the disk nothing more is written, because there would be a
+ * hole. Whoever owns the disk can cut the end off, which no chain can know: hand `head()` to somebody else. Spec:
+ * docs/audit.md §1, §2.
  * @module
  */
 
@@ -97,8 +98,8 @@ interface OpenFile {
 }
 
 /**
- * Verifies the newest file and that it follows the one before, and takes a cut last line away; older files are for `ChainCheck` to judge.
- * Throws `chained_log.broken`, `writer_lock.held`, `file.private`.
+ * Verifies the newest file and that it follows the one before, and takes a cut last line away; older files are for
+ * `ChainCheck` to judge. Throws `chained_log.broken`, `writer_lock.held`, `file.private`.
  */
 export function openChainedLog(options: ChainedLogOptions): ChainedLog {
   const { folder, name } = options;
@@ -245,7 +246,10 @@ export class ChainedLog {
     return this.#failure;
   }
 
-  /** Written within milliseconds. What comes while the disk does not keep up is counted in the log; after a failure it is lost. */
+  /**
+   * Written within milliseconds. What comes while the disk does not keep up is counted in the log; after a failure
+   * or the end it is lost.
+   */
   append(entry: JsonObject): void {
     if (this.#refusal() !== undefined) return;
     if (this.#isFull()) {

@@ -37,6 +37,15 @@ export function errorLine(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+let hasProgress = false;
+
+/** How far a long command is: over the text before it, and only where a person looks. Empty text takes it away. */
+export function progress(text: string): void {
+  if (!process.stderr.isTTY || (text === '' && !hasProgress)) return;
+  hasProgress = text !== '';
+  process.stderr.write(`\r\u001B[K${text}`);
+}
+
 /** Of a program that a closed pipe ended: 128 and the number of SIGPIPE, which Node.js does not deliver. */
 const CLOSED_PIPE_STATUS = 141;
 

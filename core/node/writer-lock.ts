@@ -1,8 +1,8 @@
 /**
  * One writer at a time for what lies in a folder. The lock names its process and when that began, so that one left
  * behind by a crash does not hold for ever, and a number that the system gave to somebody else meanwhile is not taken
- * for its holder. Between machines, or containers with process numbers of their own, that share a folder it proves nothing: a writer has
- * to notice strangers' writes by itself. Spec: proc(5), /proc/pid/stat.
+ * for its holder. Between machines, or containers with process numbers of their own, that share a folder it proves
+ * nothing: a writer has to notice strangers' writes by itself. Spec: proc(5), /proc/pid/stat.
  * @module
  */
 

@@ -1,4 +1,7 @@
-/** Chained logs of tests: a folder of their own, entries one after the other, and what a walk over the files finds. @module */
+/**
+ * Chained logs of tests: a folder of their own, entries one after the other, and what a walk over the files finds.
+ * @module
+ */
 
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
