@@ -88,6 +88,12 @@ export const RESERVATION_SKEW_MS = 60_000;
 export const PURGE_INTERVAL_MS = 60_000;
 export const RECEIPTS_KEPT_MS = 30 * 86_400_000;
 
+// Audit log. What strangers cause, and whoever can write where the policy is published.
+export const AUDIT_DENIALS_PER_MINUTE_MAX = 60;
+export const AUDIT_REFUSALS_PER_MINUTE_MAX = 60;
+/** Of what was written, so that it is not written again. */
+export const AUDIT_REMEMBERED_MAX = 8192;
+
 /** Where nothing else is configured: control routes answer at once. */
 export const SILENCE_TIMEOUT_MS = 240_000;
 /** On top of the longest silence that the configuration allows an exchange. */
