@@ -17,6 +17,7 @@ const COMMANDS = [
   { name: 'up', load: async () => (await import('./up.ts')).registerUpCommand },
   { name: 'doctor', load: async () => (await import('./doctor.ts')).registerDoctorCommand },
   { name: 'owner', load: async () => (await import('./owner.ts')).registerOwnerCommand },
+  { name: 'audit', load: async () => (await import('./audit.ts')).registerAuditCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
 
