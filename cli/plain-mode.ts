@@ -9,9 +9,9 @@ import type { Sealer } from '../gateway/openai/sealer.ts';
 import type { GatewayParts } from '../gateway/parts.ts';
 
 /** For `GatewayDeps.sealer`. */
-export function plainModeSealer({ aud, policy, registry, clock }: GatewayParts): Sealer {
+export function plainModeSealer({ aud, desk, registry, clock }: GatewayParts): Sealer {
   return plainSealer({
-    policy,
+    policy: desk.current(),
     clock,
     gateway: aud,
     directory: {

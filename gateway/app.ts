@@ -5,17 +5,16 @@
  */
 
 import { getRequestListener } from '@hono/node-server';
-import { readFileSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { systemClock, type Clock } from '../core/clock.ts';
-import { createLifecycle } from '../core/node/lifecycle.ts';
+import { createLifecycle, type Lifecycle } from '../core/node/lifecycle.ts';
 import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
-import { compilePolicy } from '../attestation/policy/compile.ts';
 import { createAccounts, type Account } from './accounts.ts';
+import { openAudit, type Audit } from './audit.ts';
 import { BodyBudget } from './body-budget.ts';
 import type { GatewayConfig } from './config.ts';
 import { createControl } from './control.ts';
-import { createCounters } from './counters.ts';
+import { createCounters, type Counters } from './counters.ts';
 import { createDeadlines } from './deadline.ts';
 import { dispatchSealed, type DispatchDeps, type DispatchOutcome } from './dispatch.ts';
 import { gatewayError } from './errors.ts';
@@ -34,15 +33,20 @@ import { CHAT_BODY_MAX_BYTES } from './openai/limits.ts';
 import { serveOpenAi } from './openai/routes.ts';
 import type { Sealer } from './openai/sealer.ts';
 import type { GatewayParts } from './parts.ts';
+import { openPolicies, type Policies } from './policy/open-policies.ts';
+import { RefusedEvidence } from './policy/refused-evidence.ts';
 import { ReceiptRecovery } from './receipt-recovery.ts';
 import { respondMethodNotAllowed } from './respond-clear.ts';
 import type { SealedSink } from './sealed-sink.ts';
+import type { Store } from './store/store.ts';
 import { STORES } from './store/stores.ts';
 import { readCertificate, type TlsIdentity } from './tls-identity.ts';
 import { Challenges } from './workers/challenges.ts';
 import type { Resolve } from './workers/endpoint.ts';
+import { WorkerJudge } from './workers/judge.ts';
 import { MemoryRegistry, type WorkerRegistry } from './workers/registry.ts';
 import { Registrar } from './workers/register.ts';
+import { Rounds } from './workers/rounds.ts';
 import { openVouching, type Vouching } from './workers/vouching.ts';
 
 export interface GatewayDeps {
@@ -77,7 +81,7 @@ export interface ListeningPorts {
   readonly adminPort: number | undefined;
 }
 
-/** Throws `config.*`, `policy.*`, `gateway.*`. Opens nothing to the outside before `listen`. */
+/** Throws `config.*`, `policy.*`, `publication.*`, `gateway.*`. Opens nothing to the outside before `listen`. */
 export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   const { config, clock = systemClock } = deps;
   const log = createLog({
@@ -86,72 +90,118 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     level: config.logLevel,
     ...(deps.logDestination === undefined ? {} : { destination: deps.logDestination }),
   });
-  const policy = compilePolicy(readPolicy(config.policyFile), { source: config.policyFile });
-  const identity = await loadIdentity(config.dataDir, clock);
   const lifecycle = createLifecycle({ graceMs: config.closeGraceMs });
+  const close = async (): Promise<readonly string[]> => {
+    const late = await lifecycle.close();
+    log.event('gateway.stopped', { late: late.length });
+    return late;
+  };
+  try {
+    const built = await build({ deps, clock, log, lifecycle, counters: createCounters() });
+    return {
+      ...built.parts,
+      listen: () => openGateway(built),
+      exchange: (sealed, account, signal, sink) =>
+        dispatchSealed(built.dispatch, sealed, account, signal, sink),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Basis {
+  readonly deps: GatewayDeps;
+  readonly clock: Clock;
+  readonly log: GatewayLog;
+  readonly lifecycle: Lifecycle;
+  readonly counters: Counters;
+}
+
+async function build(basis: Basis): Promise<Built> {
+  const { deps, clock, log, lifecycle, counters } = basis;
+  const { config } = deps;
+  const { dataDir } = config;
+  const identity = await loadIdentity(dataDir, clock);
+  const audit = openAudit(dataDir, clock, {
+    onFailure: ({ code }) => log.event('audit.failed', { code }),
+  });
+  lifecycle.onClose('audit', () => audit.close());
+  const policies = await openPolicies({ config, clock, log, counters, audit, lifecycle });
+  const { desk, isDevelopment } = policies;
+  const store = openStore(basis);
+  const registry = openRegistry(basis, audit);
+  const dispatch = openDispatch(basis, { registry, desk, store });
+  const { collateral } = config;
+  const vouching =
+    deps.vouching ??
+    (await openVouching({ config: collateral, dataDir, isDevelopment, clock, log, lifecycle }));
+  const { aud } = identity;
+  const judge = new WorkerJudge({
+    clock,
+    aud,
+    desk,
+    log,
+    ...(vouching === undefined ? {} : { vouching }),
+  });
+  await audit.started(aud);
+  const parts = { aud, desk, registry, store, clock };
+  return { deps, parts, identity, dispatch, log, lifecycle, audit, judge, policies };
+}
+
+function openStore({ deps: { config }, lifecycle }: Basis): Store {
   const kind = STORES.find(({ name }) => name === config.store.kind);
   if (kind === undefined) throw gatewayError('gateway.config', 'store.kind');
   const store = kind.open(config.dataDir, config.store.durability);
   lifecycle.onClose('store', () => store.close());
-  const counters = createCounters();
+  return store;
+}
+
+function openRegistry({ log, counters, lifecycle }: Basis, audit: Audit): WorkerRegistry {
   const registry = new MemoryRegistry({
     onRemoved: (worker, reason) => {
       counters.removal(reason);
       log.event('worker.removed', { workerId: worker.workerId, kid: worker.kid, reason });
+      audit.workerRemoved(worker, reason);
+    },
+    onBenched: ({ workerId, kid }, reason) => {
+      log.event('worker.benched', { workerId, kid, reason });
+    },
+    onReturned: ({ workerId, kid }) => {
+      log.event('worker.returned', { workerId, kid });
     },
   });
   lifecycle.onClose('links', () => registry.close());
+  return registry;
+}
+
+function openDispatch(
+  { deps, clock, log, lifecycle, counters }: Basis,
+  { registry, desk, store }: Pick<DispatchDeps, 'registry' | 'desk' | 'store'>,
+): DispatchDeps {
+  const { config } = deps;
   const recovery = new ReceiptRecovery(store, log);
   lifecycle.onClose('receipts', () => recovery.close());
   const deadlines = createDeadlines(clock);
   lifecycle.onClose('deadlines', () => deadlines.close());
   const { mode, ...accountLimits } = config.accounts;
   const accounts = createAccounts({ store, clock, limits: accountLimits, mode });
-  const dispatch: DispatchDeps = {
+  const { limits } = config;
+  const load = { active: 0 };
+  return {
     clock,
     registry,
+    desk,
     store,
     accounts,
     deadlines,
     recovery,
-    limits: config.limits,
+    limits,
     log,
     counters,
-    load: { active: 0 },
+    load,
   };
-  const { collateral, dataDir } = config;
-  const vouching =
-    deps.vouching ??
-    (await openVouching({ config: collateral, dataDir, policy, clock, log, lifecycle }));
-  const parts: GatewayParts = { aud: identity.aud, policy, registry, store, clock };
-  const built = {
-    deps,
-    parts,
-    identity,
-    dispatch,
-    log,
-    lifecycle,
-    ...(vouching === undefined ? {} : { vouching }),
-  };
-  return {
-    ...parts,
-    listen: () => openGateway(built),
-    exchange: (sealed, account, signal, sink) =>
-      dispatchSealed(dispatch, sealed, account, signal, sink),
-    close: async () => {
-      const late = await lifecycle.close();
-      log.event('gateway.stopped', { late: late.length });
-      return late;
-    },
-  };
-}
-
-function readPolicy(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw gatewayError('gateway.config', 'policyFile', { cause });
-  }
 }
 
 interface Built {
@@ -160,8 +210,10 @@ interface Built {
   readonly identity: GatewayIdentity;
   readonly dispatch: DispatchDeps;
   readonly log: GatewayLog;
-  readonly lifecycle: ReturnType<typeof createLifecycle>;
-  readonly vouching?: Vouching;
+  readonly lifecycle: Lifecycle;
+  readonly audit: Audit;
+  readonly judge: WorkerJudge;
+  readonly policies: Policies;
 }
 
 async function openGateway(built: Built): Promise<ListeningPorts> {
@@ -196,12 +248,16 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
     open.httpsPort = listener.port;
     lifecycle.onClose('https', (deadline) => listener.close(deadline));
   }
-  const adminPort = await openAdmin(config.admin.port, dispatch.counters.metrics, lifecycle);
+  const adminPort = await openAdmin(config.admin.port, {
+    metrics: dispatch.counters.metrics,
+    status: () => built.policies.status(parts.clock()),
+    lifecycle,
+  });
   log.event('gateway.started', {
     aud: identity.aud,
     httpPort: open.httpPort ?? 0,
     httpsPort: open.httpsPort ?? 0,
-    policy: parts.policy.digest,
+    policy: parts.desk.current().digest,
   });
   dispatch.counters.active(0);
   return { ...open, adminPort };
@@ -239,17 +295,20 @@ function baseUrls(
 }
 
 function requestHandler(
-  { deps, parts, identity, dispatch, log, lifecycle, vouching }: Built,
+  built: Built,
   document: ReturnType<typeof documentSource>,
 ): RequestListener {
+  const { deps, parts, identity, dispatch, log, lifecycle, audit, judge, policies } = built;
   const { config } = deps;
-  const { clock, registry, policy } = parts;
+  const { clock, registry, desk } = parts;
   const { accounts, counters } = dispatch;
+  const refused = new RefusedEvidence();
   const challenges = new Challenges();
   const registrar = new Registrar({
     clock,
     aud: identity.aud,
-    policy,
+    desk,
+    judge,
     registry,
     challenges,
     endpoints: {
@@ -259,9 +318,12 @@ function requestHandler(
     identity: identity.clientCertificate,
     log,
     counters,
-    ...(vouching === undefined ? {} : { vouching }),
+    audit,
+    refused,
   });
-  keepHouse({ parts, registrar, lifecycle, log, sweepIntervalMs: deps.sweepIntervalMs });
+  const rounds = new Rounds({ clock, registry, judge, desk, log, counters });
+  keepHouse({ parts, rounds, lifecycle, log, sweepIntervalMs: deps.sweepIntervalMs });
+  policies.run({ registry, judge, refused });
   const control = createControl({
     clock,
     aud: identity.aud,
@@ -271,6 +333,7 @@ function requestHandler(
     registrar,
     models: config.models,
     closing: lifecycle.closing,
+    published: policies.published,
     log,
     counters,
   });

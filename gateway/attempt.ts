@@ -72,6 +72,7 @@ class Attempt {
   readonly #deadline: Deadline;
   readonly #done = Promise.withResolvers<AttemptEnd>();
   readonly #onAbort: () => void;
+  readonly #onCut: () => void;
   #control: StreamControl | undefined;
   #abortLink: () => void = () => {};
   #headSeen = false;
@@ -84,6 +85,7 @@ class Attempt {
     this.#input = input;
     this.#relay = new ResponseRelay(input.worker.key.kid);
     this.#onAbort = () => this.#finish({ kind: 'aborted', relayed: this.#relayed });
+    this.#onCut = () => this.#cut();
     this.#deadline = {
       atMs: Math.min(input.untilMs, input.clock() + input.limits.firstSealedTimeoutMs),
       onLate: () => this.#late(),
@@ -97,6 +99,7 @@ class Attempt {
       return this.#done.promise;
     }
     signal.addEventListener('abort', this.#onAbort, { once: true });
+    worker.running.add(this.#onCut);
     deadlines.add(this.#deadline);
     const running = worker.link.exchange(sealed, {
       onHead: (status, headers, control) => this.#head(status, headers, control),
@@ -116,6 +119,7 @@ class Attempt {
     this.#ended = true;
     this.#input.deadlines.remove(this.#deadline);
     this.#input.signal.removeEventListener('abort', this.#onAbort);
+    this.#input.worker.running.delete(this.#onCut);
     // After FINAL the worker ends its stream itself, and the connection stays usable.
     if (end.kind !== 'held') this.#abortLink();
     this.#done.resolve(end);
@@ -124,6 +128,13 @@ class Attempt {
   /** A reader that does not read may neither close the door of its worker nor cost it its receipt. */
   #late(): void {
     this.#fail('gateway.timeout', this.#paused ? 'neutral' : 'failed');
+  }
+
+  /** The worker was revoked: not another byte of it goes out. */
+  #cut(): void {
+    const code = 'gateway.worker_revoked';
+    if (this.#relayed) this.#finish({ kind: 'broken', code, fault: 'worker' });
+    else this.#finish({ kind: 'moved', code, note: 'neutral', sent: true });
   }
 
   #fail(code: string, note: AttemptNote): void {

@@ -21,6 +21,7 @@ import { STORES } from './store/stores.ts';
 const PATH_MAX = 4096;
 const NAME_MAX = 256;
 const LIST_MAX = 64;
+const URL_MAX = 2048;
 
 const path = z.string().min(1).max(PATH_MAX);
 /** 0: any free port, for tests and one machine. */
@@ -51,9 +52,29 @@ const ADMIN = z.strictObject({
 
 const STORE_NAMES = STORES.map(({ name }) => name);
 
+/** Signed policies and revocations, from a directory or a URL. Spec: docs/publication.md. */
+const PUBLICATION = z
+  .strictObject({
+    /** The root to believe first, as your security team handed it over: not from where the documents come from. */
+    rootFile: path,
+    directory: path.nullable().default(null),
+    url: z
+      .url({ protocol: /^https?$/ })
+      .max(URL_MAX)
+      .nullable()
+      .default(null),
+    /** Lets a policy for simulated machines come into force. */
+    allowDevelopment: z.boolean().default(false),
+  })
+  .refine(({ directory, url }) => (directory === null) !== (url === null), {
+    error: 'want either directory or url',
+  });
+
 export const GATEWAY_CONFIG = z.strictObject({
   dataDir: path,
-  policyFile: path,
+  publication: PUBLICATION.nullable().default(null),
+  /** An unsigned policy for simulated machines, in place of `publication`. */
+  policyFile: path.nullable().default(null),
   listen: LISTEN.prefault({}),
   admin: ADMIN.prefault({}),
   store: z

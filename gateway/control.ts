@@ -10,6 +10,7 @@ import { randomBytes } from '#primitives';
 import { toBase64Url, toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { codeOf } from '../core/node/log.ts';
+import type { PublicationState } from '../attestation/publication/memory.ts';
 import type { GatewayDocumentJson } from '../protocol/gateway-document.ts';
 import { openAiFailure } from '../protocol/openai/errors.ts';
 import type { Counters } from './counters.ts';
@@ -17,6 +18,7 @@ import type { GatewayLog } from './events.ts';
 import { assertJson, ControlBodies } from './control-body.ts';
 import { CONTROL_BODY_MAX_BYTES, EVIDENCE_CANDIDATES_MAX } from './limits.ts';
 import { clearErrorOf } from './respond-clear.ts';
+import { revocationStaple, servedDocument, staple } from './policy/served.ts';
 import type { Challenges } from './workers/challenges.ts';
 import type { Registrar } from './workers/register.ts';
 import type { LiveWorker, WorkerRegistry } from './workers/registry.ts';
@@ -29,6 +31,8 @@ export interface ControlDeps {
   readonly registry: WorkerRegistry;
   readonly challenges: Challenges;
   readonly registrar: Registrar;
+  /** What was published and accepted; undefined with an unsigned policy. */
+  readonly published: (() => PublicationState) | undefined;
   /** Models the operator announces: ready means that each has a worker. Empty: any worker will do. */
   readonly models: readonly string[];
   readonly closing: AbortSignal;
@@ -135,12 +139,32 @@ function addDiscovery(app: Hono<Env>, deps: ControlDeps): void {
       return reply(status, body);
     }
     const found = deps.registry.published(model, deps.clock());
-    if (found.length === 0) {
-      // A model nobody serves and a model nobody serves now are the same to a stranger.
-      return context.json({ candidates: [] });
-    }
+    // A model nobody serves and a model nobody serves now are the same to a stranger.
     const candidates = rotated(found).slice(0, EVIDENCE_CANDIDATES_MAX).map(candidateOf);
-    return context.json({ candidates });
+    const publication = deps.published === undefined ? null : staple(deps.published());
+    return context.json({ candidates, publication });
+  });
+  addPublication(app, deps);
+}
+
+const PUBLICATION_PATH = '/v1/publication/';
+
+function addPublication(app: Hono<Env>, { published }: ControlDeps): void {
+  app.get('/v1/revocations', (context) =>
+    published === undefined
+      ? unknownUrl(app, context)
+      : context.json(revocationStaple(published())),
+  );
+  app.get(`${PUBLICATION_PATH}*`, (context) => {
+    const name = context.req.path.slice(PUBLICATION_PATH.length);
+    const document = published === undefined ? undefined : servedDocument(published(), name);
+    if (document === undefined) return unknownUrl(app, context);
+    const { bytes, etag } = document;
+    const headers = { etag, 'cache-control': 'no-cache', 'content-type': 'application/json' };
+    if (context.req.header('if-none-match') === etag) {
+      return new Response(null, { status: 304, headers });
+    }
+    return new Response(Uint8Array.from(bytes), { headers });
   });
 }
 
@@ -148,6 +172,7 @@ let rotation = 0;
 
 /** Nobody is first for everybody. */
 function rotated(workers: readonly LiveWorker[]): readonly LiveWorker[] {
+  if (workers.length === 0) return [];
   const start = rotation++ % workers.length;
   return [...workers.slice(start), ...workers.slice(0, start)];
 }

@@ -4,6 +4,7 @@ import { createMetrics, type Metrics } from '../core/node/metrics.ts';
 
 const OUTCOMES = ['answered', 'refused', 'broken', 'aborted'] as const;
 const REMOVALS = ['expired', 'left', 'unreachable', 'denied', 'key_gone', 'replaced'] as const;
+const SHADOW_CHANGES = ['newly_denied', 'newly_admitted'] as const;
 const SECONDS = [
   0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
@@ -18,6 +19,13 @@ export interface Counters {
   removal(reason: (typeof REMOVALS)[number]): void;
   active(count: number): void;
   workers(count: number): void;
+  benched(count: number): void;
+  /** What a candidate would change for the workers there are. */
+  shadow(change: (typeof SHADOW_CHANGES)[number], count: number): void;
+  publication(result: 'accepted' | 'refused' | 'unreachable', code: string): void;
+  /** 1 while something about the policies needs a person. */
+  policyAlarm(isRaised: boolean): void;
+  policySerial(serial: number): void;
 }
 
 export function createCounters(): Counters {
@@ -65,6 +73,31 @@ export function createCounters(): Counters {
     help: 'Statements in service.',
     labels: {},
   });
+  const benchedGauge = metrics.gauge({
+    name: 'veilgate_workers_benched',
+    help: 'Statements that the policy in force does not admit, kept until they expire.',
+    labels: {},
+  });
+  const shadowGauge = metrics.gauge({
+    name: 'veilgate_policy_shadow_workers',
+    help: 'Workers for which the candidate policy would change something.',
+    labels: { change: SHADOW_CHANGES },
+  });
+  const publications = metrics.counter({
+    name: 'veilgate_policy_documents_total',
+    help: 'Published policy documents by what came of them.',
+    labels: { result: ['accepted', 'refused', 'unreachable'], code: { namesMax: CODES_MAX } },
+  });
+  const alarm = metrics.gauge({
+    name: 'veilgate_policy_alarm',
+    help: '1 while documents are refused, unreachable, or too old to serve.',
+    labels: {},
+  });
+  const serialGauge = metrics.gauge({
+    name: 'veilgate_policy_serial',
+    help: 'Serial of the policy in force.',
+    labels: {},
+  });
   return {
     metrics,
     exchange: (outcome, code, durMs) => {
@@ -77,5 +110,10 @@ export function createCounters(): Counters {
     removal: (reason) => removals.add({ reason }),
     active: (count) => streams.set({}, count),
     workers: (count) => live.set({}, count),
+    benched: (count) => benchedGauge.set({}, count),
+    shadow: (change, count) => shadowGauge.set({ change }, count),
+    publication: (result, code) => publications.add({ result, code }),
+    policyAlarm: (isRaised) => alarm.set({}, isRaised ? 1 : 0),
+    policySerial: (serial) => serialGauge.set({}, serial),
   };
 }

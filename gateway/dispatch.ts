@@ -6,6 +6,7 @@
  */
 
 import { constantTimeEqual } from '#primitives';
+import { revokedAmong } from '../attestation/policy/revocations.ts';
 import { toHex, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
@@ -20,6 +21,7 @@ import type { Deadlines } from './deadline.ts';
 import { gatewayError } from './errors.ts';
 import type { GatewayLog } from './events.ts';
 import { DEADLINE_GRACE_MS, RESERVATION_SKEW_MS } from './limits.ts';
+import type { PolicyDesk } from './policy/desk.ts';
 import type { ReceiptRecovery } from './receipt-recovery.ts';
 import type { DispatchLimits, SealedSink } from './sealed-sink.ts';
 import type { Store } from './store/store.ts';
@@ -29,6 +31,7 @@ import { noteChosen, noteDone, selectOrder } from './workers/select.ts';
 export interface DispatchDeps {
   readonly clock: Clock;
   readonly registry: WorkerRegistry;
+  readonly desk: PolicyDesk;
   readonly store: Store;
   readonly accounts: Accounts;
   readonly deadlines: Deadlines;
@@ -108,6 +111,7 @@ class Exchange {
   async run(): Promise<DispatchOutcome> {
     const deps = this.#deps;
     if (deps.load.active > deps.limits.exchangesMax) throw gatewayError('gateway.busy');
+    deps.desk.assertFresh(this.#startMs);
     if (this.#sealed.length > REQUEST_WIRE_MAX_BYTES) throw gatewayError('gateway.too_large');
     const request = parseClearRequest(this.#sealed);
     this.#requestId = toHex(request.prelude.msgId);
@@ -186,10 +190,13 @@ class Exchange {
   /** Of the sealed recipients those that live here, in the order of our choice. */
   #candidates({ kids, prelude }: ClearRequest): readonly LiveWorker[] {
     const nowMs = this.#deps.clock();
+    const { registry, desk } = this.#deps;
+    const revocations = desk.revocations();
     const live = kids
-      .map((kid) => this.#deps.registry.byKid(kid))
+      .map((kid) => registry.byKid(kid))
       .filter((worker) => worker !== undefined)
-      .filter((worker) => nowMs < worker.key.expiresAtMs && worker.key.kem === prelude.kem);
+      .filter(({ key }) => nowMs < key.expiresAtMs && key.kem === prelude.kem)
+      .filter(({ verdict }) => revokedAmong(revocations, verdict.revocable) === undefined);
     return selectOrder(live, nowMs);
   }
 

@@ -78,6 +78,20 @@ export const gatewayError = defineErrors({
     recovery: 'fix_request',
     public: 'The model does not exist here.',
   },
+  /** Nobody has said lately that nothing newer was revoked or decided: fail closed until somebody does. */
+  'gateway.policy_stale': {
+    status: 503,
+    recovery: 'retry_later',
+    public: 'The gateway cannot confirm its policy now.',
+  },
+  /** In-band: the worker was revoked while it answered. */
+  'gateway.worker_revoked': {
+    status: 502,
+    recovery: 'try_other_worker',
+    public: 'The worker was taken out of service while it answered.',
+  },
+  /** No policy, or documents that do not verify. */
+  'gateway.policy': { ...MISCONFIGURED, public: 'The gateway has no policy that it can use.' },
   'gateway.config': MISCONFIGURED,
   'gateway.identity': MISCONFIGURED,
   'gateway.store': { ...BUSY, status: 500, public: 'The gateway cannot keep its records now.' },
@@ -106,6 +120,12 @@ export const registrationError = defineErrors({
     public: 'The endpoint does not answer with the key of the statement.',
   },
   'registration.denied': NOT_ADMITTED,
+  /** While the gateway looked at the endpoint, the policy changed or something was revoked. */
+  'registration.policy_changed': {
+    status: 503,
+    recovery: 'retry_later',
+    public: 'The policy changed in the meantime. Register again.',
+  },
   /** Admissible, but the gateway cannot make sure that nothing newer speaks against it. */
   'registration.collateral': {
     status: 503,

@@ -12,6 +12,37 @@ export const GATEWAY_EVENTS = defineEvents({
   /** Of the store of collateral: a newer list or document, with the number of newly revoked serials. */
   'collateral.replaced': { level: 'info', fields: { revoked: 'count' } },
   'collateral.trouble': { level: 'warn', fields: { kind: 'id', code: 'code' } },
+  /** Nothing more is written to the audit log until a restart. */
+  'audit.failed': { level: 'error', fields: { code: 'code' } },
+  'policy.enforced': {
+    level: 'info',
+    fields: {
+      serial: 'count',
+      policy: 'digest',
+      kept: 'count',
+      returned: 'count',
+      lost: 'count',
+      durMs: 'count',
+    },
+  },
+  /** Every worker that was in has lost its place: somebody should look. */
+  'policy.nobody_left': { level: 'error', fields: { serial: 'count', lost: 'count' } },
+  'policy.revoked': { level: 'warn', fields: { number: 'count', cut: 'count' } },
+  'policy.shadow': {
+    level: 'info',
+    fields: { serial: 'count', judged: 'count', newlyDenied: 'count', newlyAdmitted: 'count' },
+  },
+  'policy.shadow_change': {
+    level: 'info',
+    fields: { serial: 'count', workerId: 'id', change: 'id', check: 'id' },
+  },
+  'policy.document_accepted': { level: 'info', fields: { document: 'id', number: 'count' } },
+  'policy.document_refused': { level: 'error', fields: { document: 'id', code: 'code' } },
+  'policy.unreachable': { level: 'warn', fields: { document: 'id', code: 'code' } },
+  /** No request is served until word of revocations is fresh again. */
+  'policy.stale': { level: 'error', fields: { why: 'id' } },
+  'policy.fresh': { level: 'info', fields: {} },
+  'policy.expires_soon': { level: 'warn', fields: { what: 'id', days: 'count' } },
   'exchange.done': {
     level: 'info',
     fields: {
@@ -42,6 +73,8 @@ export const GATEWAY_EVENTS = defineEvents({
       publishUntilMs: 'count',
     },
   },
+  'worker.benched': { level: 'warn', fields: { workerId: 'id', kid: 'id', reason: 'id' } },
+  'worker.returned': { level: 'info', fields: { workerId: 'id', kid: 'id' } },
   'worker.refused': { level: 'warn', fields: { code: 'code', check: 'id' } },
   'worker.removed': { level: 'info', fields: { workerId: 'id', kid: 'id', reason: 'id' } },
   'plain.failed': { level: 'warn', fields: { code: 'code', stage: 'id' } },

@@ -64,6 +64,13 @@ export const PUBLISH_MARGIN_DIVISOR = 6;
 /** For the store of collateral; it usually has what it needs at hand. */
 export const VOUCH_TIMEOUT_MS = 15_000;
 export const SWEEP_INTERVAL_MS = 10_000;
+/** For published policies, when the gateway starts. */
+export const FIRST_LOOK_TIMEOUT_MS = 15_000;
+/** A candidate is judged on all evidence again this often. */
+export const SHADOW_INTERVAL_MS = 60_000;
+export const EXPIRY_NOTICE_DAYS = 14;
+/** Evidence kept of refused registrations, one per worker. */
+export const REFUSED_EVIDENCE_MAX = 64;
 export const EVIDENCE_CANDIDATES_MAX = 64;
 export const WORKER_CONNECTIONS_MAX = 256;
 export const WORKER_CONNECT_TIMEOUT_MS = 3000;

@@ -1,6 +1,8 @@
 /**
  * The workers this gateway may send to: one entry per admitted statement, found by its kid. In memory, because nothing
- * in it outlives an hour and every restart must prove again. Spec: overview "Key life".
+ * in it outlives an hour and every restart must prove again. A worker that the policy no longer admits sits on the bench:
+ * nothing is sent to it, and if the next policy admits its evidence it is back at once, so that a mistake is undone as
+ * fast as it was made. Spec: overview "Key life"; gpu-and-policy §5.4.
  * @module
  */
 
@@ -27,9 +29,32 @@ export interface LiveWorker extends Admission {
   readonly workerId: string;
   readonly kid: string;
   readonly load: WorkerLoad;
+  /** Rises with every admission: the newest statement of a worker has the highest. */
+  readonly order: number;
+  /** What ends each exchange that runs there, when the worker is cut. */
+  readonly running: Set<() => void>;
 }
 
 export type RemovalReason = 'expired' | 'left' | 'unreachable' | 'denied' | 'key_gone' | 'replaced';
+
+/** `policy`: running exchanges may finish. `revoked`: they are cut. */
+export type BenchReason = 'policy' | 'revoked';
+
+/** What a worker is from now on. */
+export type Standing =
+  | {
+      readonly worker: LiveWorker;
+      readonly outcome: 'serves';
+      readonly key: AttestedKey;
+      readonly verdict: Verdict;
+      readonly publishUntilMs: number;
+    }
+  | {
+      readonly worker: LiveWorker;
+      readonly outcome: 'benched';
+      readonly reason: BenchReason;
+      readonly verdict: Verdict;
+    };
 
 export interface WorkerRegistry {
   /** False when full. An older statement of the same worker stays until it expires. */
@@ -40,18 +65,27 @@ export interface WorkerRegistry {
   /** The newest publishable statement of each worker that serves the model. */
   published(model: string, nowMs: number): readonly LiveWorker[];
   all(): readonly LiveWorker[];
+  benched(): readonly LiveWorker[];
+  /** All in one step: between two requests everybody has changed places. Who has gone meanwhile stays gone. */
+  place(standings: readonly Standing[]): void;
+  /** Whether it serves or sits on the bench. */
   remove(kid: string, reason: RemovalReason): void;
   close(): Promise<void>;
 }
 
 export interface RegistryEvents {
   readonly onRemoved?: (worker: LiveWorker, reason: RemovalReason) => void;
+  readonly onBenched?: (worker: LiveWorker, reason: BenchReason) => void;
+  readonly onReturned?: (worker: LiveWorker) => void;
 }
 
 export class MemoryRegistry implements WorkerRegistry {
   readonly #byKid = new Map<string, LiveWorker>();
   readonly #byWorker = new Map<string, LiveWorker[]>();
+  readonly #bench = new Map<string, LiveWorker>();
+  readonly #statements = new Set<string>();
   readonly #events: RegistryEvents;
+  #admitted = 0;
 
   constructor(events: RegistryEvents = {}) {
     this.#events = events;
@@ -61,15 +95,15 @@ export class MemoryRegistry implements WorkerRegistry {
     const workerId = toHex(admission.key.workerId);
     const kid = toHex(admission.key.kid);
     const known = this.#byWorker.get(workerId);
-    if (known === undefined && this.#byWorker.size >= WORKERS_MAX) return false;
-    if (this.#byKid.has(kid)) return false;
+    if (known === undefined && this.#byWorker.size + this.#bench.size >= WORKERS_MAX) return false;
+    if (this.#byKid.has(kid) || this.#bench.has(kid)) return false;
     const oldest = known?.[0];
     if (known !== undefined && oldest !== undefined && known.length >= STATEMENTS_PER_WORKER_MAX) {
       this.remove(oldest.kid, 'replaced');
     }
-    const worker: LiveWorker = { ...admission, workerId, kid, load: newLoad() };
-    this.#byKid.set(kid, worker);
-    this.#byWorker.set(workerId, [...(this.#byWorker.get(workerId) ?? []), worker]);
+    this.#statements.add(toHex(admission.key.statementHash));
+    const order = ++this.#admitted;
+    this.#serve({ ...admission, workerId, kid, load: newLoad(), order, running: new Set() });
     return true;
   }
 
@@ -82,8 +116,7 @@ export class MemoryRegistry implements WorkerRegistry {
   }
 
   hasStatement(statementHash: Uint8Array): boolean {
-    const hex = toHex(statementHash);
-    return this.all().some((worker) => toHex(worker.key.statementHash) === hex);
+    return this.#statements.has(toHex(statementHash));
   }
 
   published(model: string, nowMs: number): readonly LiveWorker[] {
@@ -99,22 +132,73 @@ export class MemoryRegistry implements WorkerRegistry {
     return [...this.#byKid.values()];
   }
 
-  remove(kid: string, reason: RemovalReason): void {
-    const worker = this.#byKid.get(kid);
-    if (worker === undefined) return;
-    this.#byKid.delete(kid);
-    const rest = this.byWorkerId(worker.workerId).filter((other) => other.kid !== kid);
+  benched(): readonly LiveWorker[] {
+    return [...this.#bench.values()];
+  }
+
+  place(standings: readonly Standing[]): void {
+    for (const standing of standings) {
+      const { worker } = standing;
+      const served = this.#byKid.get(worker.kid);
+      const place = served ?? this.#bench.get(worker.kid);
+      if (place === undefined) continue;
+      if (standing.outcome === 'serves') this.#return(place, standing);
+      else this.#benchOf(place, standing);
+    }
+  }
+
+  #return(place: LiveWorker, standing: Extract<Standing, { outcome: 'serves' }>): void {
+    const { key, verdict, publishUntilMs } = standing;
+    const worker = { ...place, key, verdict, publishUntilMs };
+    const wasBenched = this.#bench.delete(place.kid);
+    this.#serve(worker);
+    if (wasBenched) this.#events.onReturned?.(worker);
+  }
+
+  #benchOf(place: LiveWorker, standing: Extract<Standing, { outcome: 'benched' }>): void {
+    const worker = { ...place, verdict: standing.verdict };
+    const wasServing = this.#byKid.has(place.kid);
+    this.#unserve(place);
+    this.#bench.set(place.kid, worker);
+    if (standing.reason === 'revoked') for (const cut of worker.running) cut();
+    if (wasServing) this.#events.onBenched?.(worker, standing.reason);
+  }
+
+  #serve(worker: LiveWorker): void {
+    this.#byKid.set(worker.kid, worker);
+    const statements = this.#byWorker.get(worker.workerId) ?? [];
+    const at = statements.findIndex(({ kid }) => kid === worker.kid);
+    const next =
+      at < 0
+        ? [...statements, worker].sort((a, b) => a.order - b.order)
+        : statements.with(at, worker);
+    this.#byWorker.set(worker.workerId, next);
+  }
+
+  #unserve(worker: LiveWorker): void {
+    this.#byKid.delete(worker.kid);
+    const rest = this.byWorkerId(worker.workerId).filter((other) => other.kid !== worker.kid);
     if (rest.length > 0) this.#byWorker.set(worker.workerId, rest);
     else this.#byWorker.delete(worker.workerId);
+  }
+
+  remove(kid: string, reason: RemovalReason): void {
+    const worker = this.#byKid.get(kid) ?? this.#bench.get(kid);
+    if (worker === undefined) return;
+    this.#unserve(worker);
+    this.#bench.delete(kid);
+    this.#statements.delete(toHex(worker.key.statementHash));
     // Streams that run may finish; the pool closes behind them.
     void worker.link.close();
     this.#events.onRemoved?.(worker, reason);
   }
 
   async close(): Promise<void> {
-    const links = this.all().map((worker) => worker.link);
+    const links = [...this.all(), ...this.benched()].map((worker) => worker.link);
     this.#byKid.clear();
     this.#byWorker.clear();
+    this.#bench.clear();
+    this.#statements.clear();
     await Promise.all(links.map((link) => link.destroy()));
   }
 }

@@ -12,7 +12,6 @@ import { openConfiguredStore } from '../../attestation/collateral/compose.ts';
 import type { Endorser } from '../../attestation/collateral/endorser.ts';
 import type { CollateralEvent, OnCollateralEvent } from '../../attestation/collateral/events.ts';
 import { withEndorsements, type EvidenceBundle } from '../../attestation/evidence.ts';
-import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import type { Clock } from '../../core/clock.ts';
 import { VeilError } from '../../core/errors.ts';
 import type { Lifecycle } from '../../core/node/lifecycle.ts';
@@ -31,16 +30,17 @@ export interface Vouching {
 export interface VouchingInput {
   readonly config: CollateralConfig;
   readonly dataDir: string;
-  readonly policy: CompiledPolicy;
+  /** Vendors know nothing of simulated machines. */
+  readonly isDevelopment: boolean;
   readonly clock: Clock;
   readonly log: GatewayLog;
   readonly lifecycle: Lifecycle;
 }
 
-/** Undefined under a development policy: vendors know nothing of simulated machines. */
+/** Undefined where only simulated machines come in. */
 export async function openVouching(input: VouchingInput): Promise<Vouching | undefined> {
-  const { config, dataDir, policy, clock, log, lifecycle } = input;
-  if (policy.document.development === true) return undefined;
+  const { config, dataDir, isDevelopment, clock, log, lifecycle } = input;
+  if (isDevelopment) return undefined;
   const news = newsOf(log);
   const { store, close } = await openConfiguredStore(
     { ...config, directory: config.directory ?? join(dataDir, 'collateral') },

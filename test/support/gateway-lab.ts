@@ -17,6 +17,7 @@ import { createApiKey, keyHashOf } from '../../gateway/accounts.ts';
 import { createGateway, type Gateway, type GatewayDeps } from '../../gateway/app.ts';
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
 import { sealRequest, type SealedRequest } from '../../protocol/sx/seal.ts';
+import { Publisher } from './publisher.ts';
 import { startSxWorker, type Script, type SxWorker } from './sx-worker.ts';
 
 export interface Lab {
@@ -38,6 +39,29 @@ export interface LabOptions {
   readonly config?: Partial<GatewayConfigInput>;
   readonly deps?: Partial<Omit<GatewayDeps, 'config'>>;
   readonly dataDir?: string;
+}
+
+/** With signed policies: published are one that admits the workers of the lab, and an empty list. */
+export async function openSignedLab(
+  options: LabOptions = {},
+): Promise<Lab & { readonly publisher: Publisher }> {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'veilgate-gateway-'));
+  const provider = await createSimulator({ pkiDir: join(dataDir, 'pki') });
+  const publisher = new Publisher(join(dataDir, 'published'), [provider.rootSha256()]);
+  publisher.publish(publisher.policy());
+  publisher.revocations([]);
+  const { directory, rootFile } = publisher;
+  const config = {
+    policyFile: null,
+    publication: { rootFile, directory, allowDevelopment: true },
+    ...options.config,
+  };
+  const lab = await openLab({ ...options, dataDir, config });
+  const close = async (): Promise<void> => {
+    await lab.close();
+    if (options.dataDir === undefined) rmSync(dataDir, { recursive: true });
+  };
+  return { ...lab, publisher, close };
 }
 
 export async function openLab(options: LabOptions = {}): Promise<Lab> {

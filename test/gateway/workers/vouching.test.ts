@@ -42,7 +42,7 @@ async function opened(policy: string): Promise<Vouching | undefined> {
   return await openVouching({
     config: COLLATERAL_CONFIG.parse({ offline: true }),
     dataDir,
-    policy: compilePolicy(utf8(policy)),
+    isDevelopment: compilePolicy(utf8(policy)).document.development === true,
     clock: systemClock,
     log,
     lifecycle,

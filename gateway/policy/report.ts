@@ -1,0 +1,71 @@
+/** What an operator sees of the policies: in force, candidate, freshness, troubles. Names and numbers, no content. @module */
+
+import { toHex } from '../../core/bytes.ts';
+import { formatInstant } from '../../core/clock.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
+import type { PolicyDesk } from './desk.ts';
+import type { Keeper } from './keeper.ts';
+import type { ShadowReport } from './shadow.ts';
+import type { Watch } from './watch.ts';
+
+export type PolicyStatus = JsonObject;
+
+export class PolicyReport {
+  readonly #desk: PolicyDesk;
+  readonly #watch: Watch | undefined;
+  readonly #keeper: Keeper | undefined;
+  shadow: (ShadowReport & { readonly serial: number; readonly atMs: number }) | undefined;
+
+  constructor(desk: PolicyDesk, watch?: Watch, keeper?: Keeper) {
+    this.#desk = desk;
+    this.#watch = watch;
+    this.#keeper = keeper;
+  }
+
+  status(nowMs: number): PolicyStatus {
+    const candidate = this.#desk.candidate();
+    const state = this.#keeper?.state();
+    return {
+      signed: this.#keeper !== undefined,
+      current: named(this.#desk.current()),
+      candidate:
+        candidate === undefined ? null : { ...named(candidate.policy), share: candidate.share },
+      shadow: this.shadow === undefined ? null : shadowJson(this.shadow),
+      root: state === undefined ? null : state.root.payload.version,
+      release: state?.release?.document.payload.number ?? null,
+      revocations: state?.revocations?.document.payload.number ?? null,
+      revoked: state?.revocations?.document.payload.entries.length ?? 0,
+      stale: this.#desk.staleBecause(nowMs) ?? null,
+      troubles: (this.#watch?.troubles() ?? []).map(({ what, code, sinceMs }) => ({
+        what,
+        code,
+        since: formatInstant(sinceMs),
+      })),
+    };
+  }
+}
+
+function named({ document, digest }: CompiledPolicy): JsonObject {
+  const { name, serial, expires } = document;
+  return { name, serial, digest: `sha256:${toHex(digest)}`, expires: formatInstant(expires) };
+}
+
+function shadowJson({
+  serial,
+  atMs,
+  judged,
+  changes,
+}: NonNullable<PolicyReport['shadow']>): JsonObject {
+  return {
+    serial,
+    at: formatInstant(atMs),
+    judged,
+    changes: changes.map(({ workerId, change, check, rule }) => ({
+      workerId,
+      change,
+      check,
+      rule: rule ?? null,
+    })),
+  };
+}

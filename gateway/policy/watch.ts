@@ -1,0 +1,246 @@
+/**
+ * The rounds around the policies: looks when there may be something new, carries it out, says aloud what a person should
+ * know. Revocations do not wait for a policy change that is under way. Spec: gpu-and-policy §5.4.
+ * @module
+ */
+
+import type { PublicationState } from '../../attestation/publication/memory.ts';
+import type { PublicationEvent, Refusal } from '../../attestation/publication/step.ts';
+import { codeOf } from '../../core/node/log.ts';
+import { EXPIRY_NOTICE_DAYS, SHADOW_INTERVAL_MS } from '../limits.ts';
+import { auditAccepted, auditRefused } from './audit-publication.ts';
+import type { Enforced, PolicyDesk } from './desk.ts';
+import type { Keeper, KeeperEvents } from './keeper.ts';
+import type { PolicyParts, PolicyUsers } from './open-policies.ts';
+import type { PolicyReport } from './report.ts';
+import { shadowOf } from './shadow.ts';
+import type { PublicationSource } from './source.ts';
+import { Transition } from './transition.ts';
+
+const DAY_MS = 86_400_000;
+const TROUBLES_MAX = 16;
+
+export interface WatchInput extends PolicyUsers {
+  readonly keeper: Keeper;
+  readonly source: PublicationSource;
+  readonly desk: PolicyDesk;
+  readonly report: PolicyReport;
+}
+
+/** Something that a person should look at; gone with the first look without trouble. */
+export interface Trouble {
+  readonly what: string;
+  readonly code: string;
+  readonly sinceMs: number;
+}
+
+export class Watch {
+  readonly #parts: PolicyParts;
+  /** By what and code, so that the same trouble of every second is one line of the log. */
+  #troubles = new Map<string, Trouble>();
+  #seen = new Set<string>();
+  #stale: string | undefined;
+  #noticedDay = 0;
+  #changing: AbortController | undefined;
+  #changes: Promise<void> = Promise.resolve();
+  /** Of the revocations that were audited last. */
+  #before: PublicationState | undefined;
+  #shadowedMs = 0;
+
+  constructor(parts: PolicyParts) {
+    this.#parts = parts;
+  }
+
+  readonly events: KeeperEvents = {
+    accepted: (event, state) => this.#accepted(event, state),
+    refused: (refusal) => this.#refused(refusal),
+    unreachable: (name, code) => this.#trouble(name, code, 'unreachable'),
+    unsaved: (code) => this.#trouble('state', code, 'unreachable'),
+  };
+
+  troubles(): readonly Trouble[] {
+    return [...this.#troubles.values()];
+  }
+
+  run(input: WatchInput): void {
+    const { lifecycle } = this.#parts;
+    const rounds = this.#rounds(input, lifecycle.closing);
+    lifecycle.onClose('policy rounds', async () => {
+      await rounds;
+      await this.#changes;
+    });
+  }
+
+  async #rounds(input: WatchInput, closing: AbortSignal): Promise<void> {
+    const { log } = this.#parts;
+    while (!closing.aborted) {
+      try {
+        await this.#round(input, closing);
+        if (!(await input.source.changed(closing))) return;
+      } catch (error) {
+        // One bad round must not end the rounds.
+        log.event('gateway.failed', { code: codeOf(error) });
+        if (!(await input.source.changed(closing))) return;
+      }
+    }
+  }
+
+  async #round(input: WatchInput, closing: AbortSignal): Promise<void> {
+    const { keeper, desk } = input;
+    this.#seen = new Set();
+    const look = await keeper.look(closing);
+    if (look.revocations) this.#revoke(input, closing);
+    if (look.release) this.#change(input, closing);
+    this.#sayTroubles();
+    this.#sayStaleness(desk);
+    this.#sayExpiry(keeper.state());
+    await this.#shadow(input, closing);
+  }
+
+  /** What is named is out before this returns; who may come back is judged behind it. */
+  #revoke({ keeper, desk, ...users }: WatchInput, closing: AbortSignal): void {
+    const { log } = this.#parts;
+    const transition = new Transition({ ...this.#parts, ...users, desk });
+    const state = keeper.revocations();
+    const number = keeper.state().revocations?.document.payload.number ?? 0;
+    const { cut, settled } = transition.revoke(state, closing);
+    log.event('policy.revoked', { number, cut });
+    this.#changes = this.#changes
+      .then(() => settled)
+      .catch((error: unknown) => this.#failed(error));
+  }
+
+  /** The newest wins: a change that is under way ends without effect. */
+  #change(input: WatchInput, closing: AbortSignal): void {
+    const enforced = input.keeper.enforced();
+    if (enforced === undefined) return;
+    this.#changing?.abort();
+    const superseded = new AbortController();
+    this.#changing = superseded;
+    const signal = AbortSignal.any([closing, superseded.signal]);
+    this.#changes = this.#changes
+      .then(() => this.#enforce(input, enforced, signal))
+      .catch((error: unknown) => this.#failed(error));
+  }
+
+  async #enforce(
+    { desk, ...users }: WatchInput,
+    next: Enforced,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { log, clock, counters } = this.#parts;
+    const startMs = clock();
+    const transition = new Transition({ ...this.#parts, ...users, desk });
+    const summary = await transition.change(next, signal);
+    if (summary === undefined) return;
+    const { serial } = next.current.document;
+    counters.policySerial(serial);
+    const durMs = clock() - startMs;
+    log.event('policy.enforced', { serial, policy: next.current.digest, ...summary, durMs });
+    const isEmpty = summary.kept + summary.returned === 0;
+    if (isEmpty && summary.lost > 0)
+      log.event('policy.nobody_left', { serial, lost: summary.lost });
+    this.#shadowedMs = 0;
+  }
+
+  async #shadow({ desk, report, ...users }: WatchInput, closing: AbortSignal): Promise<void> {
+    const { clock, log, counters } = this.#parts;
+    const candidate = desk.candidate();
+    if (candidate === undefined) {
+      report.shadow = undefined;
+      counters.shadow('newly_denied', 0);
+      counters.shadow('newly_admitted', 0);
+      return;
+    }
+    const nowMs = clock();
+    if (nowMs < this.#shadowedMs + SHADOW_INTERVAL_MS) return;
+    this.#shadowedMs = nowMs;
+    const before = new Set(report.shadow?.changes.map(({ workerId, change }) => workerId + change));
+    const found = await shadowOf(users, candidate, closing);
+    const { serial } = candidate.policy.document;
+    report.shadow = { ...found, serial, atMs: nowMs };
+    const count = (change: string): number =>
+      found.changes.filter((one) => one.change === change).length;
+    counters.shadow('newly_denied', count('newly_denied'));
+    counters.shadow('newly_admitted', count('newly_admitted'));
+    const fresh = found.changes.filter((one) => !before.has(one.workerId + one.change));
+    if (fresh.length === 0 && before.size === found.changes.length && before.size > 0) return;
+    log.event('policy.shadow', {
+      serial,
+      judged: found.judged,
+      newlyDenied: count('newly_denied'),
+      newlyAdmitted: count('newly_admitted'),
+    });
+    for (const { workerId, change, check } of fresh) {
+      log.event('policy.shadow_change', { serial, workerId, change, check });
+    }
+  }
+
+  #accepted(event: PublicationEvent, state: PublicationState): void {
+    const { log, counters, audit } = this.#parts;
+    counters.publication('accepted', 'none');
+    if (event.kind === 'timestamp') return;
+    const number = 'number' in event ? event.number : 'version' in event ? event.version : 0;
+    const document = 'document' in event ? `${event.document}_${event.kind}` : event.kind;
+    log.event('policy.document_accepted', { document, number });
+    auditAccepted(audit, event, state, this.#before).catch((error: unknown) => this.#failed(error));
+    this.#before = state;
+  }
+
+  #refused(refusal: Refusal): void {
+    const { document, code } = refusal;
+    this.#trouble(document, code, 'refused');
+    auditRefused(this.#parts.audit, refusal);
+  }
+
+  #trouble(what: string, code: string, result: 'refused' | 'unreachable'): void {
+    const { log, counters, clock } = this.#parts;
+    const name = `${what} ${code}`;
+    this.#seen.add(name);
+    if (this.#troubles.has(name)) return;
+    if (this.#troubles.size < TROUBLES_MAX) {
+      this.#troubles.set(name, { what, code, sinceMs: clock() });
+    }
+    counters.publication(result, code);
+    if (result === 'refused') log.event('policy.document_refused', { document: what, code });
+    else log.event('policy.unreachable', { document: what, code });
+  }
+
+  #sayTroubles(): void {
+    for (const name of this.#troubles.keys()) {
+      if (!this.#seen.has(name)) this.#troubles.delete(name);
+    }
+  }
+
+  #sayStaleness(desk: PolicyDesk): void {
+    const { log, counters, clock } = this.#parts;
+    const why = desk.staleBecause(clock());
+    counters.policyAlarm(why !== undefined || this.#troubles.size > 0);
+    if (why === this.#stale) return;
+    this.#stale = why;
+    if (why === undefined) log.event('policy.fresh', {});
+    else log.event('policy.stale', { why });
+  }
+
+  /** Once a day, from two weeks before. */
+  #sayExpiry({ root, release }: PublicationState): void {
+    const { log, clock } = this.#parts;
+    const nowMs = clock();
+    const day = Math.floor(nowMs / DAY_MS);
+    if (day === this.#noticedDay) return;
+    this.#noticedDay = day;
+    const ends = [
+      ['root', root.payload.expiresMs],
+      ['policy', release?.current.document.payload.policy.document.expires ?? Infinity],
+    ] as const;
+    for (const [what, endMs] of ends) {
+      const days = Math.floor((endMs - nowMs) / DAY_MS);
+      if (days < EXPIRY_NOTICE_DAYS)
+        log.event('policy.expires_soon', { what, days: Math.max(0, days) });
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#parts.log.event('gateway.failed', { code: codeOf(error) });
+  }
+}
