@@ -6,7 +6,7 @@
  */
 
 import type { OfferedBundles } from './find-bundles.ts';
-import type { PublicationState } from './memory.ts';
+import { isNamedBy, type PublicationState } from './memory.ts';
 import { attempt, type PublicationEvent, type Refusal, type Step } from './step.ts';
 import { takeRelease } from './take-release.ts';
 import { takeRevocations } from './take-revocations.ts';
@@ -60,7 +60,15 @@ export function advance(state: PublicationState, offered: Offered, nowMs: number
     if (done.outcome === 'refused') refused.push(done.refusal);
     else follow(done.value);
   }
-  return { state: now, accepted, refused, missingBundles: release.missing };
+  return { state: confirmed(now), accepted, refused, missingBundles: release.missing };
+}
+
+/** A timestamp is made by a reader too, one that remembers: what it names has left nothing out. */
+function confirmed(state: PublicationState): PublicationState {
+  const { revocations, timestamp } = state;
+  if (revocations?.supported !== true || revocations.confirmed || !timestamp) return state;
+  if (!isNamedBy(timestamp, revocations)) return state;
+  return { ...state, revocations: { ...revocations, confirmed: true } };
 }
 
 function releaseStep(

@@ -14,8 +14,11 @@ export type Freshness =
   | { readonly fresh: true; readonly untilMs: number }
   | {
       readonly fresh: false;
-      /** `behind`: there is something newer. `clock`: ours is behind what was signed. */
-      readonly why: 'no_timestamp' | 'clock' | 'stale' | 'equivocation' | 'behind';
+      /**
+       * `clock`: ours is behind what was signed. `behind`: there is something newer. `unconfirmed`: the list of revocations
+       * is ahead of every timestamp seen, and was the first one: who may only take away could have left something out.
+       */
+      readonly why: 'no_timestamp' | 'clock' | 'stale' | 'equivocation' | 'behind' | 'unconfirmed';
     };
 
 /** `maxAgeMs` is `limits.revocation_age` of the policy in force, for whoever asks. */
@@ -27,7 +30,7 @@ export function freshness(state: PublicationState, maxAgeMs: number, nowMs: numb
   if (Math.max(timeMs, state.newestIssuedMs) - nowMs > CLOCK_SKEW_MS) {
     return { fresh: false, why: 'clock' };
   }
-  if (nowMs >= timeMs + maxAgeMs) return { fresh: false, why: 'stale' };
+  if (!(nowMs < timeMs + maxAgeMs)) return { fresh: false, why: 'stale' };
   const list = state.revocations?.supported === true ? state.revocations : undefined;
   const standings = [
     standing(release, state.release && numbered(state.release)),
@@ -35,6 +38,7 @@ export function freshness(state: PublicationState, maxAgeMs: number, nowMs: numb
   ];
   if (standings.includes('other')) return { fresh: false, why: 'equivocation' };
   if (standings.includes('behind')) return { fresh: false, why: 'behind' };
+  if (list?.confirmed !== true) return { fresh: false, why: 'unconfirmed' };
   return { fresh: true, untilMs: timeMs + maxAgeMs };
 }
 

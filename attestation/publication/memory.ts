@@ -33,6 +33,16 @@ export interface HeldRevocations extends Held<RevocationList> {
   readonly rootVersion: number;
   /** Whether that is the newest one. If not, the list still takes away, its number binds nobody, and it is not fresh. */
   readonly supported: boolean;
+  /**
+   * Whether a timestamp named it, or a list that it goes on from without giving back, or those who may give back have
+   * signed it. Of the first list that a reader sees nobody else could say that nothing was left out.
+   */
+  readonly confirmed: boolean;
+}
+
+export interface HeldTimestamp extends Held<Timestamp> {
+  /** Version of the root it was accepted under. Under a later one its numbers bind nobody: they may have been a thief's. */
+  readonly rootVersion: number;
 }
 
 export interface PublicationState {
@@ -42,7 +52,7 @@ export interface PublicationState {
   readonly root: Verified<Root>;
   readonly release: HeldRelease | undefined;
   readonly revocations: HeldRevocations | undefined;
-  readonly timestamp: Held<Timestamp> | undefined;
+  readonly timestamp: HeldTimestamp | undefined;
   /** Of all policies that were in force; 0 before the first. */
   readonly highestSerial: number;
   readonly newestIssuedMs: number;
@@ -73,11 +83,13 @@ export function hold<Payload>(
   return { document, bytes: Uint8Array.from(bytes) };
 }
 
+/** Just verified, under the root of this version. */
 export function heldRevocations(
   held: Held<RevocationList>,
-  place: Pick<HeldRevocations, 'rootVersion' | 'supported'>,
+  rootVersion: number,
+  confirmed: boolean,
 ): HeldRevocations {
-  return { ...held, ...place, set: RevocationSet.of(held.document) };
+  return { ...held, rootVersion, supported: true, confirmed, set: RevocationSet.of(held.document) };
 }
 
 /** What a request asks. Empty without a list; whether that admits anybody is for `freshness` to say. */
@@ -88,6 +100,12 @@ export function revocationSetOf({ revocations }: PublicationState): RevocationSe
 /** The same document, whatever signatures it carries. */
 export function isSameDocument(a: Verified<unknown>, b: Verified<unknown>): boolean {
   return equalPublic(a.digest, b.digest);
+}
+
+/** Whether it is the list that was the newest by this timestamp. */
+export function isNamedBy(timestamp: HeldTimestamp, { document }: Held<RevocationList>): boolean {
+  const { number, digest } = timestamp.document.payload.revocations;
+  return number === document.payload.number && equalPublic(digest, document.digest);
 }
 
 /**
@@ -107,9 +125,7 @@ export function underNewestRoot(
   if (state.revocations?.supported === true && revocations?.supported !== true) {
     lost.push('revocations');
   }
-  // It vouches for numbers; those of a retired document may have been a thief's.
-  const kept = lost.length > 0 ? undefined : state.timestamp;
-  const timestamp = kept && heldUnder(kept, root, TIMESTAMP);
+  const timestamp = state.timestamp && timestampUnder(state.timestamp, root);
   if (state.timestamp !== undefined && timestamp === undefined) lost.push('timestamp');
   const issued = roots.map(({ document }) => document.payload.issuedMs);
   const newestIssuedMs = Math.max(state.newestIssuedMs, ...issued);
@@ -132,6 +148,11 @@ function heldUnder<Payload>(
   }
 }
 
+function timestampUnder(held: HeldTimestamp, root: Verified<Root>): HeldTimestamp | undefined {
+  const again = heldUnder(held, root, TIMESTAMP);
+  return again && { ...again, rootVersion: held.rootVersion };
+}
+
 function releaseUnder(held: HeldRelease, root: Verified<Root>): HeldRelease | undefined {
   const release = heldUnder(held, root, RELEASE);
   const current = heldUnder(held.current, root, BUNDLE);
@@ -145,5 +166,5 @@ function releaseUnder(held: HeldRelease, root: Verified<Root>): HeldRelease | un
 export function revocationsUnder(held: HeldRevocations, root: Verified<Root>): HeldRevocations {
   const again = heldUnder(held, root, REVOCATIONS);
   if (again === undefined) return { ...held, supported: false };
-  return heldRevocations(again, { rootVersion: root.payload.version, supported: true });
+  return heldRevocations(again, root.payload.version, held.confirmed);
 }

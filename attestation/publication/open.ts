@@ -45,10 +45,8 @@ export function openPublication({ pinnedRoot, saved, nowMs }: OpenOptions): Publ
   const pinned = { document: openPinnedRoot(pinnedRoot), bytes: Uint8Array.from(pinnedRoot) };
   const state = saved === undefined ? blankState(pinned) : reopened(pinned, saved);
   const behindMs = state.newestIssuedMs - nowMs;
-  if (behindMs > CLOCK_SKEW_MS) {
-    throw publicationError('publication.clock', `${Math.ceil(behindMs / 1000)} s behind`);
-  }
-  return state;
+  if (behindMs <= CLOCK_SKEW_MS) return state;
+  throw publicationError('publication.clock', `${Math.ceil(behindMs / 1000)} s behind`);
 }
 
 function reopened(pinned: Held<Root>, bytes: Uint8Array): PublicationState {
@@ -85,8 +83,18 @@ function restored(pinned: Held<Root>, saved: SavedState): PublicationState {
   const root = roots.at(-1)?.document ?? pinned.document;
   const release = restoredRelease(saved.release, root);
   const revocations = restoredRevocations(saved.revocations, roots);
-  const timestamp = saved.timestamp === null ? undefined : hold(saved.timestamp, root, TIMESTAMP);
-  const state = { ...blankState(pinned), roots, root, release, revocations, timestamp };
+  const timestamp = saved.timestamp && {
+    ...hold(saved.timestamp.envelope, root, TIMESTAMP),
+    rootVersion: saved.timestamp.root,
+  };
+  const state = {
+    ...blankState(pinned),
+    roots,
+    root,
+    release,
+    revocations,
+    timestamp: timestamp ?? undefined,
+  };
   const current = release?.document.payload.current.serial ?? 0;
   return {
     ...state,
@@ -135,8 +143,5 @@ function restoredRevocations(
     throw publicationError('publication.root_chain', `no version ${saved.root}`);
   }
   const held = hold(saved.envelope, recorded, REVOCATIONS);
-  return revocationsUnder(
-    heldRevocations(held, { rootVersion: saved.root, supported: false }),
-    newest,
-  );
+  return revocationsUnder(heldRevocations(held, saved.root, saved.confirmed), newest);
 }

@@ -37,9 +37,13 @@ const SCHEMA = z.strictObject({
     })
     .nullable(),
   revocations: z
-    .strictObject({ root: NUMBER, envelope: base64Field(REVOCATIONS_MAX_BYTES) })
+    .strictObject({
+      root: NUMBER,
+      envelope: base64Field(REVOCATIONS_MAX_BYTES),
+      confirmed: z.boolean(),
+    })
     .nullable(),
-  timestamp: SMALL.nullable(),
+  timestamp: z.strictObject({ root: NUMBER, envelope: SMALL }).nullable(),
   highestSerial: z.int().min(0),
   newestIssuedMs: z.int().min(0),
 });
@@ -60,9 +64,15 @@ export function encodeState(state: PublicationState): Uint8Array {
         }
       : null,
     revocations: revocations
-      ? { root: revocations.rootVersion, envelope: toBase64(revocations.bytes) }
+      ? {
+          root: revocations.rootVersion,
+          envelope: toBase64(revocations.bytes),
+          confirmed: revocations.confirmed,
+        }
       : null,
-    timestamp: timestamp ? toBase64(timestamp.bytes) : null,
+    timestamp: timestamp
+      ? { root: timestamp.rootVersion, envelope: toBase64(timestamp.bytes) }
+      : null,
     highestSerial,
     newestIssuedMs,
   };

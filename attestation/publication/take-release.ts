@@ -85,6 +85,6 @@ function taken(state: PublicationState, release: HeldRelease, nowMs: number): St
 
 function livePolicy({ document }: Held<Bundle>, nowMs: number): { readonly issued: number } {
   const { serial, issued, expires } = document.payload.policy.document;
-  if (nowMs >= expires) throw publicationError('publication.expired', `serial ${serial}`);
-  return { issued };
+  if (nowMs < expires) return { issued };
+  throw publicationError('publication.expired', `serial ${serial}`);
 }

@@ -2,7 +2,14 @@
 
 import { equalPublic } from '../../core/bytes.ts';
 import { publicationError } from './errors.ts';
-import { heldRevocations, hold, type PublicationState } from './memory.ts';
+import {
+  heldRevocations,
+  hold,
+  isNamedBy,
+  type Held,
+  type HeldRevocations,
+  type PublicationState,
+} from './memory.ts';
 import { assertNotAhead, assertRootLives, compareNumbered } from './order.ts';
 import { countWithdrawn, REVOCATIONS, type RevocationList } from './revocations.ts';
 import type { Root } from './root.ts';
@@ -11,25 +18,40 @@ import { hasSigned, type Verified } from './verified.ts';
 
 /** Throws `publication.*`. */
 export function takeRevocations(state: PublicationState, bytes: Uint8Array, nowMs: number): Step {
-  const { root, revocations: before } = state;
-  // A number that the newest root does not support may be a thief's, and binds nobody.
-  const binding = before?.supported === true ? before : undefined;
-  if (binding !== undefined && equalPublic(bytes, binding.bytes)) return { state, events: [] };
+  const { root } = state;
+  const held = state.revocations;
+  if (held?.supported === true && equalPublic(bytes, held.bytes)) return { state, events: [] };
   assertRootLives(root, nowMs);
   const next = hold(bytes, root, REVOCATIONS);
+  const before = held !== undefined && isMistaken(held, next, state) ? undefined : held;
+  // A number that the newest root does not support may be a thief's, and binds nobody.
+  const binding = before?.supported === true ? before.document : undefined;
+  const order = compareNumbered(binding, next.document);
   const { number, issuedMs } = next.document.payload;
-  const order = compareNumbered(binding?.document, next.document);
-  const place = { rootVersion: root.payload.version, supported: true };
-  const taken = { ...state, revocations: heldRevocations(next, place) };
+  const confirmed = before?.confirmed === true || hasSigned(next.document, root, 'policy');
+  const revocations = heldRevocations(next, root.payload.version, confirmed);
   if (order === 'same') {
-    return { state: taken, events: [{ kind: 'renewed', document: 'revocations' }] };
+    return {
+      state: { ...state, revocations },
+      events: [{ kind: 'renewed', document: 'revocations' }],
+    };
   }
   assertNotAhead(issuedMs, nowMs);
   assertNothingGivenBack(before?.document, next.document, root);
+  const newestIssuedMs = Math.max(state.newestIssuedMs, issuedMs);
   return {
-    state: { ...taken, newestIssuedMs: Math.max(state.newestIssuedMs, issuedMs) },
+    state: { ...state, revocations, newestIssuedMs },
     events: [{ kind: 'revocations', number }],
   };
+}
+
+/** A first list that nothing has confirmed gives way to the one that the timestamp names: one key could have made it. */
+function isMistaken(
+  held: HeldRevocations,
+  next: Held<RevocationList>,
+  { timestamp }: PublicationState,
+): boolean {
+  return !held.confirmed && timestamp !== undefined && isNamedBy(timestamp, next);
 }
 
 /** Taking away needs one role, giving back needs that of granting as well. */

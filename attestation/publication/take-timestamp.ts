@@ -21,20 +21,26 @@ export function takeTimestamp(state: PublicationState, bytes: Uint8Array, nowMs:
   if (before !== undefined) {
     if (isSameDocument(before.document, next.document)) return { state, events: [] };
     assertLater(before.document.payload, next.document.payload);
+    if (before.rootVersion === state.root.payload.version) {
+      assertNoneBack(before.document.payload, next.document.payload);
+    }
   }
   const { timeMs } = next.document.payload;
   assertNotAhead(timeMs, nowMs);
-  return { state: { ...state, timestamp: next }, events: [{ kind: 'timestamp', timeMs }] };
+  const timestamp = { ...next, rootVersion: state.root.payload.version };
+  return { state: { ...state, timestamp }, events: [{ kind: 'timestamp', timeMs }] };
 }
 
-/** Neither the time nor what was the newest goes back. */
 function assertLater(before: Timestamp, next: Timestamp): void {
-  if (next.timeMs <= before.timeMs) {
-    throw publicationError(
-      'publication.rollback',
-      `${formatInstant(next.timeMs)} is not after ${formatInstant(before.timeMs)}`,
-    );
-  }
+  if (next.timeMs > before.timeMs) return;
+  throw publicationError(
+    'publication.rollback',
+    `${formatInstant(next.timeMs)} is not after ${formatInstant(before.timeMs)}`,
+  );
+}
+
+/** What was the newest does not go back, or its key could hide what it had shown. */
+function assertNoneBack(before: Timestamp, next: Timestamp): void {
   assertNotBack('release', before.release, next.release);
   assertNotBack('revocations', before.revocations, next.revocations);
 }
