@@ -6,7 +6,7 @@
  */
 
 import { equalPublic } from '../../core/bytes.ts';
-import { VeilError } from '../../core/errors.ts';
+import { assert, VeilError } from '../../core/errors.ts';
 import { BUNDLE } from './bundle.ts';
 import { parseEnvelope } from './envelope.ts';
 import { publicationError } from './errors.ts';
@@ -138,10 +138,9 @@ function restoredRevocations(
 ): HeldRevocations | undefined {
   if (saved === null) return undefined;
   const newest = roots.at(-1)?.document;
-  const recorded = roots.find(({ document }) => document.payload.version === saved.root)?.document;
-  if (newest === undefined || recorded === undefined) {
-    throw publicationError('publication.root_chain', `no version ${saved.root}`);
-  }
-  const held = hold(saved.envelope, recorded, REVOCATIONS);
+  assert(newest !== undefined, 'a chain without a root');
+  const recorded = roots.find(({ document }) => document.payload.version === saved.root);
+  // The root that is pinned by now may be above the recorded one.
+  const held = hold(saved.envelope, recorded?.document ?? newest, REVOCATIONS);
   return revocationsUnder(heldRevocations(held, saved.root, saved.confirmed), newest);
 }

@@ -28,7 +28,7 @@ export function takeRelease(state: PublicationState, offered: OfferedRelease): R
   const before = state.release;
   const isUnchanged = before !== undefined && equalPublic(bytes, before.bytes);
   const nothing: ReleaseStep = { state, events: [], refused: [], missing: [] };
-  if (isUnchanged && bundles.size === 0) return nothing;
+  if (isUnchanged && !bringsOthers(heldBundles(state), bundles)) return nothing;
   assertRootLives(state.root, nowMs);
   const next = hold(bytes, state.root, RELEASE);
   const order = compareNumbered(before?.document, next.document);
@@ -44,6 +44,14 @@ export function takeRelease(state: PublicationState, offered: OfferedRelease): R
     missing,
     refused,
   };
+}
+
+/** Whether a bundle that is held comes with other bytes, such as more signatures. */
+function bringsOthers(held: readonly Held<Bundle>[], bundles: OfferedBundles): boolean {
+  return held.some(({ document, bytes }) => {
+    const offered = bundles.get(document.payload.policy.document.serial);
+    return offered !== undefined && !equalPublic(offered, bytes);
+  });
 }
 
 /** Policies neither go back nor change under one serial. */
