@@ -1,6 +1,7 @@
 /**
  * Puts the client's sealing code into a gateway that is allowed to read prompts: the gateway's own registry is the
- * directory, its own policy judges again, and every prompt still leaves sealed. Spec: overview "Roles in one request".
+ * directory, its own policy judges again as it is at that moment, and every prompt still leaves sealed.
+ * Spec: overview "Roles in one request".
  * @module
  */
 
@@ -11,19 +12,23 @@ import type { GatewayParts } from '../gateway/parts.ts';
 /** For `GatewayDeps.sealer`. */
 export function plainModeSealer({ aud, desk, registry, clock }: GatewayParts): Sealer {
   return plainSealer({
-    policy: desk.current(),
+    trust: () => ({
+      policy: desk.current(),
+      candidate: desk.candidate(),
+      revocations: desk.knowledge(),
+    }),
     clock,
     gateway: aud,
     directory: {
       gateway: () => Promise.resolve({ aud }),
-      candidates: (model) =>
-        Promise.resolve(
-          registry.published(model, clock()).map(({ workerId, bundle, challenge }) => ({
+      evidence: (model) =>
+        Promise.resolve({
+          candidates: registry.published(model, clock()).map(({ workerId, bundle, challenge }) => ({
             claimedWorkerId: workerId,
             evidence: () => bundle,
             challenge,
           })),
-        ),
+        }),
       modelNames: () =>
         Promise.resolve([...new Set(registry.all().map(({ key }) => key.model.id))]),
     },

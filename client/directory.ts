@@ -12,6 +12,7 @@ import { parseJson } from '../core/json.ts';
 import { decodeEvidence, type EvidenceBundle } from '../attestation/evidence.ts';
 import { verifyGatewayDocument } from '../protocol/gateway-document.ts';
 import { decodeModelNames } from '../protocol/openai/models.ts';
+import { fetchDocuments } from './documents.ts';
 import { clientError } from './errors.ts';
 import { fetchBounded, type Fetch } from './fetch-bounded.ts';
 import {
@@ -20,6 +21,7 @@ import {
   GATEWAY_DOCUMENT_MAX_BYTES,
   MODEL_LIST_MAX_BYTES,
 } from './limits.ts';
+import type { Published } from './trust.ts';
 
 export interface Candidate {
   readonly claimedWorkerId: string;
@@ -29,10 +31,16 @@ export interface Candidate {
   readonly challenge?: Bytes<32>;
 }
 
+export interface Evidence {
+  readonly candidates: readonly Candidate[];
+  /** Absent where trust is kept current by other means. */
+  readonly published?: Published;
+}
+
 export interface Directory {
   /** The gateway's identity, from a document that it signed and that is not expired. */
   gateway(signal: AbortSignal): Promise<{ readonly aud: string }>;
-  candidates(model: string, signal: AbortSignal): Promise<readonly Candidate[]>;
+  evidence(model: string, signal: AbortSignal): Promise<Evidence>;
   /** Names only, unproven. */
   modelNames(signal: AbortSignal): Promise<readonly string[]>;
 }
@@ -41,16 +49,24 @@ const EVIDENCE_LIST = z.looseObject({
   candidates: z
     .array(z.looseObject({ workerId: z.string().max(128), evidence: z.unknown() }))
     .max(CANDIDATES_MAX),
+  publication: z.unknown().optional(),
 });
 
 /** Throws `client.evidence` when the list itself is unreadable. */
-export function decodeCandidates(json: unknown): readonly Candidate[] {
+export function decodeEvidenceList(json: unknown): {
+  readonly candidates: readonly Candidate[];
+  readonly staple: unknown;
+} {
   const decoded = EVIDENCE_LIST.safeParse(json);
   if (!decoded.success) throw clientError('client.evidence');
-  return decoded.data.candidates.map((entry) => ({
-    claimedWorkerId: entry.workerId,
-    evidence: () => decodeEvidence(entry.evidence),
-  }));
+  const { candidates, publication: staple } = decoded.data;
+  return {
+    candidates: candidates.map((entry) => ({
+      claimedWorkerId: entry.workerId,
+      evidence: () => decodeEvidence(entry.evidence),
+    })),
+    staple,
+  };
 }
 
 export interface FetchDirectoryOptions {
@@ -64,22 +80,32 @@ export interface FetchDirectoryOptions {
 
 export function fetchDirectory(options: FetchDirectoryOptions): Directory {
   const { gatewayUrl, clock } = options;
+  const headers: Record<string, string> =
+    options.authorization === undefined ? {} : { authorization: options.authorization };
   const get = async (path: string, maxBytes: number, signal: AbortSignal): Promise<unknown> => {
     const bytes = await fetchBounded(options.fetch, `${gatewayUrl}${path}`, {
-      headers: options.authorization === undefined ? {} : { authorization: options.authorization },
+      headers,
       maxBytes,
       signal,
     });
     return readableJson(bytes, maxBytes);
   };
+  const documents = fetchDocuments({
+    fetch: options.fetch,
+    baseUrl: `${gatewayUrl}/v1/publication`,
+    headers,
+  });
   return {
     gateway: async (signal) => {
       const json = await get('/v1/gateway', GATEWAY_DOCUMENT_MAX_BYTES, signal);
       return verifyGatewayDocument(json, clock());
     },
-    candidates: async (model, signal) => {
+    evidence: async (model, signal) => {
       const path = `/v1/evidence?model=${encodeURIComponent(model)}`;
-      return decodeCandidates(await get(path, EVIDENCE_MAX_BYTES, signal));
+      const { candidates, staple } = decodeEvidenceList(
+        await get(path, EVIDENCE_MAX_BYTES, signal),
+      );
+      return { candidates, published: { staple, documents } };
     },
     modelNames: async (signal) => {
       const names = decodeModelNames(await get('/v1/models', MODEL_LIST_MAX_BYTES, signal));

@@ -22,6 +22,47 @@ export const clientError = defineErrors({
     recovery: 'fix_request',
     public: 'The policy could not be read.',
   },
+  /** The root file is not there, is not a root, or has expired. */
+  'client.policy_root': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The root of the policy keys cannot be used.',
+  },
+  /** What was given as `bundle` is not there, or does not hold under the root. */
+  'client.policy_bundle': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The policy bundle cannot be used.',
+  },
+  /** What was remembered does not hold under the root, or cannot be read or written. */
+  'client.policy_memory': {
+    status: 500,
+    recovery: 'stop',
+    public: 'The memory of the policy cannot be used.',
+  },
+  /** Nothing that was shown verifies under the root. */
+  'client.policy_none': {
+    status: 502,
+    recovery: 'stop',
+    public: 'No policy was shown that verifies under your root.',
+  },
+  /** What is known of revocations is too old, or is known not to be the newest: nobody is admitted. */
+  'client.policy_stale': {
+    status: 503,
+    recovery: 'retry_later',
+    public: 'Nobody has shown lately that nothing more was revoked, so nobody is trusted.',
+  },
+  /** Somebody has to look: people signed both. Facts: the two digests, where known. */
+  'client.policy_equivocation': {
+    status: 502,
+    recovery: 'stop',
+    public: 'Two contents of the policy were signed under one number.',
+  },
+  'client.clock': {
+    status: 500,
+    recovery: 'stop',
+    public: 'The clock of this machine is wrong.',
+  },
   'client.insecure_url': {
     status: 400,
     recovery: 'fix_request',

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Bytes } from '../core/bytes.ts';
+import { equalPublic, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { hasCode } from '../core/errors.ts';
 import type { AttestedKey, KemName } from '../attestation/verdict.ts';
@@ -149,9 +149,15 @@ function ofOneKind(
   const kem = (['X-Wing', 'X25519'] as const).find(
     (name) => allowed.includes(name) && keys.some((key) => key.kem === name),
   );
-  const ofKem = keys.filter((key) => key.kem === kem);
+  const ofKem = ofOnePolicy(keys.filter((key) => key.kem === kem));
   const inTon = ofKem.filter((key) => key.prices.asset === 'TON');
   return inTon.length * 2 >= ofKem.length ? inTon : ofKem.filter((key) => !inTon.includes(key));
+}
+
+/** While a candidate is in force for some workers there are two: drawn, so that each policy gets its share of requests. */
+function ofOnePolicy(keys: readonly AttestedKey[]): readonly AttestedKey[] {
+  const [drawn] = shuffled(keys);
+  return keys.filter((key) => drawn && equalPublic(key.policyDigest, drawn.policyDigest));
 }
 
 interface Bounds {

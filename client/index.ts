@@ -10,4 +10,6 @@ export {
   type SealedSession,
 } from './open-session.ts';
 export type { WorkerVerdict } from './session.ts';
-export type { PolicySource } from './policy-source.ts';
+export type { PolicySource, SignedPolicy } from './policy-source.ts';
+export type { PolicyStore, StoredPolicy } from './policy-memory.ts';
+export type { PolicyNews } from './signed-trust.ts';

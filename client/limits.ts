@@ -15,10 +15,14 @@ export const EVIDENCE_MAX_BYTES = 33_554_432;
 export const ERROR_BODY_MAX_BYTES = 65_536;
 
 export const DOCUMENT_TIMEOUT_MS = 20_000;
+/** Of one published document. */
+export const PUBLICATION_TIMEOUT_MS = 10_000;
+/** A place of the app's own is looked at this often although what the gateway shows is fresh. */
+export const PUBLICATION_INTERVAL_MS = 300_000;
+/** In the list of what was accepted; older ones go. */
+export const ACCEPTED_MAX = 16_384;
 /** Keys are looked up anew after this long although they still live: workers come and go. */
 export const KEYS_MAX_AGE_MS = 300_000;
-/** A key that ends within this is renewed first. */
-export const KEY_MARGIN_MS = 60_000;
 
 export const TTL_S = 120;
 export const DEADLINE_MS = 600_000;

@@ -13,16 +13,19 @@ import { sha256 } from '#primitives';
 import type { AnswerHead, AnswerSink, OpenedAnswer } from './answer-opener.ts';
 import type { SealedSend } from './carrier.ts';
 import { fetchDirectory, type Directory } from './directory.ts';
-import { clientError } from './errors.ts';
+import { plainUrlOf } from './documents.ts';
 import { exchange } from './exchange.ts';
 import { fetchCarrier } from './fetch-carrier.ts';
 import type { Fetch } from './fetch-bounded.ts';
 import { REQUEST_BODY_MAX_BYTES } from './limits.ts';
-import { loadPolicy, type PolicySource } from './policy-source.ts';
+import { openTrust } from './open-trust.ts';
+import type { PolicySource } from './policy-source.ts';
+import type { PolicyNews } from './signed-trust.ts';
 import { Session, type WorkerVerdict } from './session.ts';
+import type { TrustSource } from './trust.ts';
 
 export interface ClientOptions {
-  /** Who may read the prompt: a path, the text, or compiled. */
+  /** Who may read the prompt: signed under a root, `{ root }`; or the app's own, as a path, as text, or compiled. */
   readonly policy: PolicySource;
   /** The gateway's `aud` ("gw1.…"), from a channel other than the gateway; else taken on first use. */
   readonly gateway?: string;
@@ -34,6 +37,8 @@ export interface ClientOptions {
   readonly maxAmount?: bigint;
   readonly deadlineMs?: number;
   readonly onVerdict?: (verdict: WorkerVerdict) => void;
+  /** Signed documents that were taken or refused. */
+  readonly onPolicy?: (news: PolicyNews) => void;
   readonly onReceipt?: (receipt: VerifiedReceipt) => void;
   /** The transport; sees sealed bytes only. */
   readonly fetch?: Fetch;
@@ -75,12 +80,28 @@ export interface SealedSession {
 }
 
 export async function openSession(options: OpenSessionOptions): Promise<SealedSession> {
+  gatewayUrlOf(options.baseUrl); // said before anything is read
+  return sessionUnder(await trustOf(options), options);
+}
+
+/** One for all sessions of an app: what one gateway shows is known at the others. */
+export function trustOf({ policy, clock, fetch, onPolicy }: ClientOptions): Promise<TrustSource> {
+  return openTrust({
+    policy,
+    clock: clock ?? systemClock,
+    fetch: fetch ?? globalThis.fetch,
+    ...(onPolicy && { onPolicy }),
+  });
+}
+
+export function sessionUnder(trust: TrustSource, options: OpenSessionOptions): SealedSession {
   const gatewayUrl = gatewayUrlOf(options.baseUrl);
   const fetch = options.fetch ?? globalThis.fetch;
   const clock = options.clock ?? systemClock;
   const authorization = options.apiKey === '' ? undefined : `Bearer ${options.apiKey}`;
   return sessionOver(
     {
+      trust,
       directory: fetchDirectory({ fetch, gatewayUrl, authorization, clock }),
       send: fetchCarrier({ fetch, gatewayUrl, authorization }),
       payer: sha256(utf8(options.apiKey)),
@@ -90,16 +111,17 @@ export async function openSession(options: OpenSessionOptions): Promise<SealedSe
 }
 
 interface Reach {
+  readonly trust: TrustSource;
   readonly directory: Directory;
   readonly send: SealedSend;
   readonly payer: Bytes<32>;
 }
 
-async function sessionOver(reach: Reach, options: ClientOptions): Promise<SealedSession> {
+function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
   const clock = options.clock ?? systemClock;
   const session = new Session({
     directory: reach.directory,
-    policy: await loadPolicy(options.policy),
+    trust: reach.trust,
     clock,
     ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
     ...(options.onVerdict === undefined ? {} : { onVerdict: options.onVerdict }),
@@ -144,17 +166,7 @@ function collector(body: Gatherer): AnswerSink {
   };
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-
 /** Without `/v1` and slashes at the end. Throws `client.option`, `client.insecure_url`. */
 export function gatewayUrlOf(baseUrl: string): string {
-  const url = URL.parse(baseUrl);
-  if (url === null || url.search !== '' || url.hash !== '' || url.username !== '') {
-    throw clientError('client.option', 'baseUrl');
-  }
-  const secure = url.protocol === 'https:';
-  if (!secure && !(url.protocol === 'http:' && LOOPBACK.test(url.hostname))) {
-    throw clientError('client.insecure_url');
-  }
-  return `${url.origin}${url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')}`;
+  return plainUrlOf(baseUrl, 'baseUrl').replace(/\/v1$/, '');
 }

@@ -6,7 +6,6 @@
 
 import { fixed } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
-import type { CompiledPolicy } from '../attestation/policy/compile.ts';
 import type { KemName } from '../attestation/verdict.ts';
 import { decodeChatEnvelope } from '../protocol/openai/envelope.ts';
 import type { AnswerHead } from './answer-opener.ts';
@@ -16,10 +15,12 @@ import { exchange } from './exchange.ts';
 import { REQUEST_BODY_MAX_BYTES } from './limits.ts';
 import { requestIdOf } from './open-session.ts';
 import { Session } from './session.ts';
+import { heldTrust, type Trust } from './trust.ts';
 
 export interface PlainSealerOptions {
   readonly directory: Directory;
-  readonly policy: CompiledPolicy;
+  /** What is in force now; asked for every request. */
+  readonly trust: () => Trust;
   /** The gateway's own `aud`. */
   readonly gateway: string;
   readonly clock: Clock;
@@ -55,7 +56,7 @@ export interface PlainSealer {
 }
 
 export function plainSealer(options: PlainSealerOptions): PlainSealer {
-  const session = new Session(options);
+  const session = new Session({ ...options, trust: heldTrust(options.trust) });
   return {
     exchange: async (call, send, sink, signal) => {
       const envelope = decodeChatEnvelope(call.body, REQUEST_BODY_MAX_BYTES);

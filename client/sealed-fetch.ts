@@ -13,14 +13,17 @@ import { clientError } from './errors.ts';
 import { failureResponse } from './failure-response.ts';
 import { GATEWAYS_MAX, MODELS_MAX, READ_AHEAD_BYTES, REQUEST_BODY_MAX_BYTES } from './limits.ts';
 import {
-  openSession,
+  gatewayUrlOf,
   requestIdOf,
+  sessionUnder,
+  trustOf,
   type ClientOptions,
   type SealedCall,
   type SealedSession,
 } from './open-session.ts';
 import { assertPolicyGiven } from './policy-source.ts';
 import type { WorkerVerdict } from './session.ts';
+import type { TrustSource } from './trust.ts';
 
 export interface SealedFetch {
   (input: string | URL | Request, init?: RequestInit): Promise<Response>;
@@ -47,35 +50,41 @@ export function sealedFetch(options: ClientOptions): SealedFetch {
   return Object.assign(run, { verdicts: () => sessions.verdicts() });
 }
 
-/** One session per gateway and key; the SDK holds one of each, so the bound is generous. */
+/** One session per gateway and key; the SDK holds one of each, so the bound is generous. All under one trust. */
 class Sessions {
   readonly #options: ClientOptions;
-  readonly #open = new Map<string, Promise<SealedSession>>();
-  readonly #ready = new Set<SealedSession>();
+  readonly #open = new Map<string, SealedSession>();
+  #trust: Promise<TrustSource> | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
   }
 
   async for(baseUrl: string, apiKey: string): Promise<SealedSession> {
+    gatewayUrlOf(baseUrl); // said before anything is read
+    const trust = await this.#opened();
     const name = `${baseUrl} ${apiKey}`;
     const known = this.#open.get(name);
     if (known !== undefined) return known;
     if (this.#open.size >= GATEWAYS_MAX) throw clientError('client.option', 'too many gateways');
-    const opening = openSession({ ...this.#options, baseUrl, apiKey });
-    this.#open.set(name, opening);
+    const session = sessionUnder(trust, { ...this.#options, baseUrl, apiKey });
+    this.#open.set(name, session);
+    return session;
+  }
+
+  async #opened(): Promise<TrustSource> {
+    const opening = (this.#trust ??= trustOf(this.#options));
     try {
-      const session = await opening;
-      this.#ready.add(session);
-      return session;
+      return await opening;
     } catch (error) {
-      this.#open.delete(name);
+      // A file that was not there may be there at the next request.
+      if (this.#trust === opening) this.#trust = undefined;
       throw error;
     }
   }
 
   verdicts(): readonly WorkerVerdict[] {
-    return [...this.#ready].flatMap((session) => session.verdicts());
+    return [...this.#open.values()].flatMap((session) => session.verdicts());
   }
 }
 

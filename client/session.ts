@@ -1,19 +1,24 @@
 /**
  * The end-to-end session: the worker keys that this client verified under its own policy, each until the earliest end of
- * all it rests on, renewed before that, one look-up at a time per model. Spec: overview "The sealed exchange".
+ * all it rests on, renewed before that, one look-up at a time per model. At every use the policy in force and the list of
+ * revocations are asked again: what they do not support any more is not sealed to, however long it was to live.
+ * Spec: overview "The sealed exchange"; docs/publication.md §4.
  * @module
  */
 
-import { toHex } from '../core/bytes.ts';
+import { toHex, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import { appraise } from '../attestation/appraise.ts';
+import { parseCard, workerIdOf } from '../attestation/card.ts';
+import type { EvidenceBundle } from '../attestation/evidence.ts';
 import type { CompiledPolicy } from '../attestation/policy/compile.ts';
 import { newCaches } from '../attestation/tees.ts';
 import type { AttestedKey, Check, Verdict } from '../attestation/verdict.ts';
 import type { Candidate, Directory } from './directory.ts';
 import { clientError } from './errors.ts';
-import { DOCUMENT_TIMEOUT_MS, KEYS_MAX_AGE_MS, KEY_MARGIN_MS, MODELS_MAX } from './limits.ts';
+import { DOCUMENT_TIMEOUT_MS, KEYS_MAX_AGE_MS, MODELS_MAX } from './limits.ts';
+import { policyFor, stillTrusted, type Trust, type TrustSource } from './trust.ts';
 
 /** What the client found about one candidate, admitted or not. */
 export interface WorkerVerdict {
@@ -29,17 +34,23 @@ export interface WorkerVerdict {
 
 export interface SessionOptions {
   readonly directory: Directory;
-  readonly policy: CompiledPolicy;
+  readonly trust: TrustSource;
   readonly clock: Clock;
   /** `aud` of the gateway to accept; without it the first one seen is kept. */
   readonly gateway?: string;
   readonly onVerdict?: (verdict: WorkerVerdict) => void;
 }
 
+interface Admitted {
+  readonly key: AttestedKey;
+  /** What a revocation could name of it. */
+  readonly revocable: Verdict['revocable'];
+}
+
 interface KeySet {
-  readonly keys: readonly AttestedKey[];
+  readonly admitted: readonly Admitted[];
   readonly verdicts: readonly WorkerVerdict[];
-  readonly sinceMs: number;
+  readonly renewAtMs: number;
 }
 
 export class Session {
@@ -55,13 +66,15 @@ export class Session {
     this.#aud = options.gateway;
   }
 
-  /** Keys that may be used now, at least one. Throws `client.no_worker`, `client.none_admitted`, `client.gateway_*`. */
+  /**
+   * Keys that may be used now, at least one. Throws `client.no_worker`, `client.none_admitted`, `client.gateway_*`,
+   * `client.policy_*`.
+   */
   async keys(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]> {
     const set = this.#sets.get(model);
-    const live = set === undefined ? [] : this.#live(set, 0);
+    const live = set === undefined ? [] : this.#live(set);
     if (set === undefined || live.length === 0) return this.renew(model, signal);
-    const old = this.#options.clock() - set.sinceMs >= KEYS_MAX_AGE_MS;
-    if (!old && this.#live(set, KEY_MARGIN_MS).length > 0) return live;
+    if (this.#options.clock() < set.renewAtMs) return live;
     // What is held still serves; a failed renewal shows when it no longer does.
     this.#lookup(model).catch(ignoreUntilNeeded);
     return live;
@@ -70,7 +83,7 @@ export class Session {
   /** Looks the model's workers up anew. */
   async renew(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]> {
     const set = await unlessAborted(this.#lookup(model), signal);
-    const live = this.#live(set, 0);
+    const live = this.#live(set);
     if (live.length > 0) return live;
     if (set.verdicts.length === 0) throw await this.#absence(model, signal);
     throw clientError('client.none_admitted', firstReason(set.verdicts), {
@@ -90,9 +103,24 @@ export class Session {
     return [...this.#sets.values()].flatMap((set) => set.verdicts);
   }
 
-  #live(set: KeySet, marginMs: number): readonly AttestedKey[] {
-    const nowMs = this.#options.clock() + marginMs;
-    return set.keys.filter((key) => nowMs < key.expiresAtMs);
+  #live({ admitted }: KeySet): readonly AttestedKey[] {
+    const nowMs = this.#options.clock();
+    const trust = this.#trustNow(nowMs);
+    if (trust === undefined) return [];
+    return admitted
+      .filter(
+        ({ key, revocable }) => nowMs < key.expiresAtMs && stillTrusted(trust, key, revocable),
+      )
+      .map(({ key }) => key);
+  }
+
+  #trustNow(nowMs: number): Trust | undefined {
+    try {
+      return this.#options.trust.current(nowMs);
+    } catch (error) {
+      if (!(error instanceof VeilError)) throw error;
+      return undefined; // nothing is live then; the look-up that follows says why, or finds what was missing
+    }
   }
 
   #lookup(model: string): Promise<KeySet> {
@@ -113,16 +141,20 @@ export class Session {
 
   async #fetchKeys(model: string, signal: AbortSignal): Promise<KeySet> {
     const { aud, check } = await this.#gateway(signal);
-    const candidates = await this.#options.directory.candidates(model, signal);
-    const nowMs = this.#options.clock();
-    const keys = new Map<string, AttestedKey>();
+    const { directory, trust: source, clock } = this.#options;
+    const { candidates, published } = await directory.evidence(model, signal);
+    if (published !== undefined) await source.update(published, signal);
+    const nowMs = clock();
+    const trust = source.current(nowMs);
+    const keys = new Map<string, Admitted>();
     const verdicts: WorkerVerdict[] = [];
     for (const candidate of candidates) {
-      const { key, ...found } = this.#appraise(candidate, aud, nowMs);
+      const { admitted, ...found } = this.#appraise(candidate, { aud, trust, nowMs });
       verdicts.push({ model, gateway: check, ...found });
-      if (key !== undefined && key.model.id === model) keys.set(toHex(key.kid), key);
+      if (admitted?.key.model.id === model) keys.set(toHex(admitted.key.kid), admitted);
     }
-    const set: KeySet = { keys: [...keys.values()], verdicts, sinceMs: nowMs };
+    const admitted = [...keys.values()];
+    const set: KeySet = { admitted, verdicts, renewAtMs: renewAt(admitted, nowMs) };
     this.#keep(model, set);
     for (const verdict of verdicts) this.#options.onVerdict?.(verdict);
     return set;
@@ -150,30 +182,32 @@ export class Session {
 
   #appraise(
     candidate: Candidate,
-    aud: string,
-    nowMs: number,
+    { aud, trust, nowMs }: { readonly aud: string; readonly trust: Trust; readonly nowMs: number },
   ): Pick<WorkerVerdict, 'claimedWorkerId' | 'appraisal'> & {
-    readonly key?: AttestedKey;
+    readonly admitted?: Admitted;
   } {
     const { claimedWorkerId } = candidate;
     try {
+      const evidence = candidate.evidence();
       const result = appraise({
-        evidence: candidate.evidence(),
-        policy: this.#options.policy,
+        evidence,
+        policy: policyForEvidence(trust, evidence),
         nowMs,
         aud,
         challenge:
           candidate.challenge === undefined
             ? { waived: CHALLENGE_WAIVED_BY }
             : { equals: candidate.challenge },
-        revocations: REVOCATIONS_WAIVED,
+        revocations: trust.revocations,
         caches: this.#caches,
       });
       const { outcome, verdict } = result;
       if (result.outcome === 'denied') {
         return { claimedWorkerId, appraisal: { outcome, verdict } };
       }
-      return { claimedWorkerId, appraisal: { outcome, verdict }, key: result.key };
+      const { key } = result;
+      const admitted = { key, revocable: verdict.revocable };
+      return { claimedWorkerId, appraisal: { outcome, verdict }, admitted };
     } catch (error) {
       // One candidate's unreadable bundle is no reason to drop the others; anything not ours is a bug and surfaces.
       if (!(error instanceof VeilError) || error.spec.status === 500) throw error;
@@ -185,10 +219,27 @@ export class Session {
 /** The challenge in a statement is the gateway's: a client dates the statement by its `iat`. */
 const CHALLENGE_WAIVED_BY = 'limits.challenge: gateway';
 
-const REVOCATIONS_WAIVED = {
-  waived: 'an unsigned policy of the app: no root to verify a list by',
-  by: 'client option policy',
-};
+/**
+ * A worker is who its card's owner is: the appraisal ties the card to the quote, and an admitted key to this same owner. One
+ * whose card cannot be read is not admitted by any policy.
+ */
+function policyForEvidence(trust: Trust, { card }: EvidenceBundle): CompiledPolicy {
+  if (trust.candidate === undefined) return trust.policy;
+  let workerId: Bytes<32>;
+  try {
+    workerId = workerIdOf(parseCard(card).owner);
+  } catch (error) {
+    if (!(error instanceof VeilError)) throw error;
+    return trust.policy;
+  }
+  return policyFor(trust, workerId);
+}
+
+/** At half of the longest life, so that whoever asks steadily never waits for it, and soon where life is short. */
+function renewAt(admitted: readonly Admitted[], nowMs: number): number {
+  const lastMs = Math.max(nowMs, ...admitted.map(({ key }) => key.expiresAtMs));
+  return nowMs + Math.min(KEYS_MAX_AGE_MS, (lastMs - nowMs) / 2);
+}
 
 const FIRST_USE: Check = {
   id: 'gateway.identity',

@@ -107,6 +107,7 @@ function freshCheck({ policy, revocations, nowMs }: PolicyInput): Check {
   if ('any' in rule) return waived(id, at, rule.note);
   if ('waived' in revocations) return waived(id, revocations.by, revocations.waived);
   const { freshness } = revocations;
+  if ('waived' in freshness) return waived(id, freshness.by, freshness.waived);
   if ('judged' in freshness) return waived(id, freshness.by, 'asked again for each request');
   if ('stale' in freshness) {
     return demanded(id, false, { at, want: 'fresh word on revocations', got: freshness.stale });

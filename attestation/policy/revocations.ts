@@ -42,11 +42,15 @@ export interface Revocable {
 export type RevocationKnowledge =
   | {
       readonly list: Revocations;
-      /** `each-request`: whoever holds the verdict asks again before every use, so that it may live longer. */
+      /**
+       * `each-request`: whoever holds the verdict asks again before every use, so that it may live longer. `waived`: the list
+       * is asked, and somebody decided that its age does not matter.
+       */
       readonly freshness:
         | { readonly untilMs: number }
         | { readonly stale: string }
-        | { readonly judged: 'each-request'; readonly by: string };
+        | { readonly judged: 'each-request'; readonly by: string }
+        | { readonly waived: string; readonly by: string };
     }
   | { readonly waived: string; readonly by: string };
 

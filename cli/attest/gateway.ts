@@ -49,7 +49,7 @@ export async function gatewaySubjects(
     model === undefined ? await timed((signal) => directory.modelNames(signal)) : [model];
   const finds: Finds[] = [];
   for (const name of names.slice(0, MODELS_MAX)) {
-    const candidates = await timed((signal) => directory.candidates(name, signal));
+    const { candidates } = await timed((signal) => directory.evidence(name, signal));
     finds.push(candidateFinds(candidates, (workerId) => `worker ${workerId} of ${name}`));
   }
   const subjects = finds.flatMap((find) => find.subjects);

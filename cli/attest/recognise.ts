@@ -22,7 +22,7 @@ import {
 } from '../../core/bytes.ts';
 import type { VeilError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
-import { decodeCandidates, type Candidate } from '../../client/directory.ts';
+import { decodeEvidenceList, type Candidate } from '../../client/directory.ts';
 import { attestError } from './errors.ts';
 import { NO_COLLATERAL, type Finds, type Machine, type Subject } from './subject.ts';
 
@@ -97,7 +97,7 @@ const WORKER_ID_SHOWN_CHARS = 16;
 
 /** What a gateway answers at /v1/evidence, saved in a file. */
 function listed(name: string, json: unknown): Finds {
-  const list = attempt(() => decodeCandidates(json));
+  const list = attempt(() => decodeEvidenceList(json).candidates);
   if (list.outcome === 'malformed') {
     const what = 'taken for a gateway’s list of evidence';
     throw attestError('attest.malformed', `${name}, ${what}: ${list.reason}`);

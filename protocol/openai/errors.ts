@@ -279,6 +279,8 @@ const BY_CODE: Readonly<Record<string, FailureCode>> = {
   'client.not_sealed': 'answer_broken',
   'client.answer_size': 'answer_broken',
   'client.none_admitted': 'attestation_failed',
+  'client.policy_none': 'attestation_failed',
+  'client.policy_equivocation': 'attestation_failed',
   'client.none_usable': 'attestation_failed',
   'client.gateway_changed': 'attestation_failed',
   'client.evidence': 'attestation_failed',

@@ -7,6 +7,7 @@
 import { generateEd25519, signEd25519 } from '#primitives';
 import { fromUtf8, toHex, utf8 } from '../../core/bytes.ts';
 import { manualClock, type Clock } from '../../core/clock.ts';
+import type { Json } from '../../core/json.ts';
 import { VeilError } from '../../core/errors.ts';
 import { cardDigestOf, encodeCard, workerIdOf } from '../../attestation/card.ts';
 import { encodeEvidence, type EvidenceJson } from '../../attestation/evidence.ts';
@@ -22,6 +23,7 @@ import { openRequest, type OpenedRequest } from '../../protocol/sx/open.ts';
 import { RecipientKeys } from '../../protocol/sx/recipient-keys.ts';
 import { ReplaySet } from '../../protocol/sx/replay.ts';
 import { FREE_PRICES } from './attested-key.ts';
+import { MemoryPublication, type StapleJson } from './memory-publication.ts';
 import { createTestPki, NOW_MS, type TestPki } from './tdx/pki.ts';
 import {
   buildEvidence,
@@ -106,7 +108,9 @@ export const STREAM_ANSWER: Answer = {
 /** What the network may do to an exchange. Absent means: nothing. */
 export interface Mischief {
   gateway?: (json: unknown) => unknown;
-  evidence?: (list: { candidates: object[] }) => unknown;
+  evidence?: (list: { candidates: object[]; publication: StapleJson | null }) => unknown;
+  /** A published document on its way, by its name. */
+  document?: (name: string, bytes: Uint8Array | undefined) => Uint8Array | undefined;
   /** The sealed request on its way to the workers. */
   request?: (sealed: Uint8Array) => Uint8Array;
   /** The answer on its way back, piece by piece as the worker wrote it. */
@@ -129,6 +133,12 @@ export interface MemoryGateway {
   readonly asked: string[];
   /** Everything that left the client, as text: bodies and headers. */
   readonly sent: Uint8Array[];
+  /** Undefined until `publish` was called: an unsigned policy, which every client brings itself. */
+  readonly publication?: MemoryPublication;
+  /** The gateway's policy, signed, under root 1 of test/support/publication.ts. */
+  readonly publish: () => MemoryPublication;
+  /** The same policy but for whole members; its serial is 1 unless named. */
+  readonly variant: (overrides: Readonly<Record<string, Json>>) => CompiledPolicy;
   readonly addWorker: (input?: WorkerInput) => Promise<MemoryWorker>;
 }
 
@@ -177,13 +187,14 @@ export async function memoryGateway(inputs: readonly WorkerInput[] = [{}]): Prom
         const served = searchParams.get('model') === MODEL ? workers : [];
         const list = {
           candidates: served.map(({ workerId, evidence }) => ({ workerId, evidence })),
+          publication: gateway.publication?.staple() ?? null,
         };
         return Response.json(mischief.evidence?.(list) ?? list);
       }
       case '/sx/v1/exchange':
         return relay(init.body ?? new Uint8Array(), workers, mischief);
       default:
-        return failure(404, 'unknown_url');
+        return documentAt(pathname, gateway.publication, mischief);
     }
   };
   const first = await buildEvidence(pki);
@@ -194,8 +205,40 @@ export async function memoryGateway(inputs: readonly WorkerInput[] = [{}]): Prom
     collateral_grace: '0s',
     challenge: 'gateway',
   };
-  const policy = testPolicy(first.rootSha256, { limits, rules: [TEST_RULE] });
-  return { fetch, policy, aud, clock, advance, workers, mischief, asked, sent, addWorker };
+  const variant = (overrides: Readonly<Record<string, Json>>): CompiledPolicy =>
+    testPolicy(first.rootSha256, { limits, rules: [TEST_RULE], ...overrides });
+  const policy = variant({});
+  const gateway: Omit<MemoryGateway, 'publication'> & { publication?: MemoryPublication } = {
+    fetch,
+    policy,
+    aud,
+    clock,
+    advance,
+    workers,
+    mischief,
+    asked,
+    sent,
+    publish: () => (gateway.publication ??= new MemoryPublication(clock, policy)),
+    variant,
+    addWorker,
+  };
+  return gateway;
+}
+
+const PUBLICATION_PATH = '/v1/publication/';
+
+function documentAt(
+  pathname: string,
+  publication: MemoryPublication | undefined,
+  mischief: Mischief,
+): Response {
+  if (publication === undefined || !pathname.startsWith(PUBLICATION_PATH)) {
+    return failure(404, 'unknown_url');
+  }
+  const name = pathname.slice(PUBLICATION_PATH.length);
+  const bytes = publication.document(name);
+  const shown = mischief.document === undefined ? bytes : mischief.document(name, bytes);
+  return shown === undefined ? failure(404, 'unknown_url') : new Response(Uint8Array.from(shown));
 }
 
 function failure(status: number, code: string): Response {
