@@ -53,6 +53,8 @@ export interface WorkerInput {
   /** Runs an image that no policy lists. */
   readonly unlisted?: boolean;
   readonly issuedAgoS?: number;
+  /** What Intel says of its platform, in the vendor's number of the evaluation; 19 unless said. */
+  readonly evaluationNumber?: number;
 }
 
 /** What the model says. Status and type go into the sealed head. */
@@ -290,8 +292,10 @@ async function memoryWorker(
   const card = testCard({ owner: ownerKey.publicKey, prices });
   const cardBytes = encodeCard(card);
   const iat = Math.floor(clock() / 1000) - issuedAgoS;
+  const { evaluationNumber = 19 } = input;
   const built = await buildEvidence(pki, {
     cardBytes,
+    collateral: { tcbInfoInput: { evaluationNumber }, qeIdentityInput: { evaluationNumber } },
     statement: {
       aud,
       iat,
