@@ -33,6 +33,7 @@ const WHY: Readonly<Record<Exclude<Freshness, { fresh: true }>['why'], string>> 
   stale: 'the newest timestamp is too old',
   equivocation: 'the timestamp names another content for a number that is held',
   behind: 'there is a newer release or list, and it was not shown',
+  unconfirmed: 'no timestamp names the list of revocations that was shown',
 };
 
 export function notFresh(

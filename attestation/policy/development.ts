@@ -1,6 +1,6 @@
 /**
  * Makes the development policy of one data directory from the shipped template: the roots that the simulators made there,
- * and today's dates. Nothing else changes, so a reader can compare the two.
+ * its serial and today's dates. Nothing else changes, so a reader can compare the two.
  * Spec: overview "Simulated machines".
  * @module
  */
@@ -12,18 +12,21 @@ import { policyError } from '../errors.ts';
 const TEMPLATE_ROOT = `  - simulated: 'sha256:${'0'.repeat(64)}'`;
 const TEMPLATE_ISSUED = '1970-01-01T00:00:00Z';
 const TEMPLATE_EXPIRES = '1970-01-02T00:00:00Z';
+const TEMPLATE_SERIAL = 'serial: 1\n';
 const LIFETIME_MS = 30 * 86_400_000;
 
 export interface DevelopmentPolicyInput {
   /** SHA-256 of the development root certificates, one per kind of simulated machine. */
   readonly rootsSha256: readonly Bytes<32>[];
   readonly nowMs: number;
+  /** 1 when absent. */
+  readonly serial?: number;
 }
 
 /** Throws `policy.template` when the text has not the places to fill in. */
 export function fillDevelopmentPolicy(
   template: string,
-  { rootsSha256, nowMs }: DevelopmentPolicyInput,
+  { rootsSha256, nowMs, serial = 1 }: DevelopmentPolicyInput,
 ): string {
   const secondMs = Math.floor(nowMs / 1000) * 1000;
   const places: readonly (readonly [place: string, value: string])[] = [
@@ -31,6 +34,7 @@ export function fillDevelopmentPolicy(
       TEMPLATE_ROOT,
       rootsSha256.map((digest) => `  - simulated: 'sha256:${toHex(digest)}'`).join('\n'),
     ],
+    [TEMPLATE_SERIAL, `serial: ${serial}\n`],
     [TEMPLATE_ISSUED, formatInstant(secondMs)],
     [TEMPLATE_EXPIRES, formatInstant(secondMs + LIFETIME_MS)],
   ];

@@ -28,7 +28,15 @@ export interface UpReport {
   readonly apiKey: string;
   readonly model: string;
   readonly dataRoot: string;
+  /** The sources of what was signed. */
   readonly policyPath: string;
+  /** What gateways and clients read. */
+  readonly publicationPath: string;
+  /** What an app pins. */
+  readonly rootPath: string;
+  readonly revocationKeyPath: string;
+  /** Metrics and the state of the policies, on this machine only. */
+  readonly adminUrl: string;
   /** Where the ready-made script was saved; undefined when it could not find the package from there. */
   readonly scriptPath: string | undefined;
   readonly workers: readonly WorkerReport[];
@@ -38,7 +46,7 @@ const ID_SHOWN_CHARS = 16;
 
 /** One line, no line break. */
 export function reportJson(report: UpReport): string {
-  const { baseUrl, httpsUrl, certificatePath, aud, apiKey, model, dataRoot, policyPath } = report;
+  const { baseUrl, httpsUrl, certificatePath, aud, apiKey, model, dataRoot } = report;
   return JSON.stringify({
     ready: true,
     baseUrl,
@@ -48,7 +56,11 @@ export function reportJson(report: UpReport): string {
     apiKey,
     model,
     data: dataRoot,
-    policy: policyPath,
+    policy: report.policyPath,
+    publication: report.publicationPath,
+    root: report.rootPath,
+    revocationKey: report.revocationKeyPath,
+    admin: report.adminUrl,
     simulated: report.workers.every(({ verdict }) => verdict.simulated),
     workers: report.workers.map(({ name, workerId, pid, endpoint, verdict }) => ({
       name,
@@ -69,7 +81,7 @@ export function reportJson(report: UpReport): string {
 
 /** Ready to paste: the OpenAI SDK, sealed under the policy of this data directory. */
 export function sdkSnippet(
-  report: Pick<UpReport, 'baseUrl' | 'apiKey' | 'model' | 'policyPath'>,
+  report: Pick<UpReport, 'baseUrl' | 'apiKey' | 'model' | 'rootPath'>,
 ): string {
   return `import OpenAI from 'openai';
 import { sealedFetch } from 'veilgate';
@@ -77,7 +89,7 @@ import { sealedFetch } from 'veilgate';
 const openai = new OpenAI({
   baseURL: '${report.baseUrl}',
   apiKey: '${report.apiKey}',
-  fetch: sealedFetch({ policy: '${report.policyPath}' }),
+  fetch: sealedFetch({ policy: { root: '${report.rootPath}' } }),
 });
 const stream = await openai.chat.completions.create({
   model: '${report.model}',
@@ -98,6 +110,15 @@ function curlLines({ baseUrl, apiKey, model }: UpReport): readonly string[] {
     `curl ${baseUrl}/chat/completions \\`,
     `  -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/json' \\`,
     `  -d '${body}'`,
+  ];
+}
+
+function revokeLines({ workers, publicationPath, revocationKeyPath }: UpReport): readonly string[] {
+  const [first] = workers;
+  if (first === undefined) return [];
+  return [
+    `npx veilgate revoke add key ${first.workerId} --reason 'trying it out' \\`,
+    `  --repo ${here(publicationPath)} --as ${here(revocationKeyPath)}`,
   ];
 }
 
@@ -142,6 +163,10 @@ export function reportLines(report: UpReport): readonly string[] {
     paint('bold', 'Convenience mode: the gateway seals for you, so the gateway can read it.'),
     '',
     ...curlLines(report).map(indent),
+    '',
+    paint('bold', 'Take a worker out, within a second:'),
+    '',
+    ...revokeLines(report).map(indent),
     '',
     `All state is in ${here(report.dataRoot)}. Ctrl-C stops.`,
   ];

@@ -21,6 +21,7 @@ import { createGateway, type Gateway } from '../../gateway/app.ts';
 import { GATEWAY_CONFIG } from '../../gateway/config.ts';
 import { plainModeSealer } from '../plain-mode.ts';
 import type { DataDirectory } from './data-directory.ts';
+import { keepTimestamp, publishDevelopment, type DevelopmentPublication } from './publication.ts';
 import { sdkSnippet, type UpReport, type WorkerReport } from './report.ts';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 
@@ -54,12 +55,23 @@ const FREE = { base: 0n, prompt: 0n, cached: 0n, completion: 0n, reasoning: 0n }
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { data, onProgress } = options;
   const pkiDir = data.path('dev-pki');
-  const policyPath = writePolicy(data, await simulatedRoots(options, pkiDir));
-  const gateway = await startGateway(options, policyPath);
+  const roots = await simulatedRoots(options, pkiDir);
+  const publication = await publishDevelopment(data, (serial) => policyText(data, roots, serial));
+  const ended = new AbortController();
+  const timestamps = keepTimestamp(data, ended.signal);
+  const stopTimestamps = async (): Promise<void> => {
+    ended.abort();
+    await timestamps;
+  };
+  const gateway = await startGateway(options, publication).catch(async (error: unknown) => {
+    await stopTimestamps();
+    throw error;
+  });
   const workers: WorkerProcess[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(workers.map((worker) => worker.close(WORKER_GRACE_MS)));
     await gateway.gateway.close();
+    await stopTimestamps();
   };
   try {
     onProgress(`gateway listens on ${gateway.baseUrl}; starting ${options.workers} workers`);
@@ -76,18 +88,23 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await close();
     throw error;
   }
-  const scriptPath = writeScript(data, { ...gateway, policyPath });
+  const { rootFile: rootPath } = publication;
+  const scriptPath = writeScript(data, { ...gateway, rootPath });
   return {
     close,
     report: () => ({
       baseUrl: gateway.baseUrl,
       httpsUrl: gateway.httpsUrl,
+      adminUrl: gateway.adminUrl,
       certificatePath: data.path('gateway', 'gateway-tls.crt'),
       aud: gateway.gateway.aud,
       apiKey: gateway.apiKey,
       model: DEMO_MODEL.id,
       dataRoot: data.root,
-      policyPath,
+      policyPath: data.path('policy.yaml'),
+      publicationPath: publication.directory,
+      rootPath,
+      revocationKeyPath: publication.revocationKey,
       scriptPath,
       workers: workers
         .map((worker) => workerReport(worker, gateway.gateway))
@@ -121,30 +138,39 @@ async function simulatedRoots(
   return roots;
 }
 
-function writePolicy(data: DataDirectory, rootsSha256: readonly Bytes<32>[]): string {
+/** Kept beside what was signed, to be read and changed. */
+function policyText(
+  data: DataDirectory,
+  rootsSha256: readonly Bytes<32>[],
+  serial: number,
+): string {
   const template = readFileSync(POLICY_TEMPLATE, 'utf8');
-  return data.write(
-    'policy.yaml',
-    fillDevelopmentPolicy(template, { rootsSha256, nowMs: systemClock() }),
-  );
+  const text = fillDevelopmentPolicy(template, { rootsSha256, nowMs: systemClock(), serial });
+  data.write('policy.yaml', text);
+  return text;
 }
 
 interface RunningGateway {
   readonly gateway: Gateway;
   readonly baseUrl: string;
   readonly httpsUrl: string;
+  readonly adminUrl: string;
   readonly apiKey: string;
   readonly model: string;
 }
 
-async function startGateway(options: StackOptions, policyPath: string): Promise<RunningGateway> {
+async function startGateway(
+  options: StackOptions,
+  { directory, rootFile }: DevelopmentPublication,
+): Promise<RunningGateway> {
   const { data } = options;
   const dataDir = data.path('gateway');
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const logFile = createWriteStream('', { fd: data.openLog('gateway.log') });
   const config = GATEWAY_CONFIG.parse({
     dataDir,
-    policyFile: policyPath,
+    publication: { rootFile, directory, allowDevelopment: true },
+    admin: { port: 0 },
     listen: {
       host: HOST,
       httpPort: options.port,
@@ -162,12 +188,13 @@ async function startGateway(options: StackOptions, policyPath: string): Promise<
     sealer: plainModeSealer,
   });
   try {
-    const { httpPort, httpsPort } = await gateway.listen();
+    const { httpPort, httpsPort, adminPort } = await gateway.listen();
     assert(httpPort !== undefined && httpsPort !== undefined, 'both listeners are configured');
     return {
       gateway,
       baseUrl: `http://${HOST}:${httpPort}/v1`,
       httpsUrl: `https://${HOST}:${httpsPort}/v1`,
+      adminUrl: `http://${HOST}:${adminPort ?? 0}`,
       apiKey: apiKeyOf(data, gateway),
       model: DEMO_MODEL.id,
     };
@@ -246,7 +273,7 @@ function workerReport(worker: WorkerProcess, { registry }: Gateway): WorkerRepor
 /** Saves the snippet where `import 'veilgate'` resolves: inside the package. */
 function writeScript(
   data: DataDirectory,
-  report: Pick<UpReport, 'baseUrl' | 'apiKey' | 'model' | 'policyPath'>,
+  report: Pick<UpReport, 'baseUrl' | 'apiKey' | 'model' | 'rootPath'>,
 ): string | undefined {
   const path = data.path('hello.mjs');
   if (relative(PACKAGE_ROOT, dirname(path)).startsWith('..')) return undefined;

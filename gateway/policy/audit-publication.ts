@@ -16,6 +16,11 @@ export async function auditAccepted(
   else if (event.kind === 'revocations') await auditRevocations(audit, state, before);
 }
 
+/** At the first start: what everything else rests on. */
+export async function auditPinnedRoot(audit: Audit, state: PublicationState): Promise<void> {
+  await auditRoot(audit, state, state.root.payload.version);
+}
+
 async function auditRoot(
   audit: Audit,
   { roots }: PublicationState,

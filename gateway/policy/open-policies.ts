@@ -22,6 +22,7 @@ import type { GatewayLog } from '../events.ts';
 import { FIRST_LOOK_TIMEOUT_MS } from '../limits.ts';
 import type { WorkerJudge } from '../workers/judge.ts';
 import type { WorkerRegistry } from '../workers/registry.ts';
+import { auditPinnedRoot } from './audit-publication.ts';
 import { PolicyDesk } from './desk.ts';
 import { Keeper } from './keeper.ts';
 import { PolicyReport, type PolicyStatus } from './report.ts';
@@ -96,7 +97,7 @@ async function signedPolicies(
   parts: PolicyParts,
   publication: NonNullable<GatewayConfig['publication']>,
 ): Promise<Policies> {
-  const { config, clock, counters, lifecycle } = parts;
+  const { config, clock, counters, lifecycle, audit } = parts;
   const { allowDevelopment, rootFile } = publication;
   const folder = join(config.dataDir, 'policy');
   makePrivateFolder(folder);
@@ -107,6 +108,7 @@ async function signedPolicies(
     nowMs: clock(),
     ...(saved === undefined ? {} : { saved }),
   });
+  if (saved === undefined) await auditPinnedRoot(audit, state);
   const source = openSource(publication);
   lifecycle.onClose('policies', () => source.close());
   const watch = new Watch(parts);

@@ -23,7 +23,7 @@ const READY = z.object({
   baseUrl: z.string(),
   apiKey: z.string(),
   model: z.string(),
-  policy: z.string(),
+  root: z.string(),
 });
 type Ready = z.output<typeof READY>;
 
@@ -75,7 +75,7 @@ async function oneRun(): Promise<Run> {
   try {
     const ready = await readyOf(child);
     const readyMs = performance.now() - startedMs;
-    const fetch = sealedFetch({ policy: ready.policy });
+    const fetch = sealedFetch({ policy: { root: ready.root } });
     const firstMs = await answerMs(fetch, ready);
     const later: number[] = [];
     for (let i = 0; i < ANSWERS; i++) later.push(await answerMs(fetch, ready));
