@@ -4,7 +4,7 @@
  * @module
  */
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ed25519PublicKey, sha256 } from '#primitives';
@@ -58,7 +58,8 @@ export class Publisher {
     const { canonical } = compilePolicy(utf8(filled));
     this.#template = objectOf(canonical);
     this.rootFile = join(directory, 'root', '1.json');
-    this.#write('root/1.json', this.#sign('root', this.#root()));
+    // Somebody who begins anew in the same directory has the same keys.
+    if (!existsSync(this.rootFile)) this.#write('root/1.json', this.#sign('root', this.#root()));
   }
 
   #root(): Uint8Array {
