@@ -13,12 +13,16 @@ cannot be read. All take --json.`;
 /** Every sub-command: the word, and where it lives. */
 const COMMANDS = [
   { name: 'schema', load: async () => (await import('./policy/schema.ts')).registerSchemaCommand },
+  { name: 'lint', load: async () => (await import('./policy/lint.ts')).registerLintCommand },
+  {
+    name: 'explain',
+    load: async () => (await import('./policy/explain.ts')).registerExplainCommand,
+  },
+  { name: 'diff', load: async () => (await import('./policy/diff.ts')).registerDiffCommand },
   {
     name: 'compile',
     load: async () => (await import('./policy/compile.ts')).registerCompileCommand,
   },
-  { name: 'lint', load: async () => (await import('./policy/lint.ts')).registerLintCommand },
-  { name: 'diff', load: async () => (await import('./policy/diff.ts')).registerDiffCommand },
   {
     name: 'advisories',
     load: async () => (await import('./policy/advisories.ts')).registerAdvisoriesCommand,
