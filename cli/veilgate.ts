@@ -14,6 +14,7 @@ import { VERSION } from './version.ts';
 const COMMANDS = [
   { name: 'attest', load: async () => (await import('./attest.ts')).registerAttestCommand },
   { name: 'measure', load: async () => (await import('./measure.ts')).registerMeasureCommand },
+  { name: 'policy', load: async () => (await import('./policy.ts')).registerPolicyCommand },
   { name: 'up', load: async () => (await import('./up.ts')).registerUpCommand },
   { name: 'doctor', load: async () => (await import('./doctor.ts')).registerDoctorCommand },
   { name: 'owner', load: async () => (await import('./owner.ts')).registerOwnerCommand },
@@ -35,7 +36,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const asked = COMMANDS.find(({ name }) => name === word);
   for (const command of asked === undefined ? COMMANDS : [asked]) {
     const register = await command.load();
-    register(program);
+    await register(program, argv);
   }
   await program.parseAsync(argv, { from: 'user' });
 }

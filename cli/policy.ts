@@ -1,0 +1,38 @@
+/**
+ * `veilgate policy …`: everything a team does with its policy before workers feel it. One sub-command per file, loaded when
+ * asked for. Exit status: 0 nothing to report, 1 there are findings, 2 wrong usage, 3 an input cannot be read.
+ * @module
+ */
+
+import type { Command } from 'commander';
+
+const EXIT_HELP = `
+Exit status: 0 nothing to report, 1 there are findings, 2 wrong usage, 3 an input
+cannot be read. All take --json.`;
+
+/** Every sub-command: the word, and where it lives. */
+const COMMANDS = [
+  { name: 'schema', load: async () => (await import('./policy/schema.ts')).registerSchemaCommand },
+  {
+    name: 'compile',
+    load: async () => (await import('./policy/compile.ts')).registerCompileCommand,
+  },
+] as const;
+
+/** `argv`: all words of the command line. Another command's needs nothing of this one. */
+export async function registerPolicyCommand(
+  program: Command,
+  argv: readonly string[],
+): Promise<void> {
+  const policy = program
+    .command('policy')
+    .description('write, check and compare policies')
+    .addHelpText('after', EXIT_HELP);
+  const [first, word] = argv.filter((argument) => !argument.startsWith('-'));
+  if (first !== 'policy') return;
+  const asked = COMMANDS.find(({ name }) => name === word);
+  for (const command of asked === undefined ? COMMANDS : [asked]) {
+    const register = await command.load();
+    register(policy);
+  }
+}
