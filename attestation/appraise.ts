@@ -11,15 +11,16 @@ import { VeilError } from '../core/errors.ts';
 import { cardDigestOf, parseCard, workerIdOf, type Card } from './card.ts';
 import { EVIDENCE_MAX_BYTES, oversizedPart, type EvidenceBundle } from './evidence.ts';
 import { assertCompiled, policyRef, type CompiledPolicy } from './policy/compile.ts';
-import { POLICY_CHECK_IDS, evaluatePolicy } from './policy/evaluate.ts';
-import { RULE_CHECK_IDS } from './policy/judge-rule.ts';
+import { POLICY_CHECK_IDS, evaluatePolicy, judgeRules } from './policy/evaluate.ts';
+import type { PolicyFinding, PolicyInput } from './policy/evaluate.ts';
+import { RULE_CHECK_IDS, type JudgedRule } from './policy/judge-rule.ts';
 import type { RevocationKnowledge } from './policy/revocations.ts';
 import { holds, skipped } from './policy/rule-check.ts';
 import { STATEMENT_CHECK_IDS, verifyStatement } from './statement-checks.ts';
 import type { StatementExpectation } from './statement-checks.ts';
 import { ehbpKidOf, kidOf, statementHash, type Statement } from './statement.ts';
 import { SignatureMemo } from './pki/signature.ts';
-import type { AppraisalCaches, Tee, TeeInput } from './tee.ts';
+import type { AppraisalCaches, Tee, TeeFacts, TeeInput } from './tee.ts';
 import { teeOf } from './tees.ts';
 import { mintAttestedKey, type AttestedKey, type Check, type Verdict } from './verdict.ts';
 
@@ -64,11 +65,62 @@ export function appraisalCheckIds(tee: Tee): readonly string[] {
 /** Throws only for a policy that `compilePolicy` did not make. */
 export function appraise(input: AppraiseInput): Appraisal {
   assertCompiled(input.policy);
-  const { evidence, policy, nowMs } = input;
-  const tee = teeOf(evidence.tee);
-  const over = oversizedPart(evidence);
+  const tee = teeOf(input.evidence.tee);
+  const over = oversizedPart(input.evidence);
   if (over !== undefined) return oversized(input, tee, over);
+  const proven = prove(input, tee);
+  return concluded(input, proven, evaluatePolicy(proven.question));
+}
 
+/** An appraisal with the whole of what a policy says about it, for people who ask why. */
+export interface RulesAppraisal {
+  /** As `appraise` says it. */
+  readonly verdict: Verdict;
+  /** What no rule decides, in the order of the verdict. */
+  readonly common: readonly Check[];
+  /** Every rule in full, in the order of the file; empty for evidence that is too large to read. */
+  readonly rules: readonly JudgedRule[];
+  /** Of genuine evidence alone. */
+  readonly facts?: TeeFacts;
+  readonly statement?: Statement;
+  readonly card?: Card;
+}
+
+/** The verdict of `appraise`, and every rule beside the nearest. Mints no key. */
+export function appraiseRules(input: AppraiseInput): RulesAppraisal {
+  assertCompiled(input.policy);
+  const tee = teeOf(input.evidence.tee);
+  const ofRule = RULE_CHECK_IDS.length + tee.ruleCheckIds.length;
+  const over = oversizedPart(input.evidence);
+  if (over !== undefined) {
+    const { verdict } = oversized(input, tee, over);
+    return { verdict, common: verdict.checks.slice(0, -ofRule), rules: [] };
+  }
+  const proven = prove(input, tee);
+  const { verdict } = concluded(input, proven, evaluatePolicy(proven.question));
+  const { statement, card, question } = proven;
+  const { facts } = question.finding;
+  return {
+    verdict,
+    common: verdict.checks.slice(0, -ofRule),
+    rules: judgeRules(question),
+    ...(facts === undefined ? {} : { facts }),
+    ...(statement === undefined ? {} : { statement }),
+    ...(card === undefined ? {} : { card }),
+  };
+}
+
+/** What holds of the evidence before the policy's own checks. */
+interface Proven {
+  /** One per id, in the order of the verdict. */
+  readonly checks: readonly Check[];
+  readonly statement: Statement | undefined;
+  readonly card: Card | undefined;
+  readonly question: PolicyInput;
+}
+
+function prove(input: AppraiseInput, tee: Tee): Proven {
+  const { evidence, policy, nowMs, revocations } = input;
   // Everything in `evidence` is the sender's word until the verdict at the end.
   const finding = tee.verify(teeInputOf(input));
   const { checks: statementChecks, statement } = verifyStatement({
@@ -83,23 +135,32 @@ export function appraise(input: AppraiseInput): Appraisal {
     nowMs,
   });
   const { checks: cardChecks, card } = checkCard(evidence.card, statement, statementChecks);
-  const ruling = evaluatePolicy({
-    policy,
-    tee,
-    finding,
-    subject: subjectOf(evidence.statement, statement, card, [...statementChecks, ...cardChecks]),
-    revocations: input.revocations,
-    nowMs,
-  });
-  const checks = [
-    pass('evidence.size'),
-    ...statementChecks.slice(0, FORM_CHECKS),
-    ...finding.checks,
-    ...statementChecks.slice(FORM_CHECKS),
-    gpuCheck(statement, statementChecks),
+  const subject = subjectOf(evidence.statement, statement, card, [
+    ...statementChecks,
     ...cardChecks,
-    ...ruling.checks,
-  ];
+  ]);
+  return {
+    checks: [
+      pass('evidence.size'),
+      ...statementChecks.slice(0, FORM_CHECKS),
+      ...finding.checks,
+      ...statementChecks.slice(FORM_CHECKS),
+      gpuCheck(statement, statementChecks),
+      ...cardChecks,
+    ],
+    statement,
+    card,
+    question: { policy, tee, finding, subject, revocations, nowMs },
+  };
+}
+
+function concluded(
+  input: AppraiseInput,
+  { checks: proven, statement, card, question: { finding } }: Proven,
+  ruling: PolicyFinding,
+): Appraisal {
+  const { policy } = input;
+  const checks = [...proven, ...ruling.checks];
   const isAdmitted = checks.every(holds);
   const { checks: _rulingChecks, validUntilMs: rulingEnds, ...names } = ruling;
   const facts = {

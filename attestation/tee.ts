@@ -7,9 +7,11 @@
 import type { Bytes } from '../core/bytes.ts';
 import type { EvidenceBundle } from './evidence.ts';
 import type { CompiledPolicy } from './policy/compile.ts';
+import type { TdxRuleFacts } from './policy/tdx-rule.ts';
 import type { Revocations } from './policy/revocations.ts';
 import type { SignatureMemo } from './pki/signature.ts';
 import type { SnpCache } from './snp/cache.ts';
+import type { PolicySubject } from './snp/policy-checks.ts';
 import type { TdxCache } from './tdx/cache.ts';
 import type { Check, PlatformIdentity, TeeName, Warning } from './verdict.ts';
 
@@ -44,7 +46,13 @@ export interface TeeFinding {
   readonly validUntilMs: number;
   /** One per id of `ruleCheckIds`, in that order. */
   readonly judge: (question: RuleQuestion) => RuleFinding;
+  /** What `judge` goes by, for whoever says what a policy would have to want. Of a genuine quote alone. */
+  readonly facts?: TeeFacts;
 }
+
+export type TeeFacts =
+  | { readonly tee: 'tdx'; readonly tdx: TdxRuleFacts }
+  | { readonly tee: 'snp'; readonly snp: PolicySubject };
 
 export interface RuleQuestion {
   readonly policy: CompiledPolicy;

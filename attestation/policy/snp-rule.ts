@@ -32,9 +32,11 @@ const RULED: readonly (readonly [id: SnpCheckId, path: readonly string[]])[] = [
   ['policy.guestSvn', ['guest_svn']],
   ['policy.abi', ['abi']],
   ...GUEST_POLICY_CHECKS.filter(({ name }) => name !== 'debug' && name !== 'migrateMa').map(
-    ({ name, id }) => [id, ['guest_policy', memberName(name)]] as const,
+    ({ name, id }) => [id, ['guest_policy', snpMemberName(name)]] as const,
   ),
-  ...PLATFORM_INFO_CHECKS.map(({ name, id }) => [id, ['platform_info', memberName(name)]] as const),
+  ...PLATFORM_INFO_CHECKS.map(
+    ({ name, id }) => [id, ['platform_info', snpMemberName(name)]] as const,
+  ),
   ['policy.platformInfo.unknownBits', ['platform_info', 'unknown_bits']],
   ['policy.tcbFloor', ['tcb']],
   ['policy.tcbMinimum', ['tcb']],
@@ -48,7 +50,7 @@ const RULED: readonly (readonly [id: SnpCheckId, path: readonly string[]])[] = [
 ];
 
 /** `memAes256Xts` → `mem_aes_256_xts`. */
-function memberName(name: string): string {
+export function snpMemberName(name: string): string {
   return name.replaceAll(/[A-Z]|\d+/g, (part) => `_${part.toLowerCase()}`);
 }
 

@@ -71,7 +71,11 @@ function verify(input: TeeInput): TeeFinding {
     reportData: subject?.report.reportData ?? { because },
     ...(subject === undefined
       ? {}
-      : { platform: { tee: 'snp', ids: identity(result) }, tcbStatus: statusText(result) }),
+      : {
+          platform: { tee: 'snp', ids: identity(result) },
+          tcbStatus: statusText(result),
+          facts: { tee: 'snp', snp: subject },
+        }),
     measurements: subject === undefined ? [] : [toHex(subject.report.measurement)],
     simulated: result.simulated,
     validUntilMs: result.validUntilMs,

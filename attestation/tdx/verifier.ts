@@ -71,7 +71,11 @@ function verify({ evidence, nowMs, simulatedRoots, caches }: TeeInput): TeeFindi
     reportData: facts?.td.reportData ?? { because },
     ...(facts === undefined
       ? {}
-      : { platform: { tee: 'tdx', ids: identity(facts.platform) }, tcbStatus: facts.tcb.status }),
+      : {
+          platform: { tee: 'tdx', ids: identity(facts.platform) },
+          tcbStatus: facts.tcb.status,
+          facts: { tee: 'tdx', tdx: facts },
+        }),
     measurements: facts === undefined ? [] : measurementsOf(facts.td),
     simulated: result.simulated,
     validUntilMs: result.validUntilMs,
