@@ -17,6 +17,10 @@ const COMMANDS = [
     name: 'compile',
     load: async () => (await import('./policy/compile.ts')).registerCompileCommand,
   },
+  {
+    name: 'explain',
+    load: async () => (await import('./policy/explain.ts')).registerExplainCommand,
+  },
 ] as const;
 
 /** `argv`: all words of the command line. Another command's needs nothing of this one. */

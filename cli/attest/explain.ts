@@ -142,7 +142,7 @@ function heading(text: string): string {
 }
 
 const LABEL_COLUMNS = 8;
-const MENDERS: Readonly<Record<Mender, string>> = {
+export const MENDERS: Readonly<Record<Mender, string>> = {
   host: 'whoever runs the machine',
   guest: 'whoever builds and launches the guest',
   verifier: 'you, who verify',

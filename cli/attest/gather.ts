@@ -40,12 +40,20 @@ export interface Gathered extends Finds {
 /** Throws coded errors: `cli.file`, `attest.*`, `client.*`, `policy.*`. */
 export async function gather(request: AttestRequest, io: AttestIo): Promise<Gathered> {
   const question = questionOf(request.options, io.clock());
+  return { ...(await gatherEvidence(request, question, io)), question };
+}
+
+/** With what the options hand over. Throws as `gather`, apart from `policy.*`. */
+export async function gatherEvidence(
+  request: Pick<AttestRequest, 'input' | 'options'>,
+  question: Question,
+  io: AttestIo,
+): Promise<Finds> {
   const { subjects, unreadable } = await findsOf(request, question, io);
   const endorsed = endorsing(request.options);
   return {
     subjects: subjects.map((subject) => ({ ...subject, machine: endorsed(subject.machine) })),
     unreadable,
-    question,
   };
 }
 
@@ -83,7 +91,7 @@ function readable<Value>(what: string, path: string, read: () => Value): Value {
 }
 
 async function findsOf(
-  { input, options }: AttestRequest,
+  { input, options }: Pick<AttestRequest, 'input' | 'options'>,
   question: Question,
   io: AttestIo,
 ): Promise<Finds> {

@@ -197,7 +197,7 @@ function judgeBundle(subject: Subject, question: Question, parts: BundleParts): 
   const { policy } = question;
   const said = judgeStatement(subject, question, parts);
   const expected = (checks: readonly Check[]): readonly Check[] =>
-    withGateway(subject, withAudience(checks, audienceOf(subject, question)));
+    asAsked(checks, subject, question);
   const isReadable = said.statement !== undefined && said.card !== undefined;
   const readable = isReadable ? { statement: said.statement, card: said.card } : {};
   if (policy === undefined) {
@@ -210,7 +210,10 @@ function judgeBundle(subject: Subject, question: Question, parts: BundleParts): 
       ...readable,
     });
   }
-  const { verdict } = appraise(appraisalOf(subject, question, { policy, said, ...parts }));
+  const asked = { subject, nowMs: question.nowMs, ...readable };
+  const input = appraisalInputOf(asked, question, policy);
+  assert(input !== undefined, 'a bundle with its statements');
+  const { verdict } = appraise(input);
   const checks = expected(verdict.checks);
   const decision = checks.every(holds) ? verdict.decision : 'denied';
   const shown: Verdict = { ...verdict, decision, checks };
@@ -257,6 +260,34 @@ function audienceOf({ gateway }: Subject, { aud }: Question): string | undefined
   return aud ?? gateway?.aud;
 }
 
+/** The question of an appraisal with this policy, as `judge` asks it; undefined for bare evidence of a machine. */
+export function appraisalInputOf(
+  { subject, statement, nowMs }: Pick<Judgement, 'subject' | 'statement' | 'nowMs'>,
+  question: Question,
+  policy: CompiledPolicy,
+): AppraiseInput | undefined {
+  const { statements } = subject;
+  if (statements === undefined) return undefined;
+  const { challenge } = question;
+  return {
+    evidence: bundleOf(subject, statements),
+    policy,
+    nowMs,
+    aud: audienceOf(subject, question) ?? statement?.aud ?? '',
+    challenge: challenge === undefined ? { waived: NO_CHALLENGE } : { equals: challenge },
+    revocations: { waived: NO_LIST, by: COMMAND_LINE },
+  };
+}
+
+/** What the command was not told to compare shows as waived; a gateway’s own check stands first. */
+export function asAsked(
+  checks: readonly Check[],
+  subject: Subject,
+  question: Question,
+): readonly Check[] {
+  return withGateway(subject, withAudience(checks, audienceOf(subject, question)));
+}
+
 /** Without an expectation there is nothing to compare, which is shown and not hidden. */
 function withAudience(checks: readonly Check[], aud: string | undefined): readonly Check[] {
   if (aud !== undefined) return checks;
@@ -299,25 +330,4 @@ function bundleOf({ machine }: Subject, statements: Statements): EvidenceBundle 
     return { tee: 'tdx', ...statements, quote: machine.quote, endorsements: machine.collateral };
   }
   return { tee: 'snp', ...statements, quote: machine.bytes, endorsements: machine.endorsements };
-}
-
-interface PolicyParts extends BundleParts {
-  readonly policy: CompiledPolicy;
-  readonly said: Said;
-}
-
-function appraisalOf(
-  subject: Subject,
-  question: Question,
-  { policy, said, statements }: PolicyParts,
-): AppraiseInput {
-  const { nowMs, challenge } = question;
-  return {
-    evidence: bundleOf(subject, statements),
-    policy,
-    nowMs,
-    aud: audienceOf(subject, question) ?? said.statement?.aud ?? '',
-    challenge: challenge === undefined ? { waived: NO_CHALLENGE } : { equals: challenge },
-    revocations: { waived: NO_LIST, by: COMMAND_LINE },
-  };
 }

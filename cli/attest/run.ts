@@ -53,9 +53,9 @@ export async function runAttest(
  * What cannot be decided because something is missing is completed, where that is possible, and judged again. `verify` asks
  * nobody about evidence that is refused already; the other two show the whole picture.
  */
-async function judgeAll(
-  { subjects, question }: Gathered,
-  { command, options }: AttestRequest,
+export async function judgeAll(
+  { subjects, question }: Pick<Gathered, 'subjects' | 'question'>,
+  { command, options }: Pick<AttestRequest, 'command' | 'options'>,
   { clock, openSource }: AttestIo,
 ): Promise<readonly Judgement[]> {
   const judgements = subjects.map((subject) => judge(subject, question));

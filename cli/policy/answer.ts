@@ -82,8 +82,10 @@ function failure(question: PolicyQuestion, error: unknown): PolicyAnswer {
   return { status, output, errors };
 }
 
+const WRONG_USAGE = ['cli.option', 'attest.option', 'client.option', 'client.insecure_url'];
+
 function statusOf(code: string): ExitStatus {
-  if (code === 'cli.option') return EXIT.usage;
+  if (WRONG_USAGE.includes(code)) return EXIT.usage;
   return code.startsWith('policy.') ? EXIT.findings : EXIT.unreadable;
 }
 
