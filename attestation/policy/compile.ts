@@ -6,11 +6,9 @@
  */
 
 import { sha256 } from '#primitives';
-import type { z } from 'zod';
 import { toHex, utf8, type Bytes } from '../../core/bytes.ts';
 import { assert } from '../../core/errors.ts';
 import { canonicalJson, type Json } from '../../core/json.ts';
-import { policyError } from '../errors.ts';
 import type { PolicyRef } from '../verdict.ts';
 import {
   POLICY_LIFETIME_MAX_DAYS,
@@ -19,10 +17,11 @@ import {
   type PolicyHost,
 } from './schema.ts';
 import { lineTable, textAt, type LineTable, type Place } from './lines.ts';
+import { memberNames } from './members.ts';
+import { didYouMean, pathText, schemaProblems, unusable, type Places } from './problems.ts';
 import { readPolicySources, type PolicyFile } from './sources.ts';
 import type { PolicyPath } from './yaml.ts';
 
-const PROBLEMS_SHOWN_MAX = 50;
 const DAY_MS = 86_400_000;
 
 /** Only `compilePolicy` makes one; `appraise` refuses anything else. */
@@ -80,23 +79,20 @@ export function restorePolicy(value: Json, lines: LineTable): CompiledPolicy {
   return minted(document, value, lines);
 }
 
-interface Places {
-  readonly at: (path: PolicyPath) => string;
-  readonly atName: (path: PolicyPath, name: string) => string;
-}
-
 function decoded(value: Json, places: Places): PolicyDocument {
   const read = POLICY_SCHEMA.safeParse(value);
   if (!read.success) {
-    throw policyError(
+    throw unusable(
       'policy.schema',
-      listed(read.error.issues.flatMap(issueLines(value, places))),
+      schemaProblems(read.error.issues, { value, places, membersAt: memberNames() }),
     );
   }
-  const problems = inconsistencies(read.data).map(
-    ({ path, what }) => `${places.at(path)}: ${pathText(path)}: ${what}`,
-  );
-  if (problems.length > 0) throw policyError('policy.inconsistent', listed(problems));
+  const problems = inconsistencies(read.data).map(({ path, what, hint }) => ({
+    at: places.at(path),
+    message: `${pathText(path)}: ${what}`,
+    ...(hint === undefined ? {} : { hint }),
+  }));
+  if (problems.length > 0) throw unusable('policy.inconsistent', problems);
   return read.data;
 }
 
@@ -122,45 +118,10 @@ export function policyRef({ document, digest }: CompiledPolicy): PolicyRef {
   return { name: document.name, serial: document.serial, digest };
 }
 
-function listed(problems: readonly string[]): string {
-  const shown = problems.slice(0, PROBLEMS_SHOWN_MAX);
-  const hidden = problems.length - shown.length;
-  return `\n${shown.join('\n')}${hidden > 0 ? `\nand ${hidden} more` : ''}`;
-}
-
-function issueLines(
-  value: Json,
-  { at, atName }: Places,
-): (issue: z.core.$ZodIssue) => readonly string[] {
-  return (issue) => {
-    const { path } = issue;
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map(
-        (name) => `${atName(path, name)}: ${pathText([...path, name])}: no such member`,
-      );
-    }
-    const message = present(value, path) ? issue.message : `missing (${issue.message})`;
-    return [`${at(path)}: ${pathText(path)}: ${message}`];
-  };
-}
-
-/** Zod says of an absent member that it got `undefined`; JSON has no such value. */
-function present(value: Json, path: PolicyPath): boolean {
-  let found: unknown = value;
-  for (const name of path) {
-    if (typeof found !== 'object' || found === null) return false;
-    found = new Map<PropertyKey, unknown>(Object.entries(found)).get(String(name));
-  }
-  return found !== undefined;
-}
-
-function pathText(path: PolicyPath): string {
-  return path.length === 0 ? '(policy)' : path.map(String).join('.');
-}
-
 interface Inconsistency {
   readonly path: PolicyPath;
   readonly what: string;
+  readonly hint?: string;
 }
 
 /** Sense across members. Loud at loading, because at evaluation the same mistake would only deny. */
@@ -244,9 +205,12 @@ function unknownNames(
   known: ReadonlySet<string>,
   path: PolicyPath,
 ): readonly Inconsistency[] {
-  return names.flatMap((name, index) =>
-    known.has(name) ? [] : [{ path: [...path, index], what: `"${name}" is not defined here` }],
-  );
+  return names.flatMap((name, index) => {
+    if (known.has(name)) return [];
+    const hint = didYouMean(name, known);
+    const what = `"${name}" is not defined here`;
+    return [{ path: [...path, index], what, ...(hint === undefined ? {} : { hint }) }];
+  });
 }
 
 /** Byte strings cannot be frozen; everything around them is. */

@@ -13,10 +13,17 @@ const LIST_MAX = 256;
 const NOTE_MAX_CHARS = 1000;
 const NAME_MAX_CHARS = 128;
 const DURATION_MAX_S = 86_400;
+/** `any` and `all` are no names: whoever writes one into a list expects a wildcard, and there is none. */
 export const NAME = z
   .string()
   .max(NAME_MAX_CHARS)
-  .regex(/^[a-z0-9][a-z0-9._-]*$/, 'want lower-case letters, digits and . _ -');
+  .regex(/^(?!(?:any|all)$)[a-z0-9][a-z0-9._-]*$/, 'want lower-case letters, digits and . _ -');
+/** Compared as a whole with what a certificate says, so that a pattern would match nothing. */
+export const EXACT_TEXT = z
+  .string()
+  .min(1)
+  .max(NOTE_MAX_CHARS)
+  .regex(/^[^*?^$|\\[\](){}]+$/, 'want the exact text');
 export const TEXT = z.string().min(1).max(NOTE_MAX_CHARS);
 
 /** RFC 3339 in UTC, to milliseconds. */

@@ -11,6 +11,7 @@ import { SILICON_LINES } from '../snp/products.ts';
 import {
   anyOr,
   BIT_RULE,
+  EXACT_TEXT,
   FORBID_OR_ANY,
   HOSTS,
   listOf,
@@ -74,7 +75,7 @@ export const SNP_CPU = z
     signer: z.strictObject({
       allow: listOf(z.enum(['vcek', 'vlek'])),
       /** Exact names of clouds whose VLEK counts. */
-      csp_ids: listOf(TEXT),
+      csp_ids: listOf(EXACT_TEXT),
     }),
     report_version: z.strictObject({ min: z.int().min(2).max(5) }),
     vmpl: listOf(z.int().min(0).max(3)),

@@ -20,9 +20,10 @@ import { z } from 'zod';
 import { fromUtf8 } from '../../core/bytes.ts';
 import type { Json } from '../../core/json.ts';
 import { policyError } from '../errors.ts';
+import { unusable } from './problems.ts';
+import { yamlProblems, type TextProblem } from './yaml-problems.ts';
 
 export const POLICY_MAX_BYTES = 262_144;
-const PROBLEMS_SHOWN_MAX = 20;
 
 export type PolicyPath = readonly PropertyKey[];
 
@@ -40,17 +41,24 @@ export function readPolicyText(bytes: Uint8Array, source: string): PolicyText {
     throw policyError('policy.size', `${source}: ${bytes.length} > ${POLICY_MAX_BYTES} bytes`);
   }
   const lines = new LineCounter();
-  const document = parsed(decoded(bytes, source), lines);
-  const problems = [
-    ...[...document.errors, ...document.warnings].map(
-      (problem) => `${source}:${lines.linePos(problem.pos[0]).line}: ${problem.code}`,
-    ),
-    ...forbidden(document).map(
-      ({ offset, what }) => `${source}:${lines.linePos(offset).line}: ${what}`,
-    ),
+  const text = decoded(bytes, source);
+  const document = parsed(text, lines);
+  const errors = [...document.errors, ...document.warnings].map(({ code, pos: [offset] }) => ({
+    code,
+    line: lines.linePos(offset).line,
+  }));
+  const inText = yamlProblems(text, errors);
+  const found: readonly TextProblem[] = [
+    ...inText,
+    ...forbidden(document)
+      .map(({ offset, what }) => ({ line: lines.linePos(offset).line, what }))
+      .filter(({ line }) => !inText.some((known) => known.line === line)),
   ];
-  if (problems.length > 0) {
-    throw policyError('policy.syntax', problems.slice(0, PROBLEMS_SHOWN_MAX).join('\n'));
+  if (found.length > 0) {
+    throw unusable(
+      'policy.syntax',
+      found.map(({ line, what }) => ({ at: `${source}:${line}`, message: what })),
+    );
   }
   const lineAt = (offset: number | undefined): number =>
     offset === undefined ? 1 : lines.linePos(offset).line;
