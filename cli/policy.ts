@@ -21,6 +21,7 @@ const COMMANDS = [
     name: 'explain',
     load: async () => (await import('./policy/explain.ts')).registerExplainCommand,
   },
+  { name: 'test', load: async () => (await import('./policy/test.ts')).registerTestCommand },
 ] as const;
 
 /** `argv`: all words of the command line. Another command's needs nothing of this one. */

@@ -325,6 +325,11 @@ function sizeCheck(bundle: EvidenceBundle): Check {
   return { id, outcome: 'fail', want: `at most ${EVIDENCE_MAX_BYTES} bytes`, got: over };
 }
 
+/** As it would be sent, with what completed it; undefined for bare evidence of a machine. */
+export function bundleOfSubject(subject: Subject): EvidenceBundle | undefined {
+  return subject.statements === undefined ? undefined : bundleOf(subject, subject.statements);
+}
+
 function bundleOf({ machine }: Subject, statements: Statements): EvidenceBundle {
   if (machine.tee === 'tdx') {
     return { tee: 'tdx', ...statements, quote: machine.quote, endorsements: machine.collateral };

@@ -36,7 +36,7 @@ export interface AttestRequest {
 
 const AUDIENCE_FORM = /^[\x21-\x7e]{1,256}$/;
 
-function instant(text: string): number {
+export function instant(text: string): number {
   const ms = parseInstant(text);
   if (ms === undefined)
     throw new InvalidArgumentError('want an instant such as 2026-06-15T12:00:00Z');
