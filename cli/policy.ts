@@ -17,6 +17,7 @@ const COMMANDS = [
     name: 'compile',
     load: async () => (await import('./policy/compile.ts')).registerCompileCommand,
   },
+  { name: 'lint', load: async () => (await import('./policy/lint.ts')).registerLintCommand },
 ] as const;
 
 /** `argv`: all words of the command line. Another command's needs nothing of this one. */
