@@ -36,7 +36,8 @@ export interface AttestRequest {
 
 const AUDIENCE_FORM = /^[\x21-\x7e]{1,256}$/;
 
-export function instant(text: string): number {
+/** For commander. */
+export function instantOption(text: string): number {
   const ms = parseInstant(text);
   if (ms === undefined)
     throw new InvalidArgumentError('want an instant such as 2026-06-15T12:00:00Z');
@@ -60,7 +61,11 @@ export function addAttestOptions(command: Command): Command {
   return command
     .argument('<input>', 'a file, - for standard input, or the URL of a gateway')
     .option('--policy <file>', 'judge a bundle under this policy; without one no policy is applied')
-    .option('--at <instant>', 'judge as of this instant (RFC 3339, UTC) instead of now', instant)
+    .option(
+      '--at <instant>',
+      'judge as of this instant (RFC 3339, UTC) instead of now',
+      instantOption,
+    )
     .option('--aud <identity>', 'gateway that the statement must be made for (gw1.…)', audience)
     .option('--challenge <hex>', 'challenge that the statement must answer, 32 bytes', hexOf(32))
     .option('--report-data <hex>', 'what a bare quote or report must contain, 64 bytes', hexOf(64))

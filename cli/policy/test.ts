@@ -9,7 +9,7 @@ import type { Command } from 'commander';
 import { newCaches } from '../../attestation/tees.ts';
 import { paint } from '../../core/node/terminal.ts';
 import type { AttestIo } from '../attest/gather.ts';
-import { instant } from '../attest/request.ts';
+import { instantOption } from '../attest/request.ts';
 import { labelled, printable, type Page } from '../attest/text.ts';
 import {
   EXIT,
@@ -48,7 +48,7 @@ export function registerTestCommand(parent: Command): void {
     .option(
       '--at <instant>',
       'with --record: judge as of this instant, not of the evidence’s own',
-      instant,
+      instantOption,
     )
     .option('--offline [bundle]', 'with --record: fetch no collateral, or take it from this bundle')
     .option('--json', 'one line of JSON')

@@ -7,7 +7,7 @@
 import { generateEd25519, generateX25519, randomBytes, sha256 } from '#primitives';
 import { appraise, type Appraisal, type AppraiseInput } from '../../attestation/appraise.ts';
 import { cardDigestOf, encodeCard, type CardFields } from '../../attestation/card.ts';
-import type { TdxEvidence } from '../../attestation/evidence.ts';
+import type { EvidenceBundle, TdxEvidence } from '../../attestation/evidence.ts';
 import { compilePolicy, type CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { NO_REVOCATIONS, type RevocationKnowledge } from '../../attestation/policy/revocations.ts';
 import {
@@ -220,9 +220,15 @@ export function testPolicy(
   return compileDocument(testPolicyDocument(rootSha256, overrides));
 }
 
+/** Of either kind of machine. */
+export interface SoundEvidence {
+  readonly evidence: EvidenceBundle;
+  readonly rootSha256: Bytes<32>;
+}
+
 /** Appraises with everything as it should be except for `overrides`. */
 export function appraiseTest(
-  { evidence, rootSha256 }: Pick<TestEvidence, 'evidence' | 'rootSha256'>,
+  { evidence, rootSha256 }: SoundEvidence,
   overrides: Partial<AppraiseInput> = {},
 ): Appraisal {
   return appraise({
