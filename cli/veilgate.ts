@@ -18,6 +18,7 @@ const COMMANDS = [
   { name: 'up', load: async () => (await import('./up.ts')).registerUpCommand },
   { name: 'doctor', load: async () => (await import('./doctor.ts')).registerDoctorCommand },
   { name: 'owner', load: async () => (await import('./owner.ts')).registerOwnerCommand },
+  { name: 'host', load: async () => (await import('./host.ts')).registerHostCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
 
