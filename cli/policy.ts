@@ -22,6 +22,7 @@ const COMMANDS = [
     load: async () => (await import('./policy/explain.ts')).registerExplainCommand,
   },
   { name: 'test', load: async () => (await import('./policy/test.ts')).registerTestCommand },
+  { name: 'init', load: async () => (await import('./policy/init.ts')).registerInitCommand },
   { name: 'lint', load: async () => (await import('./policy/lint.ts')).registerLintCommand },
 ] as const;
 
