@@ -22,6 +22,10 @@ const COMMANDS = [
     load: async () => (await import('./policy/explain.ts')).registerExplainCommand,
   },
   { name: 'test', load: async () => (await import('./policy/test.ts')).registerTestCommand },
+  {
+    name: 'simulate',
+    load: async () => (await import('./policy/simulate.ts')).registerSimulateCommand,
+  },
   { name: 'init', load: async () => (await import('./policy/init.ts')).registerInitCommand },
   { name: 'lint', load: async () => (await import('./policy/lint.ts')).registerLintCommand },
 ] as const;

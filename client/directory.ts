@@ -25,8 +25,15 @@ export interface Candidate {
   readonly claimedWorkerId: string;
   /** Decoded on demand, so that one unreadable bundle does not spoil the list. */
   readonly evidence: () => EvidenceBundle;
+  /** What the gateway says it decided, unproven; for people who compare. */
+  readonly claimedVerdict?: ClaimedVerdict;
   /** The challenge this side set itself, where it did; otherwise the statement is dated by its `iat`. */
   readonly challenge?: Bytes<32>;
+}
+
+export interface ClaimedVerdict {
+  readonly decision: 'admitted' | 'denied';
+  readonly policy: { readonly name: string; readonly serial: number; readonly digest: string };
 }
 
 export interface Directory {
@@ -39,9 +46,30 @@ export interface Directory {
 
 const EVIDENCE_LIST = z.looseObject({
   candidates: z
-    .array(z.looseObject({ workerId: z.string().max(128), evidence: z.unknown() }))
+    .array(
+      z.looseObject({
+        workerId: z.string().max(128),
+        evidence: z.unknown(),
+        verdict: z.unknown().optional(),
+      }),
+    )
     .max(CANDIDATES_MAX),
 });
+
+const CLAIMED_VERDICT = z.object({
+  decision: z.enum(['admitted', 'denied']),
+  policy: z.object({
+    name: z.string().max(128),
+    serial: z.int().min(0),
+    digest: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+});
+
+/** A verdict of another form is none: nothing rests on it. */
+function claimedVerdict(json: unknown): Pick<Candidate, 'claimedVerdict'> {
+  const read = CLAIMED_VERDICT.safeParse(json);
+  return read.success ? { claimedVerdict: read.data } : {};
+}
 
 /** Throws `client.evidence` when the list itself is unreadable. */
 export function decodeCandidates(json: unknown): readonly Candidate[] {
@@ -50,6 +78,7 @@ export function decodeCandidates(json: unknown): readonly Candidate[] {
   return decoded.data.candidates.map((entry) => ({
     claimedWorkerId: entry.workerId,
     evidence: () => decodeEvidence(entry.evidence),
+    ...claimedVerdict(entry.verdict),
   }));
 }
 
