@@ -4,7 +4,7 @@
  *
  * `failing` is the exact set of failed checks of the verdict. Skipped checks follow from failed ones and are not compared.
  * `policy.issued` counts only where a fixture names it: fixtures are older than the policies that come after them.
- * Spec: gpu-and-policy §5.5 (`test`); docs/policies.md "Fixtures".
+ * Spec: gpu-and-policy §5.5 (`test`); docs/policy-evidence.md "Fixtures".
  * @module
  */
 
