@@ -18,6 +18,11 @@ const COMMANDS = [
     load: async () => (await import('./policy/compile.ts')).registerCompileCommand,
   },
   { name: 'lint', load: async () => (await import('./policy/lint.ts')).registerLintCommand },
+  { name: 'diff', load: async () => (await import('./policy/diff.ts')).registerDiffCommand },
+  {
+    name: 'advisories',
+    load: async () => (await import('./policy/advisories.ts')).registerAdvisoriesCommand,
+  },
 ] as const;
 
 /** `argv`: all words of the command line. Another command's needs nothing of this one. */

@@ -294,7 +294,10 @@ function sizeCheck(bundle: EvidenceBundle): Check {
   return { id, outcome: 'fail', want: `at most ${EVIDENCE_MAX_BYTES} bytes`, got: over };
 }
 
-function bundleOf({ machine }: Subject, statements: Statements): EvidenceBundle {
+export function bundleOf(
+  { machine }: Pick<Subject, 'machine'>,
+  statements: Statements,
+): EvidenceBundle {
   if (machine.tee === 'tdx') {
     return { tee: 'tdx', ...statements, quote: machine.quote, endorsements: machine.collateral };
   }
