@@ -149,12 +149,28 @@ function changeLines(
   ];
   return [
     `${names}: ${counts.join(', ')}`,
+    ...(isSuccessor(was, now)
+      ? []
+      : [
+          paint(
+            'yellow',
+            'No successor (same name, higher serial): gateways will keep what they have.',
+          ),
+        ]),
     ...SECTIONS.flatMap(([width, heading, colour]) => {
       const own = changes.filter((one) => widthOf(one) === width);
       if (own.length === 0) return [];
       return ['', paint(colour, heading), ...own.flatMap((one) => oneChange(one, page))];
     }),
   ];
+}
+
+/** Gateways take a policy of the same name with a higher serial, and nothing else. */
+function isSuccessor(
+  { document: was }: CompiledPolicy,
+  { document: now }: CompiledPolicy,
+): boolean {
+  return was.name === now.name && now.serial > was.serial;
 }
 
 /** `~ rule tdx-cpu  cpu.tcb_date.min: …`, and the lines of both versions; in a pipe the width too, for grep. */
@@ -240,6 +256,7 @@ function diffJson(
     at: formatInstant(nowMs),
     old: refJson(was),
     new: refJson(now),
+    successor: isSuccessor(was, now),
     changes: changes.map((change) => ({
       width: widthOf(change),
       unsure: change.effect === 'unsure',

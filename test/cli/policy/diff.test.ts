@@ -141,6 +141,20 @@ test('0 when nothing changes, 1 when something does, 3 when an input cannot be r
     assert.equal(runPolicy('diff', ...args).status, status, args.join(' '));
 });
 
+test('says when gateways would not take the new version', () => {
+  const was = policy('a.yaml', { serial: 2 });
+  const expires = '2026-08-20T00:00:00Z';
+  const said = (overrides: Readonly<Record<string, Json>>): boolean =>
+    diff({ was, now: policy('b.yaml', { expires, ...overrides }) }).output.some((line) =>
+      line.startsWith('No successor'),
+    );
+  assert.deepEqual(
+    [{ serial: 3 }, { serial: 2 }, { serial: 1 }, { serial: 3, name: 'other' }].map(said),
+    [false, true, true, true],
+  );
+  assert.deepEqual(diff({ was, now: was }).output, ['test#2 → test#2: nothing changes']);
+});
+
 const REPORT = z.looseObject({
   exit: z.int(),
   changes: z.array(
