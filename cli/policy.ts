@@ -28,6 +28,11 @@ const COMMANDS = [
   },
   { name: 'init', load: async () => (await import('./policy/init.ts')).registerInitCommand },
   { name: 'lint', load: async () => (await import('./policy/lint.ts')).registerLintCommand },
+  { name: 'diff', load: async () => (await import('./policy/diff.ts')).registerDiffCommand },
+  {
+    name: 'advisories',
+    load: async () => (await import('./policy/advisories.ts')).registerAdvisoriesCommand,
+  },
 ] as const;
 
 /** `argv`: all words of the command line. Another command's needs nothing of this one. */

@@ -2,6 +2,7 @@
 
 import { globSync, readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
+import { LINT_KINDS } from '../attestation/policy/lint-finding.ts';
 import { policyJsonSchema } from '../attestation/policy/schema.ts';
 import { declaredErrors } from '../core/errors.ts';
 import { protocolVectorFiles } from './protocol/vectors/generate.ts';
@@ -15,8 +16,26 @@ export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
   return [
     { path: 'policies/policy-1.schema.json', text: json(policyJsonSchema()) },
     { path: 'docs/errors.md', text: await errorList() },
+    { path: 'docs/policy-lint.md', text: lintList() },
     ...protocolVectorFiles().map(({ path, text }) => ({ path, text })),
   ];
+}
+
+function lintList(): string {
+  const rows = Object.entries(LINT_KINDS).map(
+    ([id, { level, about }]) => `| \`${id}\` | ${level} | ${about} |`,
+  );
+  return [
+    '# Findings of `veilgate policy lint`',
+    '',
+    'The ids are API, messages are not. An error ends with exit status 1, a warning with `--strict`, a note never. Generated',
+    'from `attestation/policy/lint-finding.ts` by `npm run generate`.',
+    '',
+    '| id | level | what it says |',
+    '|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
 }
 
 function json(value: unknown): string {

@@ -198,10 +198,11 @@ export function otherChanges(member: Member, was: unknown, now: unknown): Change
   return [changed(member, 'unsure', `from ${shortText(was)} to ${shortText(now)}`)];
 }
 
-/** Bits that must be set, or that must not. */
+/** Bits that must be set, or that must not: the more, the narrower. */
 export function maskChanges(member: Member, was: bigint, now: bigint): Changes {
   if (was === now) return NOTHING;
-  const effect = (was & now) === was ? 'narrows' : 'widens';
-  const word = effect === 'narrows' ? 'more bits' : 'not all bits of before';
-  return [changed(member, effect, `${word}, from ${shortText(was)} to ${shortText(now)}`)];
+  const values = `from ${shortText(was)} to ${shortText(now)}`;
+  if ((was & now) === was) return [changed(member, 'narrows', `more bits, ${values}`)];
+  if ((was & now) === now) return [changed(member, 'widens', `fewer bits, ${values}`)];
+  return [changed(member, 'unsure', `other bits, ${values}`)];
 }

@@ -184,6 +184,12 @@ function misplaced(
     const what = `indented by ${own}, the lines around it by ${before}`;
     return { line, what };
   }
-  const line = content[here];
-  return line === undefined ? undefined : { line, what: WORDS['BAD_INDENT'] ?? NO_WORDS };
+  const [first, own, after] = [depth(here - 1), depth(here), depth(here + 1)];
+  const [parent, line] = [content[here - 2], content[here - 1]];
+  const opens = parent !== undefined && /:\s*(?:#.*)?$/.test(rows[parent - 1] ?? '');
+  if (line !== undefined && first !== undefined && own === after && first !== own && opens) {
+    return { line, what: `indented by ${first}, the lines below it by ${own ?? 0}` };
+  }
+  const at = content[here];
+  return at === undefined ? undefined : { line: at, what: WORDS['BAD_INDENT'] ?? NO_WORDS };
 }

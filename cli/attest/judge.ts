@@ -338,7 +338,10 @@ export function bundleOfSubject(subject: Subject): EvidenceBundle | undefined {
   return subject.statements === undefined ? undefined : bundleOf(subject, subject.statements);
 }
 
-function bundleOf({ machine }: Subject, statements: Statements): EvidenceBundle {
+export function bundleOf(
+  { machine }: Pick<Subject, 'machine'>,
+  statements: Statements,
+): EvidenceBundle {
   if (machine.tee === 'tdx') {
     return { tee: 'tdx', ...statements, quote: machine.quote, endorsements: machine.collateral };
   }

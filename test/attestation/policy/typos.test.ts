@@ -96,6 +96,12 @@ const TYPOS: readonly Typo[] = [
     says: /indented by 10, the lines around it by 8/,
   },
   {
+    what: 'a first member too far to the right',
+    from: '        debug: forbid\n',
+    to: '         debug: forbid\n',
+    says: /indented by 9, the lines below it by 8/,
+  },
+  {
     what: 'a member that slid into the one above',
     from: '    gpu: none',
     to: '      gpu: none',
