@@ -12,13 +12,19 @@ cannot be read. All take --json.`;
 
 /** Every sub-command: the word, and where it lives. */
 const COMMANDS = [
+  { name: 'init', load: async () => (await import('./policy/init.ts')).registerInitCommand },
   { name: 'schema', load: async () => (await import('./policy/schema.ts')).registerSchemaCommand },
   { name: 'lint', load: async () => (await import('./policy/lint.ts')).registerLintCommand },
+  { name: 'test', load: async () => (await import('./policy/test.ts')).registerTestCommand },
   {
     name: 'explain',
     load: async () => (await import('./policy/explain.ts')).registerExplainCommand,
   },
   { name: 'diff', load: async () => (await import('./policy/diff.ts')).registerDiffCommand },
+  {
+    name: 'simulate',
+    load: async () => (await import('./policy/simulate.ts')).registerSimulateCommand,
+  },
   {
     name: 'compile',
     load: async () => (await import('./policy/compile.ts')).registerCompileCommand,

@@ -19,6 +19,7 @@ const COMMANDS = [
   { name: 'doctor', load: async () => (await import('./doctor.ts')).registerDoctorCommand },
   { name: 'owner', load: async () => (await import('./owner.ts')).registerOwnerCommand },
   { name: 'audit', load: async () => (await import('./audit.ts')).registerAuditCommand },
+  { name: 'host', load: async () => (await import('./host.ts')).registerHostCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
 

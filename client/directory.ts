@@ -27,6 +27,8 @@ export interface Candidate {
   readonly claimedWorkerId: string;
   /** Decoded on demand, so that one unreadable bundle does not spoil the list. */
   readonly evidence: () => EvidenceBundle;
+  /** What the gateway says it decided, unproven; for people who compare. */
+  readonly claimedVerdict?: ClaimedVerdict;
   /** The challenge this side set itself, where it did; otherwise the statement is dated by its `iat`. */
   readonly challenge?: Bytes<32>;
 }
@@ -35,6 +37,11 @@ export interface Evidence {
   readonly candidates: readonly Candidate[];
   /** Absent where trust is kept current by other means. */
   readonly published?: Published;
+}
+
+export interface ClaimedVerdict {
+  readonly decision: 'admitted' | 'denied';
+  readonly policy: { readonly name: string; readonly serial: number; readonly digest: string };
 }
 
 export interface Directory {
@@ -47,10 +54,31 @@ export interface Directory {
 
 const EVIDENCE_LIST = z.looseObject({
   candidates: z
-    .array(z.looseObject({ workerId: z.string().max(128), evidence: z.unknown() }))
+    .array(
+      z.looseObject({
+        workerId: z.string().max(128),
+        evidence: z.unknown(),
+        verdict: z.unknown().optional(),
+      }),
+    )
     .max(CANDIDATES_MAX),
   publication: z.unknown().optional(),
 });
+
+const CLAIMED_VERDICT = z.object({
+  decision: z.enum(['admitted', 'denied']),
+  policy: z.object({
+    name: z.string().max(128),
+    serial: z.int().min(0),
+    digest: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+});
+
+/** A verdict of another form is none: nothing rests on it. */
+function claimedVerdict(json: unknown): Pick<Candidate, 'claimedVerdict'> {
+  const read = CLAIMED_VERDICT.safeParse(json);
+  return read.success ? { claimedVerdict: read.data } : {};
+}
 
 /** Throws `client.evidence` when the list itself is unreadable. */
 export function decodeEvidenceList(json: unknown): {
@@ -64,6 +92,7 @@ export function decodeEvidenceList(json: unknown): {
     candidates: candidates.map((entry) => ({
       claimedWorkerId: entry.workerId,
       evidence: () => decodeEvidence(entry.evidence),
+      ...claimedVerdict(entry.verdict),
     })),
     staple,
   };

@@ -78,7 +78,8 @@ function readPolicy(path: string): Uint8Array {
 const CERTIFICATE_FILE_MAX_BYTES = 256 * 1024;
 const CRL_FILE_MAX_BYTES = 16 * 1024 * 1024;
 
-function readRoot(path: string): Certificate {
+/** Throws `cli.file`. */
+export function readRoot(path: string): Certificate {
   const bytes = readBoundedFile('root certificate', path, CERTIFICATE_FILE_MAX_BYTES);
   return readable('root certificate', path, () => parseCertificate(derOf(bytes, 'CERTIFICATE')));
 }

@@ -38,6 +38,8 @@ export interface Question {
   readonly reportData?: Bytes<64>;
   /** A development root, by --root. */
   readonly root?: Certificate;
+  /** SHA-256 of development roots that a policy names which does not judge here. */
+  readonly simulatedRoots?: readonly Bytes<32>[];
 }
 
 export type MachineResult =
@@ -132,16 +134,22 @@ function named(check: Check): Check {
   return { ...check, by: COMMAND_LINE, note: isOurs ? check.note : NOT_ASKED.unchecked };
 }
 
-function tdxRoots({ root, policy }: Question): readonly TrustRoot[] {
-  const named = policy?.document.roots?.map(({ simulated }) => simulated) ?? [];
+function namedRoots({ policy, simulatedRoots = [] }: Question): readonly Bytes<32>[] {
+  return [...simulatedRoots, ...(policy?.document.roots ?? []).map(({ simulated }) => simulated)];
+}
+
+function tdxRoots(question: Question): readonly TrustRoot[] {
+  const { root } = question;
+  const named = namedRoots(question);
   const given = root === undefined ? named : [...named, root.sha256];
   const unknown = given.filter((digest) => findRoot(DEFAULT_ROOTS, digest) === undefined);
   return [...DEFAULT_ROOTS, ...unknown.map((sha256) => ({ sha256, simulated: true }))];
 }
 
 /** A given root stands first: it has AMD's name, and completes chains that bring none. */
-function snpAnchors({ root, policy }: Question): readonly SnpAnchor[] {
-  const named = policy?.document.roots?.map(({ simulated }) => simulated) ?? [];
+function snpAnchors(question: Question): readonly SnpAnchor[] {
+  const { root } = question;
+  const named = namedRoots(question);
   const unknown = named.filter((digest) => findAnchor(AMD_ANCHORS, digest) === undefined);
   const isNew = root !== undefined && findAnchor(AMD_ANCHORS, root.sha256) === undefined;
   return [
@@ -323,6 +331,11 @@ function sizeCheck(bundle: EvidenceBundle): Check {
   const over = oversizedPart(bundle);
   if (over === undefined) return { id, outcome: 'pass' };
   return { id, outcome: 'fail', want: `at most ${EVIDENCE_MAX_BYTES} bytes`, got: over };
+}
+
+/** As it would be sent, with what completed it; undefined for bare evidence of a machine. */
+export function bundleOfSubject(subject: Subject): EvidenceBundle | undefined {
+  return subject.statements === undefined ? undefined : bundleOf(subject, subject.statements);
 }
 
 export function bundleOf(

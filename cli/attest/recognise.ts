@@ -111,13 +111,14 @@ export function candidateFinds(
   candidates: readonly Candidate[],
   nameOf: (shortWorkerId: string) => string,
 ): Finds {
-  const read = candidates.map(({ claimedWorkerId, evidence }) => ({
+  const read = candidates.map(({ claimedWorkerId, evidence, claimedVerdict }) => ({
     name: nameOf(claimedWorkerId.slice(0, WORKER_ID_SHOWN_CHARS)),
     bundle: attempt(evidence),
+    claimed: claimedVerdict === undefined ? {} : { claimed: claimedVerdict },
   }));
   return {
-    subjects: read.flatMap(({ name, bundle }) =>
-      bundle.outcome === 'read' ? [bundleSubject(name, bundle.value)] : [],
+    subjects: read.flatMap(({ name, bundle, claimed }) =>
+      bundle.outcome === 'read' ? [{ ...bundleSubject(name, bundle.value), ...claimed }] : [],
     ),
     unreadable: read.flatMap(({ name, bundle }) =>
       bundle.outcome === 'read' ? [] : [{ name, code: 'attest.malformed', reason: bundle.reason }],

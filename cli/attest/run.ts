@@ -61,7 +61,9 @@ export async function judgeAll(
   const judgements = subjects.map((subject) => judge(subject, question));
   // Vendors know nothing of development roots.
   const isDevelopment =
-    question.root !== undefined || question.policy?.document.development === true;
+    question.root !== undefined ||
+    question.simulatedRoots !== undefined ||
+    question.policy?.document.development === true;
   const isOpen = ({ outcome, missing }: Judgement): boolean =>
     outcome === 'undecided' || (command !== 'verify' && missing.length > 0);
   if (!judgements.some(isOpen) || isDevelopment || openSource === undefined) return judgements;

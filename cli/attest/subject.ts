@@ -6,6 +6,7 @@
 import type { SnpEndorsements } from '../../attestation/snp/endorsements.ts';
 import type { TdxCollateral } from '../../attestation/tdx/collateral.ts';
 import type { Check } from '../../attestation/verdict.ts';
+import type { ClaimedVerdict } from '../../client/directory.ts';
 
 export const EVIDENCE_KINDS = {
   'tdx-bundle': 'evidence bundle with a TDX quote',
@@ -50,6 +51,8 @@ export interface Subject {
   readonly statements?: Statements;
   /** Where it came through a gateway: whom the statement must be made for, and how that is known. */
   readonly gateway?: { readonly aud: string; readonly check: Check };
+  /** What its gateway says it decided, unproven. */
+  readonly claimed?: ClaimedVerdict;
   /** What was tried to complete it and failed. */
   readonly notes: readonly string[];
 }

@@ -49,6 +49,6 @@ export function editLines(
     ...yamlLines(action === 'add' ? [value] : value).map((line) => `${INDENT}${line}`),
     ...(weakens === undefined
       ? []
-      : paragraph(`WEAKENS: ${weakens}.`, page, INDENT).map((line) => paint('yellow', line))),
+      : paragraph(`WARNING: ${weakens}.`, page, INDENT).map((line) => paint('yellow', line))),
   ];
 }

@@ -13,7 +13,7 @@ import type { Check, Verdict } from '../../attestation/verdict.ts';
 import { systemClock } from '../../core/clock.ts';
 import { openCollateralSource } from '../attest/collateral-source.ts';
 import { attestError } from '../attest/errors.ts';
-import { gatherEvidence, type AttestIo } from '../attest/gather.ts';
+import { gatherEvidence, readRoot, type AttestIo } from '../attest/gather.ts';
 import { appraisalInputOf, asAsked, type Judgement, type Question } from '../attest/judge.ts';
 import type { AttestOptions } from '../attest/request.ts';
 import { judgeAll } from '../attest/run.ts';
@@ -34,8 +34,10 @@ export interface EvidenceQuestion {
   /** Files, `-`, or the URL of a gateway. */
   readonly inputs: readonly string[];
   readonly options: EvidenceOptions;
-  /** The policy that decides which development roots count; without one the baseline rules. */
+  /** Judges the evidence; without one the baseline rules do. */
   readonly policy?: CompiledPolicy;
+  /** Its development roots count, and no more of it: bare evidence of a machine is enough. */
+  readonly roots?: CompiledPolicy;
 }
 
 export interface JudgedEvidence {
@@ -46,10 +48,15 @@ export interface JudgedEvidence {
 
 /** Throws coded errors: `cli.file`, `attest.*`, `client.*`. */
 export async function judgeEvidence(
-  { inputs, options, policy }: EvidenceQuestion,
+  { inputs, options, policy, roots }: EvidenceQuestion,
   io: AttestIo,
 ): Promise<JudgedEvidence> {
-  const question = questionOf(options, policy, io);
+  const question: Question = {
+    ...questionOf(options, policy, io),
+    ...(roots?.document.roots === undefined
+      ? {}
+      : { simulatedRoots: roots.document.roots.map(({ simulated }) => simulated) }),
+  };
   const subjects: Subject[] = [];
   const unreadable: Unreadable[] = [];
   for (const input of inputs) {
@@ -62,7 +69,7 @@ export async function judgeEvidence(
 }
 
 function questionOf(
-  { at, aud, challenge }: EvidenceOptions,
+  { at, aud, challenge, root }: EvidenceOptions,
   policy: CompiledPolicy | undefined,
   { clock }: AttestIo,
 ): Question {
@@ -71,6 +78,7 @@ function questionOf(
     ...(policy === undefined ? {} : { policy }),
     ...(aud === undefined ? {} : { aud }),
     ...(challenge === undefined ? {} : { challenge }),
+    ...(root === undefined ? {} : { root: readRoot(root) }),
   };
 }
 

@@ -229,7 +229,14 @@ function adviceLines({ judgement, ruling }: Explained, page: Page): readonly str
 }
 
 function remedyLines({ policy }: Explained, remedy: Remedy, page: Page): readonly string[] {
-  if (remedy.outcome === 'admitted') return [];
+  if (remedy.outcome === 'admitted') {
+    return labelled(
+      ' edit    ',
+      'none is needed: the policy admits this evidence otherwise',
+      page,
+      9,
+    );
+  }
   if (remedy.outcome === 'none') {
     return [
       ' edit    none: no change of the policy admits this evidence',

@@ -13,6 +13,7 @@ import { knownTuples } from '../../attestation/policy/known.ts';
 import { remedyFor, type Remedy } from '../../attestation/policy/remedy.ts';
 import { explainedChecks } from '../attest/explain.ts';
 import type { AttestIo } from '../attest/gather.ts';
+import type { Judgement, Question } from '../attest/judge.ts';
 import { addAttestOptions, type AttestOptions } from '../attest/request.ts';
 import { unreadableLines } from '../attest/summary.ts';
 import type { Page } from '../attest/text.ts';
@@ -72,17 +73,18 @@ export async function explainAnswer(
   const judged = await judgeEvidence(asked, io);
   const explained = judged.judgements.map((judgement): Explained => {
     const ruling = rulingOf(judgement, judged.question, policy);
+    const answering = answeringQuestion(judgement, judged.question);
     return {
       judgement,
       policy,
       ruling,
-      remedy: remedyFor(ruling.input, options.rule),
+      remedy: remedyFor(rulingOf(judgement, answering, policy).input, options.rule),
       ...(candidate === undefined
         ? {}
         : {
             candidate: {
               policy: candidate,
-              ruling: rulingOf(judgement, judged.question, candidate),
+              ruling: rulingOf(judgement, answering, candidate),
             },
           }),
     };
@@ -109,6 +111,15 @@ export async function explainAnswer(
     status,
     blocks.flatMap((lines, at) => (at === 0 ? lines : ['', ...lines])),
   );
+}
+
+/**
+ * Whoever looks at captured evidence seldom has the challenge it answered. That is said as a failed check, and is no
+ * reason to suggest a policy that asks for none.
+ */
+function answeringQuestion({ statement }: Judgement, question: Question): Question {
+  if (question.challenge !== undefined || statement === undefined) return question;
+  return { ...question, challenge: statement.nonce };
 }
 
 function assertRule({ document }: CompiledPolicy, rule: string | undefined): void {

@@ -100,6 +100,19 @@ test('a candidate that knows the release is named, and promoting it comes first'
   assert.ok(text.indexOf('promote the candidate') < text.indexOf(' edit '));
 });
 
+test('that no challenge was given is no reason to want a policy that asks for none', async () => {
+  const path = policy({ rules: [{ ...TEST_RULE, models: [] }] });
+  const options = { command: 'explain', json: false };
+  const request = { input: soundPath, options: { policy: path }, io: testIo(), page: PIPE };
+  const text = textOf(await explainAnswer(options, request));
+  assert.match(text, /^ fail +statement\.nonce/m);
+  assert.match(text, /next +statement\.nonce: .*--challenge/);
+  assert.doesNotMatch(text, /set limits\.challenge/);
+  assert.match(text, /1\. add to rules\[test-rule\]\.models/);
+  const alone = { ...request, options: { policy: policy() } };
+  assert.match(textOf(await explainAnswer(options, alone)), /edit +none is needed/);
+});
+
 test('one known register among unknown ones is found', async () => {
   const tuple = {
     ...TEST_TUPLE,
