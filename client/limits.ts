@@ -17,10 +17,14 @@ export const ERROR_BODY_MAX_BYTES = 65_536;
 export const DOCUMENT_TIMEOUT_MS = 20_000;
 /** Of one published document. */
 export const PUBLICATION_TIMEOUT_MS = 10_000;
+/** Of a look at the app's own place while what the gateway shows is fresh. */
+export const SECOND_LOOK_TIMEOUT_MS = 3000;
 /** A place of the app's own is looked at this often although what the gateway shows is fresh. */
 export const PUBLICATION_INTERVAL_MS = 300_000;
 /** In the list of what was accepted; older ones go. */
 export const ACCEPTED_MAX = 16_384;
+/** Between two renewals, failed ones and those of keys that end soon. */
+export const RENEWAL_PAUSE_MS = 5000;
 /** Keys are looked up anew after this long although they still live: workers come and go. */
 export const KEYS_MAX_AGE_MS = 300_000;
 

@@ -3,6 +3,7 @@
 import { advance, type Offered } from '../attestation/publication/advance.ts';
 import { heldBundles } from '../attestation/publication/find-bundles.ts';
 import type { PublicationState } from '../attestation/publication/memory.ts';
+import type { Refusal } from '../attestation/publication/step.ts';
 
 export function offeredOf(state: PublicationState): Offered {
   const { roots, release, revocations, timestamp } = state;
@@ -17,16 +18,19 @@ export function offeredOf(state: PublicationState): Offered {
   };
 }
 
-/** The newer of both in everything. */
+/** The newer of both in everything. That most of the other is older is no news; that it contradicts is. */
 export function joined(
   mine: PublicationState,
   theirs: PublicationState,
   nowMs: number,
-): PublicationState {
-  const { state } = advance(mine, offeredOf(theirs), nowMs);
+): { readonly state: PublicationState; readonly contradictions: readonly Refusal[] } {
+  const { state, refused } = advance(mine, offeredOf(theirs), nowMs);
   return {
-    ...state,
-    highestSerial: Math.max(state.highestSerial, theirs.highestSerial),
-    newestIssuedMs: Math.max(state.newestIssuedMs, theirs.newestIssuedMs),
+    state: {
+      ...state,
+      highestSerial: Math.max(state.highestSerial, theirs.highestSerial),
+      newestIssuedMs: Math.max(state.newestIssuedMs, theirs.newestIssuedMs),
+    },
+    contradictions: refused.filter(({ code }) => code === 'publication.equivocation'),
   };
 }

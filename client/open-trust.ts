@@ -61,7 +61,8 @@ async function openSigned(
 ): Promise<TrustSource> {
   const pinnedRoot = await rootBytes(root);
   const blank = openPinned(pinnedRoot, clock());
-  const memory = kept === undefined ? undefined : new ClientMemory(await storeOf(kept), pinnedRoot);
+  const pinned = { pinnedRoot, policy: blank.root.payload.policy };
+  const memory = kept === undefined ? undefined : new ClientMemory(await storeOf(kept), pinned);
   const given = bundle === undefined ? undefined : await givenOf(bundle, pinnedRoot);
   const state = (await memory?.open(clock())) ?? blank;
   const base: SignedTrustOptions = {

@@ -34,20 +34,28 @@ export interface PolicyStore {
   save(stored: StoredPolicy): Promise<void>;
 }
 
+export interface PinnedRoot {
+  readonly pinnedRoot: Uint8Array;
+  /** Its name of the policy. */
+  readonly policy: string;
+}
+
 type Accepted = PolicyMemory['accepted'][number];
 
 export class ClientMemory {
   readonly #store: PolicyStore;
   readonly #pinnedRoot: Uint8Array;
+  /** Name of the policy. */
+  readonly #policy: string;
   /** Oldest first, by what it names. */
   readonly #accepted = new Map<string, Accepted>();
-  #policy = '';
   /** As this process saw it last. */
   #seen: Uint8Array | undefined;
 
-  constructor(store: PolicyStore, pinnedRoot: Uint8Array) {
+  constructor(store: PolicyStore, { pinnedRoot, policy }: PinnedRoot) {
     this.#store = store;
     this.#pinnedRoot = pinnedRoot;
+    this.#policy = policy;
   }
 
   /** The state to begin with. Throws `client.policy_root`, `client.policy_memory`, `client.clock`. */
@@ -74,7 +82,6 @@ export class ClientMemory {
       if (!this.#accepted.has(name)) this.#accepted.set(name, { document, number, digest, at });
     };
     for (const { document } of roots) {
-      this.#policy = document.payload.policy;
       note('root', document.payload.version, digestText(document.digest));
     }
     for (const [kind, held] of [
@@ -99,6 +106,7 @@ export class ClientMemory {
     try {
       await this.#store.save({ state: bytes, accepted });
     } catch (cause) {
+      if (cause instanceof VeilError && cause.code === 'client.policy_memory') throw cause;
       throw clientError('client.policy_memory', 'it cannot be written', { cause });
     }
     this.#seen = bytes;
@@ -119,13 +127,16 @@ export class ClientMemory {
   /** A list that cannot be read stays where it is until somebody has looked at it. */
   #recall(bytes: Uint8Array): void {
     try {
-      const { accepted } = parsePolicyMemory(bytes);
+      const { policy, accepted } = parsePolicyMemory(bytes);
+      if (policy !== this.#policy) {
+        throw clientError('client.policy_memory', 'the list of another policy');
+      }
       for (const one of accepted) {
         const name = `${one.document} ${one.number} ${one.digest}`;
         if (!this.#accepted.has(name)) this.#accepted.set(name, one);
       }
     } catch (cause) {
-      if (!(cause instanceof VeilError)) throw cause;
+      if (!(cause instanceof VeilError) || cause.code === 'client.policy_memory') throw cause;
       throw clientError('client.policy_memory', `the list of what was accepted: ${cause.code}`, {
         cause,
       });

@@ -45,7 +45,12 @@ export function assertPolicyGiven(source: PolicySource | undefined): void {
   }
   if (typeof source === 'string' || !isSigned(source)) return;
   const { root, bundle, publication, memory, offline } = source;
-  if (root.length === 0) throw clientError('client.option', 'policy.root is empty');
+  for (const [name, value] of Object.entries({ root, bundle, publication, memory })) {
+    if (value === '') throw clientError('client.option', `policy.${name} is empty`);
+  }
+  if (typeof root !== 'string' && !(root instanceof Uint8Array)) {
+    throw clientError('client.option', 'policy.root: want a path, the text or the bytes');
+  }
   if (offline === undefined) return;
   if (publication !== undefined) {
     throw clientError('client.option', 'policy.publication is of no use with policy.offline');

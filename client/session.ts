@@ -17,7 +17,7 @@ import { newCaches } from '../attestation/tees.ts';
 import type { AttestedKey, Check, Verdict } from '../attestation/verdict.ts';
 import type { Candidate, Directory } from './directory.ts';
 import { clientError } from './errors.ts';
-import { DOCUMENT_TIMEOUT_MS, KEYS_MAX_AGE_MS, MODELS_MAX } from './limits.ts';
+import { DOCUMENT_TIMEOUT_MS, KEYS_MAX_AGE_MS, MODELS_MAX, RENEWAL_PAUSE_MS } from './limits.ts';
 import { policyFor, stillTrusted, type Trust, type TrustSource } from './trust.ts';
 
 /** What the client found about one candidate, admitted or not. */
@@ -50,7 +50,7 @@ interface Admitted {
 interface KeySet {
   readonly admitted: readonly Admitted[];
   readonly verdicts: readonly WorkerVerdict[];
-  readonly renewAtMs: number;
+  renewAtMs: number;
 }
 
 export class Session {
@@ -74,7 +74,10 @@ export class Session {
     const set = this.#sets.get(model);
     const live = set === undefined ? [] : this.#live(set);
     if (set === undefined || live.length === 0) return this.renew(model, signal);
-    if (this.#options.clock() < set.renewAtMs) return live;
+    const nowMs = this.#options.clock();
+    if (nowMs < set.renewAtMs) return live;
+    // A gateway that fails is not asked again with every request.
+    set.renewAtMs = nowMs + RENEWAL_PAUSE_MS;
     // What is held still serves; a failed renewal shows when it no longer does.
     this.#lookup(model).catch(ignoreUntilNeeded);
     return live;
@@ -238,7 +241,7 @@ function policyForEvidence(trust: Trust, { card }: EvidenceBundle): CompiledPoli
 /** At half of the longest life, so that whoever asks steadily never waits for it, and soon where life is short. */
 function renewAt(admitted: readonly Admitted[], nowMs: number): number {
   const lastMs = Math.max(nowMs, ...admitted.map(({ key }) => key.expiresAtMs));
-  return nowMs + Math.min(KEYS_MAX_AGE_MS, (lastMs - nowMs) / 2);
+  return nowMs + Math.max(RENEWAL_PAUSE_MS, Math.min(KEYS_MAX_AGE_MS, (lastMs - nowMs) / 2));
 }
 
 const FIRST_USE: Check = {

@@ -20,7 +20,11 @@ import { ENVELOPE_MAX_BYTES, type DocumentKind } from '../attestation/publicatio
 import { revocationSetOf, type PublicationState } from '../attestation/publication/memory.ts';
 import type { PublicationEvent, Refusal } from '../attestation/publication/step.ts';
 import type { DocumentSource } from './documents.ts';
-import { PUBLICATION_INTERVAL_MS, PUBLICATION_TIMEOUT_MS } from './limits.ts';
+import {
+  PUBLICATION_INTERVAL_MS,
+  PUBLICATION_TIMEOUT_MS,
+  SECOND_LOOK_TIMEOUT_MS,
+} from './limits.ts';
 import type { ClientMemory } from './policy-memory.ts';
 import { joined } from './offered-state.ts';
 import { decodeStaple } from './staple.ts';
@@ -124,10 +128,12 @@ export class SignedTrust implements TrustSource {
     if (!shownWhole && !this.#isFresh()) await this.look(documents, signal);
     const { place, clock } = this.#options;
     if (place === undefined) return;
-    const isDue = clock() - this.#lookedMs >= PUBLICATION_INTERVAL_MS;
-    if (!isDue && this.#isFresh()) return;
+    const isFresh = this.#isFresh();
+    if (isFresh && clock() - this.#lookedMs < PUBLICATION_INTERVAL_MS) return;
     this.#lookedMs = clock();
-    await this.look(place, signal);
+    // A place that hangs must not hold up what can be judged already.
+    const limits = isFresh ? [signal, AbortSignal.timeout(SECOND_LOOK_TIMEOUT_MS)] : [signal];
+    await this.look(place, AbortSignal.any(limits));
   }
 
   /** Everything that a place has. The timestamp comes first: what is read after it is not older than it says. */
@@ -198,8 +204,8 @@ export class SignedTrust implements TrustSource {
     const nowMs = clock();
     const step = advance(this.#state, offered, nowMs);
     this.#state = step.state;
-    for (const event of step.accepted) onPolicy?.({ outcome: 'accepted', event });
     if (step.accepted.length > 0) memory?.note(step.state, nowMs);
+    for (const event of step.accepted) onPolicy?.({ outcome: 'accepted', event });
     // What is missing is looked for; whoever does says so if it stays missing.
     const refused = step.refused.filter(({ code }) => code !== 'publication.missing_bundle');
     for (const refusal of refused) this.#refused(refusal);
@@ -211,7 +217,7 @@ export class SignedTrust implements TrustSource {
     this.#options.onPolicy?.({ outcome: 'refused', ...refusal });
   }
 
-  /** A place that cannot be reached has nothing. */
+  /** A place that cannot be reached, or not in time, has nothing. */
   async #fetch(
     source: DocumentSource,
     name: string,
@@ -246,19 +252,33 @@ export class SignedTrust implements TrustSource {
 
   async #saveNow(): Promise<void> {
     const { memory, clock } = this.#options;
-    if (this.#state === this.#saved) return;
-    if (memory !== undefined) {
-      // Another process of the same app may have been told more.
-      const other = await memory.changed(clock());
-      if (other !== undefined) this.#state = joined(this.#state, other, clock());
-      const state = this.#state;
-      memory.note(state, clock());
-      await memory.save(state);
-      this.#saved = state;
+    if (memory === undefined || !isWorthSaving(this.#saved, this.#state)) {
+      this.#saved = this.#state;
       return;
     }
-    this.#saved = this.#state;
+    // Another process of the same app may have been told more.
+    const other = await memory.changed(clock());
+    if (other !== undefined) {
+      const both = joined(this.#state, other, clock());
+      this.#state = both.state;
+      for (const refusal of both.contradictions) this.#refused(refusal);
+    }
+    const state = this.#state;
+    memory.note(state, clock());
+    await memory.save(state);
+    this.#saved = state;
   }
+}
+
+/** A timestamp alone is not: it ages within minutes, and what it could roll back within them it could without a restart. */
+function isWorthSaving(saved: PublicationState, now: PublicationState): boolean {
+  return (
+    saved.roots !== now.roots ||
+    saved.release !== now.release ||
+    saved.revocations !== now.revocations ||
+    saved.highestSerial !== now.highestSerial ||
+    saved.newestIssuedMs !== now.newestIssuedMs
+  );
 }
 
 function isWhole({ release, revocations, timestamp }: Offered): boolean {

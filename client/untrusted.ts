@@ -10,6 +10,8 @@ import { clientError } from './errors.ts';
 export type Trouble = Refusal;
 
 const TROUBLES_SHOWN_MAX = 4;
+/** Of a document that nobody verified: names in it are whoever's. */
+const DETAIL_MAX_CHARS = 200;
 
 export function nothingToJudgeBy(
   { root }: PublicationState,
@@ -21,6 +23,7 @@ export function nothingToJudgeBy(
     const detail = `version ${version} expired at ${formatInstant(expiresMs)}: take a newer root file`;
     return clientError('client.policy_root', detail);
   }
+  if (isFuture(troubles)) return clientError('client.clock', listed(troubles));
   const twofold = twofoldAmong(troubles);
   if (twofold !== undefined) return clientError('client.policy_equivocation', textOf(twofold));
   const detail = troubles.length === 0 ? 'nothing was shown' : listed(troubles);
@@ -30,7 +33,7 @@ export function nothingToJudgeBy(
 const WHY: Readonly<Record<Exclude<Freshness, { fresh: true }>['why'], string>> = {
   no_timestamp: 'no timestamp was shown',
   clock: 'this clock is behind what was signed',
-  stale: 'the newest timestamp is too old',
+  stale: 'the newest timestamp is too old, or this clock is ahead',
   equivocation: 'the timestamp names another content for a number that is held',
   behind: 'there is a newer release or list, and it was not shown',
   unconfirmed: 'no timestamp names the list of revocations that was shown',
@@ -41,11 +44,16 @@ export function notFresh(
   troubles: readonly Trouble[],
 ): Error {
   const detail = troubles.length === 0 ? WHY[why] : `${WHY[why]}; ${listed(troubles)}`;
-  if (why === 'clock') return clientError('client.clock', detail);
+  if (why === 'clock' || isFuture(troubles)) return clientError('client.clock', detail);
   if (why === 'equivocation' || twofoldAmong(troubles) !== undefined) {
     return clientError('client.policy_equivocation', detail);
   }
   return clientError('client.policy_stale', detail);
+}
+
+/** Nobody but the signers can date a document; that all of them are ahead is less likely than that we are behind. */
+function isFuture(troubles: readonly Trouble[]): boolean {
+  return troubles.some(({ code }) => code === 'publication.future');
 }
 
 function twofoldAmong(troubles: readonly Trouble[]): Trouble | undefined {
@@ -53,7 +61,8 @@ function twofoldAmong(troubles: readonly Trouble[]): Trouble | undefined {
 }
 
 export function textOf({ document, code, detail }: Trouble): string {
-  return detail === '' ? `${document}: ${code}` : `${document}: ${code} (${detail})`;
+  const shown = detail.slice(0, DETAIL_MAX_CHARS).replaceAll(/\p{Cc}/gu, '?');
+  return shown === '' ? `${document}: ${code}` : `${document}: ${code} (${shown})`;
 }
 
 function listed(troubles: readonly Trouble[]): string {

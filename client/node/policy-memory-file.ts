@@ -6,7 +6,8 @@
 
 import { STATE_MAX_BYTES } from '../../attestation/publication/limits.ts';
 import { POLICY_MEMORY_MAX_BYTES } from '../../attestation/publication/policy-memory.ts';
-import { readPrivate, saveOver } from '../../core/node/private-files.ts';
+import { readPrivate, saveOver, systemCodeOf } from '../../core/node/private-files.ts';
+import { clientError } from '../errors.ts';
 import type { PolicyStore } from '../policy-memory.ts';
 
 /** Each file is replaced whole; the state first, because the list is made from it again where an entry is missing. */
@@ -20,8 +21,13 @@ export function policyMemoryFile(path: string): PolicyStore {
       return { ...(state && { state }), ...(accepted && { accepted }) };
     },
     save: async ({ state, accepted }) => {
-      saveOver(statePath, state);
-      saveOver(path, accepted);
+      try {
+        saveOver(statePath, state);
+        saveOver(path, accepted);
+      } catch (cause) {
+        const detail = `${path} cannot be written (${systemCodeOf(cause)})`;
+        throw clientError('client.policy_memory', detail, { cause });
+      }
       await Promise.resolve();
     },
   };

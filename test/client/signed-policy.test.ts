@@ -1,7 +1,15 @@
 /** A policy that is signed: first word, renewal, change, memory, and doing without a network. Spec: docs/publication.md §4. @module */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
@@ -249,6 +257,51 @@ test('memory: one that is not this root’s is refused and left alone', async ()
   assert.deepEqual(readFileSync(`${memory}.state`), before);
 });
 
+test('memory: the list of another policy, or one that is spoilt, is left alone', async () => {
+  const [gateway] = await published();
+  for (const [text, words] of [
+    ['{"accepted":[],"format":"veilgate.policy-memory/1","policy":"other"}', /another policy/],
+    ['{"accepted":', /the list of what was accepted/],
+  ] as const) {
+    const memory = freshPath();
+    writeFileSync(memory, text, { mode: 0o600 });
+    const app = signedApp(gateway, { memory });
+    assert.equal(await app.ask(), 'client.policy_memory', app.said());
+    assert.match(app.said(), words);
+    assert.equal(readFileSync(memory, 'utf8'), text);
+  }
+});
+
+test('memory: a file that others may write is not believed', async () => {
+  const [gateway] = await published();
+  const memory = freshPath();
+  assert.equal(await signedApp(gateway, { memory }).ask(), 'whole');
+  chmodSync(`${memory}.state`, 0o666);
+  const app = signedApp(gateway, { memory });
+  assert.equal(await app.ask(), 'client.policy_memory', app.said());
+  assert.match(app.said(), /others may read or write it/);
+});
+
+test('memory: a folder that is not there is said by its name', async () => {
+  const [gateway] = await published();
+  const app = signedApp(gateway, { memory: join(FOLDER, 'nowhere', 'memory.json') });
+  assert.equal(await app.ask(), 'client.policy_memory');
+  assert.match(app.said(), /memory\.json cannot be written \(ENOENT\)/);
+});
+
+test('memory: a timestamp alone is not written', async () => {
+  const [gateway] = await published();
+  const memory = freshPath();
+  const app = signedApp(gateway, { memory });
+  assert.equal(await app.ask(), 'whole', app.said());
+  const before = readFileSync(`${memory}.state`);
+  gateway.advance(200_000);
+  await app.ask();
+  gateway.advance(150_000);
+  assert.equal(await app.ask(), 'whole', app.said());
+  assert.deepEqual(readFileSync(`${memory}.state`), before);
+});
+
 test('memory: what cannot be saved is not in force', async () => {
   const [gateway] = await published();
   const broken: PolicyStore = {
@@ -366,6 +419,17 @@ test('offline with a bundle older than what is remembered', async () => {
     assert.equal(await app.ask(), 'client.policy_bundle', app.said());
     assert.match(app.said(), /rollback/);
   }
+});
+
+test('a clock behind the newest word is said to be that', async () => {
+  const [gateway, publication] = await published();
+  gateway.advance(120_000);
+  publication.staple();
+  publication.frozen = true;
+  gateway.advance(-120_000);
+  const app = signedApp(gateway);
+  assert.equal(await app.ask(), 'client.clock', app.said());
+  assert.match(app.said(), /timestamp: publication\.future/);
 });
 
 test('a clock behind what was signed is said to be that', async () => {
