@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { sha256 } from '#primitives';
+import { lintPolicy } from '../../../attestation/policy/lint.ts';
+import { readPolicy } from '../../../cli/policy/read-policy.ts';
 import { compilePolicy } from '../../../attestation/policy/compile.ts';
 import { fillDevelopmentPolicy } from '../../../attestation/policy/development.ts';
 import { policyJsonSchema } from '../../../attestation/policy/schema.ts';
@@ -191,3 +193,20 @@ test('the JSON Schema for editors demands the same members', () => {
   }
   assert.ok(!required.includes('development'));
 });
+
+const EXAMPLES: readonly (readonly [name: string, serious: readonly string[]])[] = [
+  // Until GPU evidence is verified; the day it is, this line goes.
+  ['tdx-h100', ['policy.nobody', 'rule.gpu']],
+  ['snp', []],
+  ['mixed', []],
+];
+
+for (const [name, serious] of EXAMPLES) {
+  test(`the example ${name} compiles, and lint finds in it what its comments say`, () => {
+    const policy = readPolicy(`policies/examples/${name}`);
+    const nowMs = parseInstant('2026-11-26T00:00:00Z') ?? 0;
+    const findings = lintPolicy(policy, nowMs);
+    const found = findings.filter(({ level }) => level !== 'note').map(({ id }) => id);
+    assert.deepEqual(found.toSorted(), serious);
+  });
+}
