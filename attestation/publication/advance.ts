@@ -66,7 +66,7 @@ export function advance(state: PublicationState, offered: Offered, nowMs: number
 /** A timestamp is made by a reader too, one that remembers: what it names has left nothing out. */
 function confirmed(state: PublicationState): PublicationState {
   const { revocations, timestamp } = state;
-  if (revocations?.supported !== true || revocations.confirmed || !timestamp) return state;
+  if (!revocations || revocations.confirmed || !timestamp) return state;
   if (!isNamedBy(timestamp, revocations)) return state;
   return { ...state, revocations: { ...revocations, confirmed: true } };
 }

@@ -38,7 +38,7 @@ export function encodePayload(value: Json): Uint8Array {
 /** Strict JSON without a member that the schemas would pass over in silence. Throws `publication.malformed`. */
 export function readJson(bytes: Uint8Array, options: StrictJsonOptions): Json {
   const value = strictJson(bytes, options);
-  // Zod skips members of this name, unknown ones included.
+  // Records of zod pass over a member of this name: signed, and judged by nobody.
   if (hasProtoMember(value)) throw publicationError('publication.malformed', '__proto__');
   return value;
 }

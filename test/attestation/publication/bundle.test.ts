@@ -75,6 +75,15 @@ test('a policy that does not compile is refused, and nothing of it is repeated',
   }
 });
 
+test('a member that nobody would judge is refused where a policy has free names', () => {
+  const text = TEXT.replace('"min_isvsvn":{"TDX_01":5}', '"min_isvsvn":{"TDX_01":5,"__proto__":9}');
+  assert.notEqual(text, TEXT);
+  assert.throws(
+    () => verifyDocument(parseEnvelope(sign('bundle', utf8(text)), 'bundle'), ROOT, BUNDLE),
+    (error) => hasCode(error, 'publication.malformed'),
+  );
+});
+
 test('two of the role policy have to sign', () => {
   const verify = (by: readonly string[]) =>
     verifyDocument(parseEnvelope(makeBundle(POLICY, by), 'bundle'), ROOT, BUNDLE);

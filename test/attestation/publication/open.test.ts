@@ -204,6 +204,16 @@ test('the date is remembered apart from the document it stood in', () => {
   assert.doesNotThrow(() => open(saved, makeRoot(), NOW_MS - 10_000));
 });
 
+test('what documents say themselves outweighs what the file says besides', () => {
+  const text = fromUtf8(SAVED)
+    .replace(/"highestSerial":\d+/, '"highestSerial":0')
+    .replace(/"newestIssuedMs":\d+/, '"newestIssuedMs":0');
+  assert.notEqual(text, fromUtf8(SAVED));
+  const state = open(utf8(text));
+  assert.equal(state.highestSerial, FULL.highestSerial);
+  assert.equal(state.newestIssuedMs, FULL.newestIssuedMs);
+});
+
 test('an older copy of the file is genuine, and a newer timestamp shows it', () => {
   const old = encodeState(reader());
   const now = accepted(reader(), {

@@ -7,6 +7,7 @@ import { advance, type Offered } from '../../../attestation/publication/advance.
 import { addSignatures, parseEnvelope } from '../../../attestation/publication/envelope.ts';
 import { freshness } from '../../../attestation/publication/freshness.ts';
 import type { Role } from '../../../attestation/publication/kinds.ts';
+import { ROOTS_MAX } from '../../../attestation/publication/limits.ts';
 import { revocationSetOf, type PublicationState } from '../../../attestation/publication/memory.ts';
 import { openPublication } from '../../../attestation/publication/open.ts';
 import type { RootFields } from '../../../attestation/publication/root.ts';
@@ -134,6 +135,19 @@ test('expired roots are climbed over', () => {
   const { state, refused } = advance(blankReader(), offered, late);
   assert.deepEqual(refused, []);
   assert.equal(state.release?.document.payload.number, 1);
+});
+
+test('a chain has an end: past it a newer root has to be pinned', () => {
+  const roots = Array.from({ length: ROOTS_MAX }, (_, at) => makeRoot({ version: at + 2 }));
+  const result = advance(blankReader(), { roots }, NOW_MS);
+  assert.deepEqual(refusals(result), ['root publication.root_chain']);
+  assert.equal(result.state.roots.length, ROOTS_MAX);
+  assert.equal(reopened(result.state).root.payload.version, ROOTS_MAX);
+});
+
+test('the date of a root is remembered', () => {
+  const state = accepted(reader(), { roots: [makeRoot({ version: 2, issuedMs: NOW_MS })] });
+  assert.equal(state.newestIssuedMs, NOW_MS);
 });
 
 test('two roots of one version are equivocation where both are signed', () => {
