@@ -22,7 +22,7 @@ import {
   type BehindPart,
 } from '../../attestation/tdx/behind.ts';
 import { componentNames } from '../../attestation/tdx/component-names.ts';
-import type { Check } from '../../attestation/verdict.ts';
+import { wantText, type Check } from '../../attestation/verdict.ts';
 import { COMMAND_LINE, type Judgement, type MachineResult } from './judge.ts';
 import { inShort } from './short.ts';
 import { labelled, paragraph, printable, type Page } from './text.ts';
@@ -50,7 +50,8 @@ export function explainedChecks(judgement: Judgement): readonly ExplainedCheck[]
   const advice = adviceOf(judgement);
   return checks.flatMap((check) => {
     if (check.outcome !== 'fail') return [];
-    const { id, want, got } = check;
+    const { id, got } = check;
+    const want = wantText(check);
     const found = advice.get(id) ?? advice.get(id.replace(/^cpu\./, 'policy.'));
     const hides = checks.flatMap((other) =>
       other.outcome === 'skipped' && other.because === id ? [other.id] : [],

@@ -11,7 +11,9 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { EvidenceBundle } from '../../attestation/evidence.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
+import { rehearse } from '../../attestation/policy/rehearse.ts';
 import { newCaches } from '../../attestation/tees.ts';
 import type { AppraisalCaches } from '../../attestation/tee.ts';
 import type { Check } from '../../attestation/verdict.ts';
@@ -35,7 +37,7 @@ import { checkLines } from './check-text.ts';
 import { policyName } from './compile.ts';
 import { COMMAND_IO, judgeEvidence } from './evidence.ts';
 import { policyJson } from './explain.ts';
-import { judgeFixture, type FixtureRuling } from './fixture.ts';
+import { judgeFixture } from './fixture.ts';
 import { readPolicy } from './read-policy.ts';
 
 export interface SimulateOptions {
@@ -60,7 +62,7 @@ export function registerSimulateCommand(parent: Command): void {
     .option('--model <name>', 'gateway: only the workers of this model')
     .option(
       '--at <instant>',
-      'judge as of this instant; else live evidence now, captured evidence when it was made',
+      'judge as of this instant (RFC 3339, UTC) instead of now; captured evidence as of when it was made',
       instantOption,
     )
     .option('--json', 'one line of JSON')
@@ -102,13 +104,9 @@ export async function simulateAnswer(
     io,
   );
   const caches = newCaches();
-  const atOf = (judgement: Judgement): number => {
-    const { statement, nowMs } = judgement;
-    if (at !== undefined || options.live !== undefined || statement === undefined) return nowMs;
-    return statement.iat * 1000;
-  };
+  const nowMs = judged.question.nowMs;
   const outcomes = judged.judgements.map((judgement) =>
-    outcomeOf(judgement, { policy, candidate, at: atOf(judgement), caches }),
+    outcomeOf(judgement, { policy, candidate, nowMs, caches, isLive: options.live !== undefined }),
   );
   const isChanged = outcomes.some(({ change }) => CHANGES.has(change));
   const status = isChanged
@@ -175,44 +173,87 @@ interface Outcome {
 interface Simulation {
   readonly policy: CompiledPolicy;
   readonly candidate: CompiledPolicy | undefined;
-  readonly at: number;
+  readonly nowMs: number;
   readonly caches: AppraisalCaches;
+  readonly isLive: boolean;
 }
 
-function outcomeOf(judgement: Judgement, { policy, candidate, at, caches }: Simulation): Outcome {
+interface Ruled {
+  readonly decision: 'admitted' | 'denied';
+  readonly rule?: string;
+  readonly failed: readonly Check[];
+}
+
+function outcomeOf(judgement: Judgement, simulation: Simulation): Outcome {
+  const { policy, candidate, nowMs, isLive } = simulation;
   const { subject, statement } = judgement;
   const evidence = bundleOfSubject(subject);
   if (evidence === undefined) {
     throw cliError('cli.option', `${subject.name} is bare evidence of a machine: want a bundle`);
   }
-  const aud = subject.gateway?.aud;
-  const circumstances = {
-    at,
-    ...(aud === undefined ? {} : { aud }),
-    ...(statement === undefined ? {} : { challenge: statement.nonce }),
-  };
-  const under = (by: CompiledPolicy): FixtureRuling =>
-    judgeFixture(circumstances, { evidence, policy: by, caches, countsIssued: false });
-  const ruling = under(candidate ?? policy);
+  const under = (by: CompiledPolicy): Ruled =>
+    isLive
+      ? liveRuling(judgement, { ...simulation, evidence, policy: by })
+      : capturedRuling({ ...simulation, evidence, policy: by });
+  const ruled = under(candidate ?? policy);
   const before = beforeOf(judgement, candidate === undefined ? undefined : { policy, under });
-  const after = { by: policyName(candidate ?? policy), decision: ruling.decision };
+  const after = { by: policyName(candidate ?? policy), decision: ruled.decision };
   return {
     name: subject.name,
     change: changeOf(before.decision, after.decision),
     before,
     after,
-    at: formatInstant(at),
-    rule: ruling.rule ?? null,
-    failed: ruling.appraisal.verdict.checks.filter(
-      ({ id, outcome }) => outcome === 'fail' && ruling.failing.includes(id),
+    at: formatInstant(isLive || statement === undefined ? nowMs : statement.iat * 1000),
+    rule: ruled.rule ?? null,
+    failed: ruled.failed,
+  };
+}
+
+type Asked = Pick<Simulation, 'policy' | 'nowMs' | 'caches'> & {
+  readonly evidence: EvidenceBundle;
+};
+
+function liveRuling(
+  { subject, statement }: Judgement,
+  { policy, nowMs, caches, evidence }: Asked,
+): Ruled {
+  const aud = subject.gateway?.aud;
+  const circumstances = {
+    at: nowMs,
+    ...(aud === undefined ? {} : { aud }),
+    ...(statement === undefined ? {} : { challenge: statement.nonce }),
+  };
+  const ruling = judgeFixture(circumstances, { evidence, policy, caches, countsIssued: false });
+  const { decision, failing, rule, appraisal } = ruling;
+  return {
+    decision,
+    ...(rule === undefined ? {} : { rule }),
+    failed: appraisal.verdict.checks.filter(
+      ({ id, outcome }) => outcome === 'fail' && failing.includes(id),
     ),
+  };
+}
+
+/** The evidence as of when it was made, the policy as of now. */
+function capturedRuling(asked: Asked): Ruled {
+  const rehearsal = rehearse(asked);
+  if (rehearsal.outcome === 'unjudged') {
+    const { because } = rehearsal;
+    const check = { id: 'evidence', outcome: 'fail', want: 'evidence', got: because } as const;
+    return { decision: 'denied', failed: [check] };
+  }
+  const counted = rehearsal.failing.filter(({ id }) => id !== 'policy.issued');
+  return {
+    decision: counted.length === 0 ? 'admitted' : 'denied',
+    ...(rehearsal.rule === undefined ? {} : { rule: rehearsal.rule }),
+    failed: counted.filter(({ outcome }) => outcome === 'fail'),
   };
 }
 
 /** What is compared with: the policy that is in force, or what the gateway says it decided. */
 function beforeOf(
   { subject }: Judgement,
-  current: { policy: CompiledPolicy; under: (by: CompiledPolicy) => FixtureRuling } | undefined,
+  current: { policy: CompiledPolicy; under: (by: CompiledPolicy) => Ruled } | undefined,
 ): Decision {
   if (current !== undefined) {
     return { by: policyName(current.policy), decision: current.under(current.policy).decision };
@@ -255,7 +296,7 @@ function outcomeLines(
     ...rest,
     ...labelled(
       '  ',
-      `${before.decision} by ${before.by}, ${after.decision} by ${after.by}${by}, as of ${at}`,
+      `${before.decision} by ${before.by}, ${after.decision} by ${after.by}${by}; evidence as of ${at}`,
       page,
       2,
     ),
