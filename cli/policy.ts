@@ -29,6 +29,24 @@ const COMMANDS = [
     name: 'compile',
     load: async () => (await import('./policy/compile.ts')).registerCompileCommand,
   },
+  { name: 'key', load: async () => (await import('./policy/key.ts')).registerKeyCommand },
+  { name: 'root', load: async () => (await import('./policy/root.ts')).registerRootCommand },
+  { name: 'sign', load: async () => (await import('./policy/sign.ts')).registerSignCommand },
+  { name: 'verify', load: async () => (await import('./policy/verify.ts')).registerVerifyCommand },
+  {
+    name: 'publish',
+    load: async () => (await import('./policy/publish.ts')).registerPublishCommand,
+  },
+  {
+    name: 'promote',
+    load: async () => (await import('./policy/promote.ts')).registerPromoteCommand,
+  },
+  {
+    name: 'rollback',
+    load: async () => (await import('./policy/rollback.ts')).registerRollbackCommand,
+  },
+  { name: 'status', load: async () => (await import('./policy/status.ts')).registerStatusCommand },
+  { name: 'repo', load: async () => (await import('./policy/repo.ts')).registerRepoCommand },
   {
     name: 'advisories',
     load: async () => (await import('./policy/advisories.ts')).registerAdvisoriesCommand,

@@ -82,11 +82,15 @@ function failure(question: PolicyQuestion, error: unknown): PolicyAnswer {
   return { status, output, errors };
 }
 
+/** What was read and is not accepted; everything else could not be read. */
+const FINDINGS = ['policy.', 'publication.', 'repository.refused', 'repository.changed'] as const;
+
 const WRONG_USAGE = ['cli.option', 'attest.option', 'client.option', 'client.insecure_url'];
 
 function statusOf(code: string): ExitStatus {
   if (WRONG_USAGE.includes(code)) return EXIT.usage;
-  return code.startsWith('policy.') ? EXIT.findings : EXIT.unreadable;
+  const isAnswer = FINDINGS.some((area) => code.startsWith(area));
+  return isAnswer ? EXIT.findings : EXIT.unreadable;
 }
 
 /** Only our own messages are known to be free of what they are about; a bare code gets its public text. */
