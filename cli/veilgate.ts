@@ -20,6 +20,7 @@ const COMMANDS = [
   { name: 'owner', load: async () => (await import('./owner.ts')).registerOwnerCommand },
   { name: 'audit', load: async () => (await import('./audit.ts')).registerAuditCommand },
   { name: 'host', load: async () => (await import('./host.ts')).registerHostCommand },
+  { name: 'revoke', load: async () => (await import('./revoke.ts')).registerRevokeCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
 
