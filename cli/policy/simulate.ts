@@ -17,6 +17,7 @@ import { rehearse } from '../../attestation/policy/rehearse.ts';
 import { newCaches } from '../../attestation/tees.ts';
 import type { AppraisalCaches } from '../../attestation/tee.ts';
 import type { Check } from '../../attestation/verdict.ts';
+import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { paint, type Colour } from '../../core/node/terminal.ts';
 import type { AttestIo } from '../attest/gather.ts';
@@ -156,7 +157,10 @@ type Change = 'still admitted' | 'still denied' | 'newly denied' | 'newly admitt
 const CHANGES: ReadonlySet<Change> = new Set(['newly denied', 'newly admitted']);
 
 interface Decision {
+  /** `production#42`. */
   readonly by: string;
+  /** Hex; null where a gateway does not say. */
+  readonly digest: string | null;
   readonly decision: 'admitted' | 'denied';
 }
 
@@ -197,7 +201,12 @@ function outcomeOf(judgement: Judgement, simulation: Simulation): Outcome {
       : capturedRuling({ ...simulation, evidence, policy: by });
   const ruled = under(candidate ?? policy);
   const before = beforeOf(judgement, candidate === undefined ? undefined : { policy, under });
-  const after = { by: policyName(candidate ?? policy), decision: ruled.decision };
+  const judge = candidate ?? policy;
+  const after = {
+    by: policyName(judge),
+    digest: toHex(judge.digest),
+    decision: ruled.decision,
+  };
   return {
     name: subject.name,
     change: changeOf(before.decision, after.decision),
@@ -256,15 +265,19 @@ function beforeOf(
   current: { policy: CompiledPolicy; under: (by: CompiledPolicy) => Ruled } | undefined,
 ): Decision {
   if (current !== undefined) {
-    return { by: policyName(current.policy), decision: current.under(current.policy).decision };
+    return {
+      by: policyName(current.policy),
+      digest: toHex(current.policy.digest),
+      decision: current.under(current.policy).decision,
+    };
   }
   const { claimed, gateway } = subject;
   if (claimed !== undefined) {
-    const { name, serial } = claimed.policy;
-    return { by: `${name}#${serial}`, decision: claimed.decision };
+    const { name, serial, digest } = claimed.policy;
+    return { by: `${name}#${serial}`, digest, decision: claimed.decision };
   }
   // A gateway shows nobody whom it denies.
-  if (gateway !== undefined) return { by: 'its gateway', decision: 'admitted' };
+  if (gateway !== undefined) return { by: 'its gateway', digest: null, decision: 'admitted' };
   throw cliError(
     'cli.option',
     `${subject.name} comes without a verdict: name the policy to compare with --candidate`,
@@ -296,13 +309,21 @@ function outcomeLines(
     ...rest,
     ...labelled(
       '  ',
-      `${before.decision} by ${before.by}, ${after.decision} by ${after.by}${by}; evidence as of ${at}`,
+      `${before.decision} by ${byText(before, after)}, ${after.decision} by ${byText(after, before)}${by}; evidence as of ${at}`,
       page,
       2,
     ),
     ...(change === 'newly denied' ? failed.flatMap((check) => checkLines(check, page)) : []),
     '',
   ];
+}
+
+const DIGEST_SHOWN_CHARS = 16;
+
+/** Two contents under one number are told apart by their digests: one of them needs another number. */
+function byText({ by, digest }: Decision, other: Decision): string {
+  if (by !== other.by || digest === null || digest === other.digest) return by;
+  return `${by} (sha256:${digest.slice(0, DIGEST_SHOWN_CHARS)}…)`;
 }
 
 function countsText(outcomes: readonly Outcome[]): string {

@@ -113,6 +113,20 @@ test('captured evidence under a policy and a candidate, judged when it was made'
   );
 });
 
+test('two contents under one number are told apart by their digests', async () => {
+  const gateway = await memoryGateway();
+  using captured = evidenceFolder();
+  const evidence = captured.bundle('worker.json', decodeEvidence(gateway.workers[0]?.evidence));
+  const { canonical } = gateway.policy;
+  const stricter = canonical.replace('"models":["test/model"]', '"models":[]');
+  const candidate = folder.write('same-number.json', stricter);
+  const answer = await simulate(policyOf(gateway), { evidence, candidate });
+  assert.match(
+    textOf(answer),
+    /admitted by test#1 \(sha256:[0-9a-f]{16}…\), denied by test#1 \(sha256:[0-9a-f]{16}…\)/,
+  );
+});
+
 test('a saved list keeps its verdicts', async () => {
   const gateway = withVerdicts(await memoryGateway([{ unlisted: true }]));
   const response = await gateway.fetch(`${URL}/v1/evidence?model=test/model`, {
