@@ -5,6 +5,7 @@
  * @module
  */
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ed25519PublicKey } from '#primitives';
 import { encodeBundle } from '../../attestation/publication/bundle.ts';
@@ -17,6 +18,7 @@ import { encodeRoot } from '../../attestation/publication/root.ts';
 import { compilePolicy, type CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { utf8, type Bytes } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
+import { makeKey, readSigningKey } from '../publication/keys.ts';
 import { ownState } from '../publication/own-state.ts';
 import {
   bundleFile,
@@ -62,7 +64,7 @@ export async function publishDevelopment(
     ...listWrites(files, keys, nowMs),
   ];
   await commit(directory, writes, seenIn(files, [RELEASE_FILE, REVOCATIONS_FILE]));
-  const revocationKey = data.path('keys', keyName('revocation'));
+  const revocationKey = keyPath(data, 'revocation');
   return { directory, rootFile: join(directory, rootFile(1)), revocationKey, policy };
 }
 
@@ -79,12 +81,16 @@ export async function keepTimestamp(data: DataDirectory, signal: AbortSignal): P
 
 type Keys = Readonly<Record<Role, Bytes<32>>>;
 
-function keyName(role: Role): string {
-  return `policy-${role}`;
+/** As `veilgate policy key new` makes them, so that every command takes them. */
+function keyPath(data: DataDirectory, role: Role): string {
+  return data.path('keys', `policy-${role}.key`);
 }
 
 function keysOf(data: DataDirectory): Keys {
-  const key = (role: Role): Bytes<32> => data.seed(keyName(role));
+  const key = (role: Role): Bytes<32> => {
+    const path = keyPath(data, role);
+    return (existsSync(path) ? readSigningKey(path) : makeKey(role, path)).secretKey;
+  };
   return {
     root: key('root'),
     policy: key('policy'),

@@ -4,6 +4,7 @@ import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
+import type { PublicationState } from '../../attestation/publication/memory.ts';
 import type { PolicyDesk } from './desk.ts';
 import type { Keeper } from './keeper.ts';
 import type { ShadowReport } from './shadow.ts';
@@ -27,15 +28,11 @@ export class PolicyReport {
     const candidate = this.#desk.candidate();
     const state = this.#keeper?.state();
     return {
-      signed: this.#keeper !== undefined,
-      current: named(this.#desk.current()),
+      policy: named(this.#desk.current()),
       candidate:
         candidate === undefined ? null : { ...named(candidate.policy), share: candidate.share },
       shadow: this.shadow === undefined ? null : shadowJson(this.shadow),
-      root: state === undefined ? null : state.root.payload.version,
-      release: state?.release?.document.payload.number ?? null,
-      revocations: state?.revocations?.document.payload.number ?? null,
-      revoked: state?.revocations?.document.payload.entries.length ?? 0,
+      publication: state === undefined ? null : publicationJson(state),
       stale: this.#desk.staleBecause(nowMs) ?? null,
       troubles: (this.#watch?.troubles() ?? []).map(({ what, code, sinceMs }) => ({
         what,
@@ -44,6 +41,18 @@ export class PolicyReport {
       })),
     };
   }
+}
+
+/** Null with an unsigned policy. */
+function publicationJson({ root, release, revocations, timestamp }: PublicationState): JsonObject {
+  const timeMs = timestamp?.document.payload.timeMs;
+  return {
+    root: root.payload.version,
+    release: release?.document.payload.number ?? null,
+    revocations: revocations?.document.payload.number ?? null,
+    revoked: revocations?.document.payload.entries.length ?? 0,
+    timestamp: timeMs === undefined ? null : formatInstant(timeMs),
+  };
 }
 
 function named({ document, digest }: CompiledPolicy): JsonObject {
