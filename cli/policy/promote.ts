@@ -63,7 +63,7 @@ async function promoteAnswer(
   if (before === undefined || candidate === undefined) {
     throw refused(
       'there is no candidate',
-      `veilgate policy publish --repo ${options.repo} --bundle FILE --as RELEASE_KEYFILE --candidate`,
+      `veilgate policy publish --repo ${options.repo} --bundle FILE --as release.key --candidate`,
     );
   }
   if (options.share !== 'none') assertInTime(candidate, nowMs);

@@ -150,9 +150,9 @@ function afterRelease(
   return [
     ...(candidate === undefined
       ? []
-      : [`veilgate policy promote --repo ${repo} --as RELEASE_KEYFILE --share 5`]),
+      : [`veilgate policy promote --repo ${repo} --as release.key --share 5`]),
     ...(files.timestamp === undefined
-      ? [`veilgate revoke timestamp --repo ${repo} --as TIMESTAMP_KEYFILE`]
+      ? [`veilgate revoke timestamp --repo ${repo} --as timestamp.key`]
       : []),
   ];
 }
@@ -167,7 +167,7 @@ export function assertSigned(
   if (there.missing === 0) return;
   throw refused(
     `not enough have signed ${document.path}. ${standingText(there)}`,
-    `veilgate policy sign ${document.path} --as KEYFILE --repo ${repo} --source CHECKOUT`,
+    `veilgate policy sign ${document.path} --as your.key --repo ${repo} --source CHECKOUT`,
   );
 }
 

@@ -107,7 +107,7 @@ async function placeRoot(repo: string, path: string, nowMs: number): Promise<voi
   if (there.missing > 0) {
     throw refused(
       `not enough have signed ${path}. ${standingText(there)}`,
-      `veilgate policy root sign ${path} --as KEYFILE`,
+      `veilgate policy root sign ${path} --as your.key`,
     );
   }
   openPublication({ pinnedRoot: bytes, nowMs });
@@ -196,7 +196,7 @@ function answer(question: PolicyQuestion, { repo, keys, hasList }: Made, page: P
     });
   }
   const key = (role: string): string =>
-    keys.find((path) => path.endsWith(`${role}.key`)) ?? `${role.toUpperCase()}_KEYFILE`;
+    keys.find((path) => path.endsWith(`${role}.key`)) ?? `${role}.key`;
   return textAnswer(EXIT.ok, [
     `${repo} is a repository of the policy ${root.policy}`,
     ...facts(

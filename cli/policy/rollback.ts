@@ -26,7 +26,7 @@ import { readSigningKey } from '../publication/keys.ts';
 import { parseExpiry, wholeSecond } from '../publication/lifetime.ts';
 import { ownState } from '../publication/own-state.ts';
 import { readBundleFile, readRepository } from '../publication/repository.ts';
-import { facts, nextSteps } from '../publication/rows.ts';
+import { facts, indented, nextSteps } from '../publication/rows.ts';
 import { shownDocument } from '../publication/show-document.ts';
 import { assertMaySign, standing, standingText } from '../publication/standing.ts';
 import {
@@ -125,8 +125,8 @@ function rollbackAnswer(
   }
   const step =
     there.missing > 0
-      ? `veilgate policy sign ${options.out} --as KEYFILE --repo ${options.repo}`
-      : `veilgate policy publish --repo ${options.repo} --bundle ${options.out} --as RELEASE_KEYFILE`;
+      ? `veilgate policy sign ${options.out} --as your.key --repo ${options.repo}`
+      : `veilgate policy publish --repo ${options.repo} --bundle ${options.out} --as release.key`;
   return textAnswer(EXIT.ok, [
     ...facts(
       [
@@ -139,7 +139,7 @@ function rollbackAnswer(
       page,
     ),
     ...(shown.against === undefined ? [] : ['', `changes against ${shown.against}`]),
-    ...shown.changes.map((line) => `  ${line}`),
+    ...indented(shown.changes, page),
     ...nextSteps([step]),
   ]);
 }

@@ -33,7 +33,7 @@ import {
   rootDiff,
   rootWarnings,
 } from '../publication/root-options.ts';
-import { facts, nextSteps, table } from '../publication/rows.ts';
+import { facts, indented, nextSteps, table } from '../publication/rows.ts';
 import {
   assertMaySign,
   brokenSignatures,
@@ -218,7 +218,7 @@ function written(
   return textAnswer(EXIT.ok, [
     ...report.lines(page),
     ...nextSteps([
-      `each of them: veilgate policy root sign ${out} --as KEYFILE`,
+      `each of them: veilgate policy root sign ${out} --as your.key`,
       `then:         veilgate policy root show ${out}`,
     ]),
   ]);
@@ -268,14 +268,14 @@ async function signAnswer(
     `signed as ${key.name}: ${path}`,
     ...report.standings.map(standingText),
     ...nextSteps([
-      enough ? publishStep(signed) : `the others: veilgate policy root sign ${path} --as KEYFILE`,
+      enough ? publishStep(signed) : `the others: veilgate policy root sign ${path} --as your.key`,
     ]),
   ]);
 }
 
 function publishStep({ root, path }: OpenedRoot): string {
   return root.version === 1
-    ? `veilgate policy repo init --repo DIR --root ${path} --as REVOCATION_KEYFILE`
+    ? `veilgate policy repo init --repo DIR --root ${path} --as revocation.key`
     : `veilgate policy publish --repo DIR ${path}`;
 }
 
@@ -368,7 +368,7 @@ function reportOn(opened: OpenedRoot, before: RootFields | undefined): RootRepor
       ),
       ...(before === undefined ? [] : ['', `changes since root ${before.version}`]),
       ...(changes.length === 0 && before !== undefined ? ['  nothing but the number'] : []),
-      ...changes.map((line) => `  ${line}`),
+      ...indented(changes, page),
       ...(warnings.length === 0 ? [] : ['']),
       ...facts(
         warnings.map((text) => ['warning', text] as const),

@@ -1,5 +1,5 @@
 /**
- * `veilgate policy sign PATH --as KEYFILE`: the first signer compiles the policy and shows what is signed; each further one
+ * `veilgate policy sign PATH --as your.key`: the first signer compiles the policy and shows what is signed; each further one
  * adds a signature to the very same bytes, and proves with `--source` that they are what the own checkout says. Exit status:
  * 0 signed, 1 refused, 2 wrong usage, 3 a file cannot be read or written. Spec: docs/publication.md §1, §2.
  * @module
@@ -10,9 +10,10 @@ import type { Command } from 'commander';
 import { encodeBundle } from '../../attestation/publication/bundle.ts';
 import { addSignatures, signEnvelope } from '../../attestation/publication/envelope.ts';
 import type { Role } from '../../attestation/publication/kinds.ts';
-import type { PublicationState } from '../../attestation/publication/memory.ts';
+import type { Held, PublicationState } from '../../attestation/publication/memory.ts';
 import { countWithdrawn } from '../../attestation/publication/revocations.ts';
 import type { Root, RootFields } from '../../attestation/publication/root.ts';
+import { equalPublic } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import { VeilError } from '../../core/errors.ts';
 import type { Page } from '../attest/text.ts';
@@ -36,7 +37,7 @@ import { refused } from '../publication/errors.ts';
 import { readSigningKey, type SigningKey } from '../publication/keys.ts';
 import { ownState } from '../publication/own-state.ts';
 import { readRepository, type RepositoryFiles } from '../publication/repository.ts';
-import { facts, nextSteps } from '../publication/rows.ts';
+import { facts, indented, nextSteps } from '../publication/rows.ts';
 import { shownDocument } from '../publication/show-document.ts';
 import {
   assertMaySign,
@@ -159,10 +160,10 @@ function nextStep(
   const candidate = isFirstPolicy ? '' : ' --candidate';
   if (standings.some(({ missing }) => missing > 0)) {
     const source = document.kind === 'bundle' ? ' --source CHECKOUT' : '';
-    return `the others: veilgate policy sign ${out} --as KEYFILE --repo ${repo}${source}`;
+    return `the others: veilgate policy sign ${out} --as your.key --repo ${repo}${source}`;
   }
   return document.kind === 'bundle'
-    ? `veilgate policy publish --repo ${repo} --bundle ${out} --as RELEASE_KEYFILE${candidate}`
+    ? `veilgate policy publish --repo ${repo} --bundle ${out} --as release.key${candidate}`
     : `veilgate policy publish --repo ${repo} ${out}`;
 }
 
@@ -244,10 +245,26 @@ function assertSigns(
       return;
     case 'release':
       assertSameName(document.release.policy, state);
+      assertNewest(document, document.release.number, state.release);
       return;
     case 'revocations':
       assertSameName(document.list.policy, state);
+      assertNewest(document, document.list.number, state.revocations);
   }
+}
+
+/** Whoever published meanwhile took the number: signing this one too would be two contents under one number. */
+function assertNewest(
+  document: OpenedDocument,
+  number: number,
+  held: Held<{ readonly number: number }> | undefined,
+): void {
+  if (held === undefined || number > held.document.payload.number) return;
+  if (equalPublic(held.document.digest, document.envelope.digest)) return;
+  throw refused(
+    `${document.path} has number ${number}, and the repository has ${held.document.payload.number} already`,
+    'somebody published meanwhile: make it anew from what is there now',
+  );
 }
 
 /** Whose signatures count: a list that gives back needs those who grant as well. */
@@ -318,7 +335,7 @@ function preview(
       page,
     ),
     ...(shown.against === undefined ? [] : ['', `changes against ${shown.against}`]),
-    ...shown.changes.map((line) => `  ${line}`),
+    ...indented(shown.changes, page),
   ];
   return { lines, shown };
 }

@@ -117,20 +117,20 @@ function problemsOf({ state, refused }: OwnState, repo: string, nowMs: number): 
   if (policy === undefined) {
     problems.push({
       what: 'no policy is in force: gateways admit nobody',
-      next: `veilgate policy publish --repo ${repo} --bundle FILE --as RELEASE_KEYFILE`,
+      next: `veilgate policy publish --repo ${repo} --bundle FILE --as release.key`,
     });
   } else problems.push(...expiryProblems(policyNameOf(policy), policy.document.expires, nowMs));
   if (state.revocations === undefined) {
     problems.push({
       what: 'no list of revocations is published: gateways admit nobody',
-      next: `veilgate policy repo init --repo ${repo} --as REVOCATION_KEYFILE`,
+      next: `veilgate policy repo init --repo ${repo} --as revocation.key`,
     });
   }
   const fresh = freshness(state, ageMs(state), nowMs);
   if (!fresh.fresh && state.release !== undefined && state.revocations !== undefined) {
     problems.push({
       what: `gateways admit nobody: ${STALE[fresh.why]}`,
-      next: `veilgate revoke timestamp --repo ${repo} --as TIMESTAMP_KEYFILE`,
+      next: `veilgate revoke timestamp --repo ${repo} --as timestamp.key`,
     });
   }
   return problems;

@@ -6,7 +6,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   'publication.signature':
     'somebody changed the file after it was signed: get it anew from its signers',
   'publication.threshold':
-    'collect the missing signatures with "veilgate policy sign FILE --as KEYFILE --repo DIR"',
+    'collect the missing signatures with "veilgate policy sign FILE --as your.key --repo DIR"',
   'publication.other_policy': 'it belongs to the repository of another policy',
   'publication.root_chain': 'publish the roots one version after the other, without a gap',
   'publication.root_expired':
@@ -26,6 +26,12 @@ const ADVICE: Readonly<Record<string, string>> = {
   'publication.clock': 'set the clock of this machine',
 };
 
-export function adviceFor({ code }: Pick<Refusal, 'code'>, directory: string): string {
+export function adviceFor(
+  { code, document }: Pick<Refusal, 'code'> & Partial<Refusal>,
+  directory: string,
+): string {
+  if (code === 'publication.threshold' && document === 'root') {
+    return 'collect the missing signatures with "veilgate policy root sign FILE --as your.key"';
+  }
   return ADVICE[code] ?? `look at the file, and at "veilgate policy status --repo ${directory}"`;
 }

@@ -14,7 +14,7 @@ import { documentName } from './documents.ts';
 import type { SignedRelease } from './next-release.ts';
 import { changeLines } from './policy-changes.ts';
 import type { Published } from './publishing.ts';
-import { facts, nextSteps } from './rows.ts';
+import { facts, indented, nextSteps } from './rows.ts';
 import { releaseFacts } from './show-document.ts';
 import { standing, standingText } from './standing.ts';
 
@@ -45,7 +45,7 @@ export function draftAnswer(
       page,
     ),
     ...nextSteps([
-      `veilgate policy sign ${path} --as KEYFILE --repo ${repo}`,
+      `veilgate policy sign ${path} --as your.key --repo ${repo}`,
       ['veilgate policy publish --repo', repo, path, ...publishWith.files].join(' '),
     ]),
   ]);
@@ -97,7 +97,7 @@ export function publishedAnswer(
       page,
     ),
     ...(changes.length === 0 ? [] : ['', 'what is in force has changed']),
-    ...changes.map((line) => `  ${line}`),
+    ...indented(changes, page),
     ...nextSteps(more),
   ]);
 }

@@ -1,8 +1,18 @@
 /** Facts beside their labels, and tables whose last column wraps: for a terminal of 80 columns as well as for grep. @module */
 
-import { labelled, printable, type Page } from '../attest/text.ts';
+import { labelled, printable, wrappedRow, type Page } from '../attest/text.ts';
 
 const GAP = 2;
+
+/** What somebody will copy into a shell: a line break in it would run half of it. */
+const COMMAND_LABEL = 'next';
+const INDENT = '  ';
+const HANG = 6;
+
+/** Lines that belong together, indented. */
+export function indented(lines: readonly string[], page: Page): readonly string[] {
+  return lines.flatMap((line) => wrappedRow(`${INDENT}${line}`, page, HANG));
+}
 
 /** `[label, text]`, in one column of labels. A row without text is left out. */
 export function facts(
@@ -11,7 +21,7 @@ export function facts(
 ): readonly string[] {
   const width = Math.max(...rows.map(([label]) => label.length)) + GAP;
   return rows.flatMap(([label, text]) =>
-    text === undefined ? [] : labelled(label, text, whole(page), width),
+    text === undefined ? [] : labelled(label, text, widthFor(label, page), width),
   );
 }
 
@@ -26,6 +36,10 @@ export function table(rows: readonly (readonly string[])[], page: Page): readonl
     const head = widths.map((width, at) => (row[at] ?? '').padEnd(width + GAP)).join('');
     return labelled(head, row[columns] ?? '', whole(page), head.length);
   });
+}
+
+function widthFor(label: string, page: Page): Page {
+  return label.trim() === COMMAND_LABEL ? { ...page, columns: Infinity } : whole(page);
 }
 
 /** In pipes and files a row stays on one line. */

@@ -47,7 +47,7 @@ export function registerRevokeAddCommand(parent: Command): void {
       'image, measurement, rule, cpu, key, kid, policy, advisory, ueid, driver, vbios, rim',
     )
     .argument('<value>', 'the name, the digits or the digest')
-    .requiredOption('--reason <text>', 'stands in every denial')
+    .requiredOption('--reason <text>', 'why; published with the list, for everybody to read')
     .requiredOption('--repo <dir>', 'the repository')
     .requiredOption('--as <keyfile>', 'a secret key of the role revocation', collect)
     .option('--by <name>', 'who decided it (default: the name of the key)')

@@ -38,7 +38,7 @@ export function draftListAnswer(
       page,
     ),
     ...nextSteps([
-      `veilgate policy sign ${path} --as KEYFILE --repo ${repo}`,
+      `veilgate policy sign ${path} --as your.key --repo ${repo}`,
       `veilgate policy publish --repo ${repo} ${path}`,
     ]),
   ]);

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import type { DatedRevocation, RevocationList } from '../../attestation/publication/revocations.ts';
 import { formatInstant, systemClock } from '../../core/clock.ts';
-import { printable, type Page } from '../attest/text.ts';
+import { paragraph, printable, type Page } from '../attest/text.ts';
 import { cliError } from '../errors.ts';
 import {
   EXIT,
@@ -79,21 +79,15 @@ function rowsOf(entries: readonly DatedRevocation[], nowMs: number, page: Page):
       page,
     );
   }
-  const heads = entries.map(({ atMs, kind, by, reason }) => [
-    formatInstant(atMs),
-    fromNow(atMs, nowMs),
-    kind,
-    by,
-    reason,
+  const heads = table(
+    entries.map(({ atMs, kind, by }) => [formatInstant(atMs), fromNow(atMs, nowMs), kind, by]),
+    { ...page, columns: Infinity },
+  );
+  return entries.flatMap(({ value, reason }, at) => [
+    heads[at] ?? '',
+    `  ${printable(value)}`,
+    ...paragraph(reason, page, '  '),
   ]);
-  const lines = table(heads, page);
-  // A head begins with its date; rows that continue it are indented.
-  let at = -1;
-  return lines.flatMap((line, index) => {
-    if (!line.startsWith(' ')) at += 1;
-    const isLast = lines[index + 1]?.startsWith(' ') !== true;
-    return isLast ? [line, `  ${printable(entries[at]?.value ?? '')}`] : [line];
-  });
 }
 
 function listIn(repo: string): RevocationList | undefined {
