@@ -34,7 +34,7 @@ import {
   type PolicyAnswer,
   type PolicyQuestion,
 } from './answer.ts';
-import { openRoot } from './root.ts';
+import { openRoot } from '../publication/root-report.ts';
 
 const TRIAL_LIFETIME = '30d';
 

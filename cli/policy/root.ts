@@ -8,39 +8,22 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { addSignatures, signEnvelope } from '../../attestation/publication/envelope.ts';
-import { ROLES } from '../../attestation/publication/kinds.ts';
+import type { Role } from '../../attestation/publication/kinds.ts';
 import { encodeRoot, type RootFields } from '../../attestation/publication/root.ts';
-import { formatInstant, systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/clock.ts';
 import type { Page } from '../attest/text.ts';
 import { cliError } from '../errors.ts';
 import { collect } from '../publication/collect.ts';
 import { consented } from '../publication/confirm.ts';
-import {
-  documentDigest,
-  openDocument,
-  openBytes,
-  type OpenedRoot,
-} from '../publication/documents.ts';
+import { openBytes, type OpenedRoot } from '../publication/documents.ts';
 import { refused } from '../publication/errors.ts';
 import { readSigningKey } from '../publication/keys.ts';
-import { fromNow, parseExpiry, wholeSecond } from '../publication/lifetime.ts';
+import { parseExpiry, wholeSecond } from '../publication/lifetime.ts';
 import { RELEASE_FILE, ROOT_FOLDER } from '../publication/repository.ts';
-import {
-  parseKeyOption,
-  parseRoleOption,
-  roleText,
-  rolesFrom,
-  rootDiff,
-  rootWarnings,
-} from '../publication/root-options.ts';
-import { facts, indented, nextSteps, table } from '../publication/rows.ts';
-import {
-  assertMaySign,
-  brokenSignatures,
-  standing,
-  standingText,
-  type Standing,
-} from '../publication/standing.ts';
+import { parseKeyOption, parseRoleOption, rolesFrom } from '../publication/root-options.ts';
+import { openRoot, previousOf, reportOn } from '../publication/root-report.ts';
+import { nextSteps } from '../publication/rows.ts';
+import { assertMaySign, standingText } from '../publication/standing.ts';
 import {
   EXIT,
   jsonAnswer,
@@ -176,7 +159,7 @@ function rotateAnswer(
     ({ name }) => !gone.has(name) && !set.some((key) => key.name === name),
   );
   const named = new Map((options.role ?? []).map(parseRoleOption));
-  const roleOf = (role: (typeof ROLES)[number]): RootFields['roles'][typeof role] => {
+  const roleOf = (role: Role): RootFields['roles'][Role] => {
     const { threshold, keys } = before.roles[role];
     return named.get(role) ?? { threshold, keys: keys.filter((name) => !gone.has(name)) };
   };
@@ -292,101 +275,4 @@ function showAnswer(
   const status = isWell ? EXIT.ok : EXIT.findings;
   if (question.json) return jsonAnswer(question, status, report.json);
   return textAnswer(status, report.lines(page));
-}
-
-/** Throws `cli.file`, `publication.*`, `repository.refused`. */
-export function openRoot(path: string): OpenedRoot {
-  const opened = openDocument(path);
-  if (opened.kind === 'root') return opened;
-  throw refused(
-    `${path} is a ${opened.kind}`,
-    'name a root; "veilgate policy sign" takes the others',
-  );
-}
-
-function previousOf({ path, root }: OpenedRoot, asked: string | undefined): RootFields | undefined {
-  if (root.version === 1) return undefined;
-  const beside = join(dirname(path), `${root.version - 1}.json`);
-  const file = asked ?? (existsSync(beside) ? beside : undefined);
-  if (file === undefined) return undefined;
-  const before = openRoot(file).root;
-  if (before.version === root.version - 1 && before.policy === root.policy) return before;
-  throw refused(
-    `${file} is root ${before.version} of ${before.policy}, not the one before root ${root.version} of ${root.policy}`,
-    'name that one with --previous',
-  );
-}
-
-interface RootReport {
-  readonly standings: readonly Standing[];
-  readonly broken: readonly string[];
-  readonly lines: (page: Page) => readonly string[];
-  readonly json: object;
-}
-
-function reportOn(opened: OpenedRoot, before: RootFields | undefined): RootReport {
-  const nowMs = systemClock();
-  const { root, envelope, path } = opened;
-  const own = standing(envelope, root, 'root');
-  const standings = before === undefined ? [own] : [standing(envelope, before, 'root'), own];
-  const broken = brokenSignatures(envelope, root);
-  const warnings = rootWarnings(root, nowMs);
-  const isBeforeUnknown = root.version > 1 && before === undefined;
-  const changes = before === undefined ? [] : rootDiff(before, root);
-  const labels =
-    before === undefined ? ['signed'] : [`by root ${before.version}`, `by root ${root.version}`];
-  return {
-    standings,
-    broken,
-    lines: (page) => [
-      ...facts(
-        [
-          ['root', `${root.version} of ${root.policy}`],
-          ['file', path],
-          ['digest', documentDigest(opened)],
-          ['expires', `${formatInstant(root.expiresMs)} (${fromNow(root.expiresMs, nowMs)})`],
-          ...standings.map((it, at) => [labels[at] ?? 'signed', standingText(it)] as const),
-          [
-            '',
-            isBeforeUnknown
-              ? `root ${root.version - 1} has to sign too; name it with --previous`
-              : undefined,
-          ],
-          [
-            'BROKEN',
-            broken.length === 0
-              ? undefined
-              : `the signature of ${broken.join(', ')} is not of their key: readers refuse the file`,
-          ],
-        ],
-        page,
-      ),
-      '',
-      ...table(
-        ROLES.map((role) => [role, roleText(root.roles[role])]),
-        page,
-      ),
-      ...(before === undefined ? [] : ['', `changes since root ${before.version}`]),
-      ...(changes.length === 0 && before !== undefined ? ['  nothing but the number'] : []),
-      ...indented(changes, page),
-      ...(warnings.length === 0 ? [] : ['']),
-      ...facts(
-        warnings.map((text) => ['warning', text] as const),
-        page,
-      ),
-    ],
-    json: {
-      policy: root.policy,
-      version: root.version,
-      file: path,
-      digest: documentDigest(opened),
-      issued: formatInstant(root.issuedMs),
-      expires: formatInstant(root.expiresMs),
-      roles: root.roles,
-      signatures: standings,
-      broken,
-      changes,
-      warnings,
-    },
-  };
 }

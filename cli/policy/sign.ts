@@ -56,7 +56,7 @@ import {
   type PolicyQuestion,
 } from './answer.ts';
 import { readPolicy } from './read-policy.ts';
-import { openRoot } from './root.ts';
+import { openRoot } from '../publication/root-report.ts';
 import { saveFile } from './save.ts';
 
 interface SignOptions {

@@ -44,7 +44,7 @@ import {
   type PolicyAnswer,
   type PolicyQuestion,
 } from './answer.ts';
-import { openRoot } from './root.ts';
+import { openRoot } from '../publication/root-report.ts';
 
 interface VerifyOptions {
   readonly root: readonly string[];

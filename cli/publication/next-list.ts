@@ -19,9 +19,9 @@ import { openBytes, type OpenedDocument } from './documents.ts';
 import { refused } from './errors.ts';
 import type { SigningKey } from './keys.ts';
 import { wholeSecond } from './lifetime.ts';
-import { ownState } from './own-state.ts';
+import { ownState, type OwnState } from './own-state.ts';
 import { publish, type Published } from './publishing.ts';
-import { readRepository, type RepositoryFiles } from './repository.ts';
+import { readRepository, REVOCATIONS_FILE, type RepositoryFiles } from './repository.ts';
 import { assertMaySign, standing, standingText, type Standing } from './standing.ts';
 
 const ATTEMPTS_MAX = 8;
@@ -77,10 +77,11 @@ async function publishOnce({
 }: ListRequest): Promise<ListResult> {
   const nowMs = now();
   const files = readRepository(directory);
-  const { state } = ownState(files, nowMs);
+  const own = ownState(files, nowMs);
+  const { state } = own;
   const root = state.root.payload;
   for (const key of keys) assertMaySign(key, [root], roles);
-  assertListReadable(files, state);
+  assertListReadable(files, own);
   const before = state.revocations?.document.payload;
   const atMs = wholeSecond(nowMs);
   const number = (before?.number ?? 0) + 1;
@@ -113,11 +114,15 @@ async function publishOnce({
 /** A new list over one that cannot be believed would give everything back that it took away. */
 function assertListReadable(
   { revocations, directory }: RepositoryFiles,
-  state: PublicationState,
+  { state, refused: refusals }: OwnState,
 ): void {
   if (revocations === undefined || state.revocations !== undefined) return;
+  const code = refusals.find(({ document }) => document === 'revocations')?.code;
+  const file = `${directory}/${REVOCATIONS_FILE}`;
   throw refused(
-    'the list that is published does not verify, so a new one could leave out what it revokes',
-    `see "veilgate policy status --repo ${directory}", and restore revocations.json from a gateway or a backup`,
+    `the list that is published does not verify (${code ?? 'unknown'}), so a new one could leave out what it revokes`,
+    code === 'publication.threshold'
+      ? `if its keys were rotated away, look at it with "veilgate revoke list ${file}", then: veilgate policy sign ${file} --as your.key --repo ${directory} --out list.json && veilgate policy publish --repo ${directory} list.json`
+      : `restore ${file} from a gateway or a backup`,
   );
 }

@@ -96,6 +96,13 @@ function releaseChanges(next: Release, state: PublicationState): readonly string
   const known = heldBundles(state).map(({ document }) => document.payload.policy);
   const from = known.find(({ document }) => document.serial === before.current.serial);
   const to = known.find(({ document }) => document.serial === next.current.serial);
+  const named = [next.current, ...(next.candidate === null ? [] : [next.candidate])];
+  const unseen = named.filter((it) => !known.some(({ document }) => document.serial === it.serial));
+  lines.push(
+    ...unseen.map(
+      ({ serial }) => `! serial ${serial} is not published yet: look at its bundle too`,
+    ),
+  );
   if (from === undefined || to === undefined || from === to) return lines;
   return [...lines, ...changeLines(from, to).map((line) => `  ${line}`)];
 }

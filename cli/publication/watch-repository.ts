@@ -43,6 +43,10 @@ export function watchRepository(directory: string): RepositoryWatch {
   const startAll = (): void => {
     for (const folder of ['', ROOT_FOLDER, BUNDLE_FOLDER]) start(join(directory, folder));
   };
+  const close = (): void => {
+    for (const watcher of watchers.values()) watcher.close();
+    watchers.clear();
+  };
   startAll();
   return {
     next: async (ms, signal) => {
@@ -50,15 +54,17 @@ export function watchRepository(directory: string): RepositoryWatch {
       if (!hasChanged) {
         const longestMs = watchers.has(join(directory, '')) ? ms : Math.min(ms, LOOK_MS);
         await pause(longestMs, AbortSignal.any([signal, wake.signal]));
-        if (!hasChanged && longestMs === ms) return 'passed';
+        if (!hasChanged && longestMs === ms) {
+          // A directory that somebody replaced is another one: what is watched is not what has its name.
+          close();
+          startAll();
+          return 'passed';
+        }
       }
       hasChanged = false;
       wake = new AbortController();
       return 'changed';
     },
-    close: () => {
-      for (const watcher of watchers.values()) watcher.close();
-      watchers.clear();
-    },
+    close,
   };
 }
