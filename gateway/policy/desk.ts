@@ -29,6 +29,8 @@ export interface Enforced {
 /** What is known of revocations. Fresh: word of it is young enough for the policy. */
 export interface RevocationState {
   readonly list: Revocations;
+  /** The newest root supports no release any more: what lies on the desk is not in force. */
+  readonly isRetired: () => boolean;
   /** Why the gateway must not serve now; undefined while it may. */
   readonly staleBecause: (maxAgeMs: number, nowMs: number) => string | undefined;
 }
@@ -65,16 +67,20 @@ export class PolicyDesk {
     return { list: this.#revocations.list, freshness: EACH_REQUEST };
   }
 
-  /** Undefined while requests may be served. */
-  staleBecause(nowMs: number): string | undefined {
-    const { revocation_age: age } = this.#enforced.current.document.limits;
-    if (this.#revocations === undefined || 'any' in age) return undefined;
-    return this.#revocations.staleBecause(age.gateway, nowMs);
+  /**
+   * Undefined while requests may be served: under `policy`, which may be a candidate with a limit of its own. Whether
+   * a policy is in force at all is not for a policy to waive.
+   */
+  staleBecause(nowMs: number, policy: CompiledPolicy = this.#enforced.current): string | undefined {
+    const { revocation_age: age } = policy.document.limits;
+    if (this.#revocations === undefined) return undefined;
+    if (this.#revocations.isRetired()) return 'retired';
+    return 'any' in age ? undefined : this.#revocations.staleBecause(age.gateway, nowMs);
   }
 
   /** Throws `gateway.policy_stale`. */
-  assertFresh(nowMs: number): void {
-    const why = this.staleBecause(nowMs);
+  assertFresh(nowMs: number, policy?: CompiledPolicy): void {
+    const why = this.staleBecause(nowMs, policy);
     if (why !== undefined) throw gatewayError('gateway.policy_stale', why);
   }
 

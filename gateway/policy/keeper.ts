@@ -82,6 +82,7 @@ export class Keeper {
   revocations(): RevocationState {
     return {
       list: revocationSetOf(this.#state),
+      isRetired: () => this.#state.release === undefined,
       staleBecause: (maxAgeMs, nowMs) => {
         const found = freshness(this.#state, maxAgeMs, nowMs);
         return found.fresh ? undefined : found.why;
