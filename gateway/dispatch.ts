@@ -174,7 +174,10 @@ class Exchange {
 
   async #serve(request: ClearRequest): Promise<DispatchOutcome> {
     const codes: string[] = [];
-    for (const worker of this.#candidates(request)) {
+    for (const { key } of this.#candidates(request)) {
+      // While another one was asked it may have been revoked, or left the policy.
+      const worker = this.#usable(key.kid, request);
+      if (worker === undefined) continue;
       const end = await this.#attempt(worker, request);
       const outcome = await this.#conclude(end, worker, request);
       if (outcome !== undefined) return outcome;
@@ -188,16 +191,25 @@ class Exchange {
   }
 
   /** Of the sealed recipients those that live here, in the order of our choice. */
-  #candidates({ kids, prelude }: ClearRequest): readonly LiveWorker[] {
-    const nowMs = this.#deps.clock();
-    const { registry, desk } = this.#deps;
-    const revocations = desk.revocations();
-    const live = kids
-      .map((kid) => registry.byKid(kid))
-      .filter((worker) => worker !== undefined)
-      .filter(({ key }) => nowMs < key.expiresAtMs && key.kem === prelude.kem)
-      .filter(({ verdict }) => revokedAmong(revocations, verdict.revocable) === undefined);
-    return selectOrder(live, nowMs);
+  #candidates(request: ClearRequest): readonly LiveWorker[] {
+    const live = request.kids
+      .map((kid) => this.#usable(kid, request))
+      .filter((worker) => worker !== undefined);
+    return selectOrder(live, this.#deps.clock());
+  }
+
+  /** Undefined for whom nothing may be sent to now. */
+  #usable(kid: Uint8Array, { prelude }: ClearRequest): LiveWorker | undefined {
+    const { registry, desk, clock } = this.#deps;
+    const nowMs = clock();
+    const worker = registry.byKid(kid);
+    if (worker === undefined || worker.key.kem !== prelude.kem) return undefined;
+    if (!(nowMs < worker.key.expiresAtMs)) return undefined;
+    if (desk.staleBecause(nowMs, desk.policyFor(worker.key.workerId)) !== undefined) {
+      return undefined;
+    }
+    const isRevoked = revokedAmong(desk.revocations(), worker.verdict.revocable) !== undefined;
+    return isRevoked ? undefined : worker;
   }
 
   async #attempt(worker: LiveWorker, request: ClearRequest): Promise<AttemptEnd> {

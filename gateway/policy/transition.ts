@@ -72,17 +72,20 @@ export class Transition {
   ): { readonly cut: number; readonly settled: Promise<void> } {
     const { registry, desk } = this.#deps;
     desk.know(state);
-    const named: readonly Standing[] = registry
-      .all()
-      .filter(({ verdict }) => revokedAmong(state.list, verdict.revocable) !== undefined)
-      .map((worker) => ({
+    const isNamed = ({ verdict, grounds }: LiveWorker): boolean =>
+      revokedAmong(state.list, [...verdict.revocable, ...grounds]) !== undefined;
+    // Whoever sits on the bench, or left, may still have exchanges that run.
+    const named = [...registry.all(), ...registry.benched()].filter(isNamed);
+    const { lost } = this.#place(
+      named.map((worker) => ({
         worker,
         outcome: 'benched',
         reason: 'revoked',
         verdict: worker.verdict,
-      }));
-    this.#place(named);
-    return { cut: named.length, settled: this.#secondLook(signal) };
+      })),
+    );
+    registry.cutGone(isNamed);
+    return { cut: lost, settled: this.#secondLook(signal) };
   }
 
   async #secondLook(signal: AbortSignal): Promise<void> {

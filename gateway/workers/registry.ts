@@ -8,6 +8,7 @@
 
 import { toHex, type Bytes } from '../../core/bytes.ts';
 import type { EvidenceBundle, EvidenceJson } from '../../attestation/evidence.ts';
+import type { Revocable } from '../../attestation/policy/revocations.ts';
 import type { AttestedKey, Verdict } from '../../attestation/verdict.ts';
 import { STATEMENTS_PER_WORKER_MAX, WORKERS_MAX } from '../limits.ts';
 import type { WorkerLink } from './link.ts';
@@ -33,6 +34,8 @@ export interface LiveWorker extends Admission {
   readonly order: number;
   /** What ends each exchange that runs there, when the worker is cut. */
   readonly running: Set<() => void>;
+  /** What a revocation can name of that on which it was last admitted: exchanges that run began under it. */
+  readonly grounds: readonly Revocable[];
 }
 
 export type RemovalReason = 'expired' | 'left' | 'unreachable' | 'denied' | 'key_gone' | 'replaced';
@@ -70,6 +73,8 @@ export interface WorkerRegistry {
   place(standings: readonly Standing[]): void;
   /** Whether it serves or sits on the bench. */
   remove(kid: string, reason: RemovalReason): void;
+  /** Ends what still runs on workers that are not here any more. Returns on how many. */
+  cutGone(isRevoked: (worker: LiveWorker) => boolean): number;
   close(): Promise<void>;
 }
 
@@ -83,6 +88,8 @@ export class MemoryRegistry implements WorkerRegistry {
   readonly #byKid = new Map<string, LiveWorker>();
   readonly #byWorker = new Map<string, LiveWorker[]>();
   readonly #bench = new Map<string, LiveWorker>();
+  /** Removed while exchanges ran there: no more of them than exchanges. */
+  readonly #gone = new Set<LiveWorker>();
   readonly #statements = new Set<string>();
   readonly #events: RegistryEvents;
   #admitted = 0;
@@ -103,7 +110,9 @@ export class MemoryRegistry implements WorkerRegistry {
     }
     this.#statements.add(toHex(admission.key.statementHash));
     const order = ++this.#admitted;
-    this.#serve({ ...admission, workerId, kid, load: newLoad(), order, running: new Set() });
+    const grounds = admission.verdict.revocable;
+    const running = new Set<() => void>();
+    this.#serve({ ...admission, workerId, kid, load: newLoad(), order, running, grounds });
     return true;
   }
 
@@ -149,7 +158,7 @@ export class MemoryRegistry implements WorkerRegistry {
 
   #return(place: LiveWorker, standing: Extract<Standing, { outcome: 'serves' }>): void {
     const { key, verdict, publishUntilMs } = standing;
-    const worker = { ...place, key, verdict, publishUntilMs };
+    const worker = { ...place, key, verdict, publishUntilMs, grounds: verdict.revocable };
     const wasBenched = this.#bench.delete(place.kid);
     this.#serve(worker);
     if (wasBenched) this.#events.onReturned?.(worker);
@@ -188,9 +197,22 @@ export class MemoryRegistry implements WorkerRegistry {
     this.#unserve(worker);
     this.#bench.delete(kid);
     this.#statements.delete(toHex(worker.key.statementHash));
-    // Streams that run may finish; the pool closes behind them.
+    // Streams that run may finish, unless it is revoked before; the pool closes behind them.
+    this.#forgetIdle();
+    if (worker.running.size > 0) this.#gone.add(worker);
     void worker.link.close();
     this.#events.onRemoved?.(worker, reason);
+  }
+
+  cutGone(isRevoked: (worker: LiveWorker) => boolean): number {
+    this.#forgetIdle();
+    const revoked = [...this.#gone].filter(isRevoked);
+    for (const { running } of revoked) for (const cut of running) cut();
+    return revoked.length;
+  }
+
+  #forgetIdle(): void {
+    for (const worker of this.#gone) if (worker.running.size === 0) this.#gone.delete(worker);
   }
 
   async close(): Promise<void> {
@@ -198,6 +220,7 @@ export class MemoryRegistry implements WorkerRegistry {
     this.#byKid.clear();
     this.#byWorker.clear();
     this.#bench.clear();
+    this.#gone.clear();
     this.#statements.clear();
     await Promise.all(links.map((link) => link.destroy()));
   }
