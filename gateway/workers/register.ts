@@ -33,7 +33,7 @@ import type { RefusedEvidence, RefusedRegistration } from '../policy/refused-evi
 import { AppraisalBudget } from './admission.ts';
 import type { Challenges } from './challenges.ts';
 import { resolveEndpoint, type EndpointRules, type ResolvedEndpoint } from './endpoint.ts';
-import { createLink, type WorkerLink } from './link.ts';
+import { createLink } from './link.ts';
 import type { WorkerJudge } from './judge.ts';
 import type { WorkerRegistry } from './registry.ts';
 
@@ -122,8 +122,9 @@ export class Registrar {
     signal: AbortSignal,
   ): Promise<Registration> {
     const { clock, desk, judge, endpoints } = this.#deps;
-    desk.assertFresh(clock());
     const policy = desk.policyFor(workerId);
+    desk.assertFresh(clock());
+    desk.assertFresh(clock(), policy);
     const { appraisal, vouched } = await judge.newcomer(bundle, statement.nonce, {
       policy,
       signal,
@@ -192,38 +193,38 @@ export class Registrar {
       await link.destroy();
       throw registrationError('registration.unreachable');
     }
-    await this.#assertStillAdmitted(key, verdict, link);
-    const added = registry.add({
-      key,
-      bundle,
-      evidence: encodeEvidence(bundle),
-      verdict,
-      challenge: admitted.statement.nonce,
-      endpoint: resolved.origin,
-      publishUntilMs,
-      link,
-    });
-    if (!added) {
-      await link.destroy();
-      throw registrationError('registration.full');
+    const evidence = encodeEvidence(bundle);
+    // From here to the end nothing waits: what was true when it was asked is true when the worker is in.
+    const refusal = this.#isStillAdmitted(key, verdict)
+      ? registry.add({
+          key,
+          bundle,
+          evidence,
+          verdict,
+          challenge: admitted.statement.nonce,
+          endpoint: resolved.origin,
+          publishUntilMs,
+          link,
+        })
+        ? undefined
+        : 'registration.full'
+      : 'registration.policy_changed';
+    if (refusal === undefined) {
+      this.#welcome(key, verdict, publishUntilMs);
+      return;
     }
-    this.#welcome(key, verdict, publishUntilMs);
+    await link.destroy();
+    throw registrationError(refusal);
   }
 
   /**
    * Looking up the name and asking the endpoint took a while, in which a policy may have come or a revocation: whoever was
-   * admitted under what no longer holds tries again. Throws `registration.policy_changed`.
+   * admitted under what no longer holds tries again.
    */
-  async #assertStillAdmitted(
-    key: AttestedKey,
-    { policy, revocable }: Verdict,
-    link: WorkerLink,
-  ): Promise<void> {
+  #isStillAdmitted(key: AttestedKey, { policy, revocable }: Verdict): boolean {
     const { desk } = this.#deps;
     const isCurrent = equalPublic(desk.policyFor(key.workerId).digest, policy.digest);
-    if (isCurrent && revokedAmong(desk.revocations(), revocable) === undefined) return;
-    await link.destroy();
-    throw registrationError('registration.policy_changed');
+    return isCurrent && revokedAmong(desk.revocations(), revocable) === undefined;
   }
 
   #welcome(key: AttestedKey, { rule, image, policy }: Verdict, publishUntilMs: number): void {
