@@ -2,7 +2,7 @@
 
 import { globSync, readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { LINT_KINDS } from '../attestation/policy/lint-finding.ts';
+import { LINT_KINDS } from '../attestation/policy/lint/finding.ts';
 import { policyJsonSchema } from '../attestation/policy/schema.ts';
 import { declaredErrors } from '../core/errors.ts';
 import { protocolVectorFiles } from './protocol/vectors/generate.ts';
@@ -29,7 +29,7 @@ function lintList(): string {
     '# Findings of `veilgate policy lint`',
     '',
     'The ids are API, messages are not. An error ends with exit status 1, a warning with `--strict`, a note never. Generated',
-    'from `attestation/policy/lint-finding.ts` by `npm run generate`.',
+    'from `attestation/policy/lint/finding.ts` by `npm run generate`.',
     '',
     '| id | level | what it says |',
     '|---|---|---|',

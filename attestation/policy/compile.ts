@@ -17,8 +17,14 @@ import {
   type PolicyHost,
 } from './schema.ts';
 import { lineTable, textAt, type LineTable, type Place } from './lines.ts';
-import { memberNames } from './members.ts';
-import { didYouMean, pathText, schemaProblems, unusable, type Places } from './problems.ts';
+import { memberNames } from './problems/members.ts';
+import {
+  didYouMean,
+  pathText,
+  schemaProblems,
+  unusable,
+  type Places,
+} from './problems/problems.ts';
 import { readPolicySources, type PolicyFile } from './sources.ts';
 import type { PolicyPath } from './yaml.ts';
 

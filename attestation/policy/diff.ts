@@ -17,8 +17,8 @@ import {
   modelChanges,
   usesRegistry,
   type Versions,
-} from './diff-entries.ts';
-import { ruleChanges } from './diff-rule.ts';
+} from './diff/entries.ts';
+import { ruleChanges } from './diff/rule.ts';
 import {
   changed,
   expiryChanges,
@@ -32,10 +32,10 @@ import {
   type Change,
   type Changes,
   type Member,
-} from './diff-values.ts';
+} from './diff/values.ts';
 import type { PolicyDocument } from './schema.ts';
 
-export type { Change } from './diff-values.ts';
+export type { Change } from './diff/values.ts';
 
 /** What a reader acts on. */
 export type Width = 'widens' | 'narrows' | 'neutral';

@@ -6,7 +6,7 @@
 
 import { VeilError } from '../../core/errors.ts';
 import { compilePolicyFiles, type CompiledPolicy } from './compile.ts';
-import { lintEntries } from './lint-entries.ts';
+import { lintEntries } from './lint/entries.ts';
 import {
   BLOCKING,
   finding,
@@ -14,12 +14,12 @@ import {
   type LintFinding,
   type LintId,
   type LintSubject,
-} from './lint-finding.ts';
-import { lintFloors } from './lint-floors.ts';
-import { lintRule } from './lint-rules.ts';
-import { lintTimes } from './lint-times.ts';
-import { lintWaivers } from './lint-waivers.ts';
-import { problemsOf } from './problems.ts';
+} from './lint/finding.ts';
+import { lintFloors } from './lint/floors.ts';
+import { lintRule } from './lint/rules.ts';
+import { lintTimes } from './lint/times.ts';
+import { lintWaivers } from './lint/waivers.ts';
+import { problemsOf } from './problems/problems.ts';
 import type { PolicyFile } from './sources.ts';
 
 export interface LintResult {

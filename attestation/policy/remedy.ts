@@ -10,9 +10,9 @@ import { appraiseRules, type AppraiseInput, type RulesAppraisal } from '../appra
 import { newCaches } from '../tees.ts';
 import type { Check } from '../verdict.ts';
 import type { CompiledPolicy } from './compile.ts';
-import { merged, withEdits, type PolicyEdit } from './edit.ts';
+import { merged, withEdits, type PolicyEdit } from './remedy/edit.ts';
 import { holds } from './rule-check.ts';
-import { mendCheck, NO_POLICY_DECIDES } from './rule-mend.ts';
+import { mendCheck, NO_POLICY_DECIDES } from './remedy/rule-mend.ts';
 
 export interface Obstacle {
   readonly check: string;

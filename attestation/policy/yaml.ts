@@ -20,8 +20,8 @@ import { z } from 'zod';
 import { fromUtf8 } from '../../core/bytes.ts';
 import type { Json } from '../../core/json.ts';
 import { policyError } from '../errors.ts';
-import { unusable } from './problems.ts';
-import { yamlProblems, type TextProblem } from './yaml-problems.ts';
+import { unusable } from './problems/problems.ts';
+import { yamlProblems, type TextProblem } from './problems/yaml-problems.ts';
 
 export const POLICY_MAX_BYTES = 262_144;
 

@@ -6,8 +6,8 @@
 
 import type { Command } from 'commander';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
-import { hostCpuId } from '../../attestation/policy/host-mend.ts';
-import { usesRegistry } from '../../attestation/policy/diff-entries.ts';
+import { hostCpuId } from '../../attestation/policy/remedy/host-mend.ts';
+import { usesRegistry } from '../../attestation/policy/diff/entries.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { paint, type Colour } from '../../core/node/terminal.ts';
 import type { AttestIo } from '../attest/gather.ts';

@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
-import { hostCpuId } from '../../attestation/policy/host-mend.ts';
+import { hostCpuId } from '../../attestation/policy/remedy/host-mend.ts';
 import { utf8 } from '../../core/bytes.ts';
 import { paint } from '../../core/node/terminal.ts';
 import type { AttestIo } from '../attest/gather.ts';

@@ -1,8 +1,8 @@
 /** An entry of the registry of machines, as a policy has it. Spec: gpu-and-policy §5.2 ("Host registry entry"). @module */
 
-import { GRANT_DAYS, instantIn } from '../../attestation/policy/edit.ts';
+import { GRANT_DAYS, instantIn } from '../../attestation/policy/remedy/edit.ts';
 import { NAME, TEXT } from '../../attestation/policy/fields.ts';
-import type { CpuId } from '../../attestation/policy/host-mend.ts';
+import type { CpuId } from '../../attestation/policy/remedy/host-mend.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { cliError } from '../errors.ts';
 import { quoted } from '../policy/yaml-text.ts';

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CpuId } from '../../attestation/policy/host-mend.ts';
+import type { CpuId } from '../../attestation/policy/remedy/host-mend.ts';
 import { isZero, toHex } from '../../core/bytes.ts';
 import type { Judgement } from '../attest/judge.ts';
 

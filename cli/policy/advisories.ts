@@ -6,8 +6,8 @@
  */
 
 import type { Command } from 'commander';
-import { exceptionsOf, type Exception } from '../../attestation/policy/diff-entries.ts';
-import { daysText } from '../../attestation/policy/lint-times.ts';
+import { exceptionsOf, type Exception } from '../../attestation/policy/diff/entries.ts';
+import { daysText } from '../../attestation/policy/lint/times.ts';
 import { rehearse } from '../../attestation/policy/rehearse.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { formatInstant, systemClock } from '../../core/clock.ts';

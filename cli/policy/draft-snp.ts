@@ -16,7 +16,7 @@ import {
 } from '../../attestation/snp/policy-checks.ts';
 import type { SiliconLine } from '../../attestation/snp/products.ts';
 import { TCB_COMPONENT_NAMES, type SnpTcb } from '../../attestation/snp/tcb.ts';
-import { lowestTcb, snpTuple } from '../../attestation/policy/snp-mend.ts';
+import { lowestTcb, snpTuple } from '../../attestation/policy/remedy/snp-mend.ts';
 import { snpMemberName } from '../../attestation/policy/snp-rule.ts';
 import { toHex } from '../../core/bytes.ts';
 import type { DraftCpu, DraftFrame } from './draft.ts';

@@ -1,10 +1,13 @@
 /** The `cpu` section and the tuple of a draft, from what a genuine TDX machine shows. Each value says where it comes from. @module */
 
 import type { TdxRuleFacts } from '../../attestation/policy/tdx-rule.ts';
-import { maskText, tdxImageRegisters, tdxTuple } from '../../attestation/policy/tdx-mend.ts';
-import { TDX_RECOVERIES_AS_OF, standardRecovery } from '../../attestation/policy/tdx-recoveries.ts';
+import { maskText, tdxImageRegisters, tdxTuple } from '../../attestation/policy/remedy/tdx-mend.ts';
+import {
+  TDX_RECOVERIES_AS_OF,
+  standardRecovery,
+} from '../../attestation/policy/lint/tdx-recoveries.ts';
 import { STATUS_WORDS } from '../../attestation/policy/schema.ts';
-import { EXCEPTION_DAYS, instantIn, TO_FILL_IN } from '../../attestation/policy/edit.ts';
+import { EXCEPTION_DAYS, instantIn, TO_FILL_IN } from '../../attestation/policy/remedy/edit.ts';
 import type { DraftCpu, DraftFrame } from './draft.ts';
 import { asEntry, indented, memberLines, quoted } from './yaml-text.ts';
 

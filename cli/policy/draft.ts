@@ -4,8 +4,8 @@
  * @module
  */
 
-import { GRANT_DAYS, instantIn, TO_FILL_IN } from '../../attestation/policy/edit.ts';
-import type { CpuId } from '../../attestation/policy/host-mend.ts';
+import { GRANT_DAYS, instantIn, TO_FILL_IN } from '../../attestation/policy/remedy/edit.ts';
+import type { CpuId } from '../../attestation/policy/remedy/host-mend.ts';
 import type { Card } from '../../attestation/card.ts';
 import type { Statement } from '../../attestation/statement.ts';
 import type { TeeFacts } from '../../attestation/tee.ts';

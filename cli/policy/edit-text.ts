@@ -2,7 +2,7 @@
 
 import { stringify } from 'yaml';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
-import type { PolicyEdit } from '../../attestation/policy/edit.ts';
+import type { PolicyEdit } from '../../attestation/policy/remedy/edit.ts';
 import type { PolicyPath } from '../../attestation/policy/yaml.ts';
 import type { Json } from '../../core/json.ts';
 import { paint } from '../../core/node/terminal.ts';

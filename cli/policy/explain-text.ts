@@ -11,7 +11,11 @@ import { paint } from '../../core/node/terminal.ts';
 import { countText } from '../../attestation/policy/explain.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import type { JudgedRule } from '../../attestation/policy/judge-rule.ts';
-import { knownTuples, measuredValues, type KnownTuple } from '../../attestation/policy/known.ts';
+import {
+  knownTuples,
+  measuredValues,
+  type KnownTuple,
+} from '../../attestation/policy/remedy/known.ts';
 import type { Remedy } from '../../attestation/policy/remedy.ts';
 import type { TeeFacts } from '../../attestation/tee.ts';
 import type { Check } from '../../attestation/verdict.ts';

@@ -9,7 +9,7 @@ import type { Command } from 'commander';
 import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { policyRef, type CompiledPolicy } from '../../attestation/policy/compile.ts';
-import { knownTuples } from '../../attestation/policy/known.ts';
+import { knownTuples } from '../../attestation/policy/remedy/known.ts';
 import { remedyFor, type Remedy } from '../../attestation/policy/remedy.ts';
 import { explainedChecks } from '../attest/explain.ts';
 import type { AttestIo } from '../attest/gather.ts';

@@ -6,7 +6,7 @@
 
 import type { Command } from 'commander';
 import { lintPolicyFiles, type LintResult } from '../../attestation/policy/lint.ts';
-import type { LintFinding, LintLevel } from '../../attestation/policy/lint-finding.ts';
+import type { LintFinding, LintLevel } from '../../attestation/policy/lint/finding.ts';
 import { toHex } from '../../core/bytes.ts';
 import { formatInstant, systemClock } from '../../core/clock.ts';
 import { paint, type Colour } from '../../core/node/terminal.ts';

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { nearestName } from '../../attestation/policy/nearest-name.ts';
+import { nearestName } from '../../attestation/policy/problems/nearest-name.ts';
 import type { PolicyDocument } from '../../attestation/policy/schema.ts';
 import { REVOCATION_KINDS, type RevocationKind } from '../../attestation/policy/revocations.ts';
 import { heldBundles } from '../../attestation/publication/find-bundles.ts';

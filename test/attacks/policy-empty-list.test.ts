@@ -10,7 +10,7 @@ import type { Json, JsonObject } from '../../core/json.ts';
 import { parseJson } from '../../core/json.ts';
 import { utf8 } from '../../core/bytes.ts';
 import { lintPolicy } from '../../attestation/policy/lint.ts';
-import { BLOCKING } from '../../attestation/policy/lint-finding.ts';
+import { BLOCKING } from '../../attestation/policy/lint/finding.ts';
 import { createSnpTestPki } from '../support/snp/pki.ts';
 import {
   buildSnpEvidence,

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { problemsOf } from '../../attestation/policy/problems.ts';
+import { problemsOf } from '../../attestation/policy/problems/problems.ts';
 import { VeilError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import {

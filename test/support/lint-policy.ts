@@ -2,7 +2,7 @@
 
 import { sha256 } from '#primitives';
 import { lintPolicy } from '../../attestation/policy/lint.ts';
-import type { LintFinding } from '../../attestation/policy/lint-finding.ts';
+import type { LintFinding } from '../../attestation/policy/lint/finding.ts';
 import { toHex, utf8 } from '../../core/bytes.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { NOW_MS } from './tdx/pki.ts';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { lintPolicyFiles } from '../../../attestation/policy/lint.ts';
-import { LINT_KINDS, type LintId } from '../../../attestation/policy/lint-finding.ts';
+import { LINT_KINDS, type LintId } from '../../../attestation/policy/lint/finding.ts';
 import { POLICY_MAX_BYTES } from '../../../attestation/policy/yaml.ts';
 import { utf8 } from '../../../core/bytes.ts';
 import { parseInstant } from '../../../core/clock.ts';

@@ -7,8 +7,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { compilePolicy } from '../../../attestation/policy/compile.ts';
-import { nearestName } from '../../../attestation/policy/nearest-name.ts';
-import { problemsOf, type PolicyProblem } from '../../../attestation/policy/problems.ts';
+import { nearestName } from '../../../attestation/policy/problems/nearest-name.ts';
+import { problemsOf, type PolicyProblem } from '../../../attestation/policy/problems/problems.ts';
 import { utf8 } from '../../../core/bytes.ts';
 import { VeilError } from '../../../core/errors.ts';
 

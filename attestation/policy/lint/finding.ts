@@ -1,7 +1,7 @@
 /** What lint can say: a closed set, so that a pipeline can tell one finding from another. @module */
 
-import type { CompiledPolicy } from './compile.ts';
-import type { PolicyPath } from './yaml.ts';
+import type { CompiledPolicy } from '../compile.ts';
+import type { PolicyPath } from '../yaml.ts';
 
 export type LintLevel = 'error' | 'warning' | 'note';
 

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { equalPublic, isZero, toHex } from '../../core/bytes.ts';
-import type { TeeFacts } from '../tee.ts';
-import type { CompiledPolicy } from './compile.ts';
-import type { PolicyImage } from './schema.ts';
+import { equalPublic, isZero, toHex } from '../../../core/bytes.ts';
+import type { TeeFacts } from '../../tee.ts';
+import type { CompiledPolicy } from '../compile.ts';
+import type { PolicyImage } from '../schema.ts';
 
 export interface KnownTuple {
   readonly image: string;

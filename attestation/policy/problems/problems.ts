@@ -6,11 +6,11 @@
  */
 
 import type { z } from 'zod';
-import type { VeilError } from '../../core/errors.ts';
-import type { Json } from '../../core/json.ts';
-import { policyError } from '../errors.ts';
+import type { VeilError } from '../../../core/errors.ts';
+import type { Json } from '../../../core/json.ts';
+import { policyError } from '../../errors.ts';
 import { nearestName } from './nearest-name.ts';
-import type { PolicyPath } from './yaml.ts';
+import type { PolicyPath } from '../yaml.ts';
 
 export interface PolicyProblem {
   /** `policy.yaml:31`. */

@@ -4,17 +4,17 @@
  * @module
  */
 
-import { equalPublic, toHex } from '../../core/bytes.ts';
-import { formatInstant } from '../../core/clock.ts';
-import type { Json } from '../../core/json.ts';
-import type { AppraiseInput, RulesAppraisal } from '../appraise.ts';
-import type { Card } from '../card.ts';
-import { STATEMENT_LIFETIME_MAX_S } from '../statement-checks.ts';
-import type { Statement } from '../statement.ts';
-import type { RuleQuestion, TeeFacts } from '../tee.ts';
+import { equalPublic, toHex } from '../../../core/bytes.ts';
+import { formatInstant } from '../../../core/clock.ts';
+import type { Json } from '../../../core/json.ts';
+import type { AppraiseInput, RulesAppraisal } from '../../appraise.ts';
+import type { Card } from '../../card.ts';
+import { STATEMENT_LIFETIME_MAX_S } from '../../statement-checks.ts';
+import type { Statement } from '../../statement.ts';
+import type { RuleQuestion, TeeFacts } from '../../tee.ts';
 import { edit, GRANT_DAYS, hopeless, instantIn, mendedBy, TO_FILL_IN, type Mend } from './edit.ts';
-import { listOf as listOfRevocations } from './revocation-checks.ts';
-import { POLICY_LIFETIME_MAX_DAYS, type PolicyDocument } from './schema.ts';
+import { listOf as listOfRevocations } from '../revocation-checks.ts';
+import { POLICY_LIFETIME_MAX_DAYS, type PolicyDocument } from '../schema.ts';
 import { snpMend, snpTuple } from './snp-mend.ts';
 import { tdxImageRegisters, tdxMend, tdxTuple } from './tdx-mend.ts';
 

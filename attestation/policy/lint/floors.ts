@@ -1,9 +1,9 @@
 /** Floors against what the vendors have published. Their documents decide; the tables here are dated. @module */
 
-import { ADVISORIES_CAVEAT, SNP_ADVISORIES } from '../snp/advisories.ts';
-import { SILICON_LINES } from '../snp/products.ts';
-import { finding, ruleAt, type LintFinding, type LintSubject } from './lint-finding.ts';
-import type { SnpCpuRule, TdxCpuRule } from './schema.ts';
+import { ADVISORIES_CAVEAT, SNP_ADVISORIES } from '../../snp/advisories.ts';
+import { SILICON_LINES } from '../../snp/products.ts';
+import { finding, ruleAt, type LintFinding, type LintSubject } from './finding.ts';
+import type { SnpCpuRule, TdxCpuRule } from '../schema.ts';
 import { standardRecovery, TDX_RECOVERIES_AS_OF } from './tdx-recoveries.ts';
 
 /** Floors of the simulator are the simulator's. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { toHex } from '../../core/bytes.ts';
-import { formatInstant } from '../../core/clock.ts';
-import type { PolicyPath } from './yaml.ts';
+import { toHex } from '../../../core/bytes.ts';
+import { formatInstant } from '../../../core/clock.ts';
+import type { PolicyPath } from '../yaml.ts';
 
 export type Effect = 'widens' | 'narrows' | 'neutral' | 'unsure';
 

@@ -1,7 +1,7 @@
 /** Grants end by themselves: what has ended, what ends soon, and what was given for too long. @module */
 
-import { formatInstant } from '../../core/clock.ts';
-import { finding, type LintFinding, type LintSubject } from './lint-finding.ts';
+import { formatInstant } from '../../../core/clock.ts';
+import { finding, type LintFinding, type LintSubject } from './finding.ts';
 
 const DAY_MS = 86_400_000;
 const LONG_DAYS = 90;

@@ -4,16 +4,16 @@
  * @module
  */
 
-import { isZero, toHex } from '../../core/bytes.ts';
-import type { JsonObject } from '../../core/json.ts';
-import { guestAbi, hasAuthorKey, signingKeyOf } from '../snp/bits.ts';
-import { compareFirmware, firmwareText, type PolicySubject } from '../snp/policy-checks.ts';
-import { decodeTcb, TCB_COMPONENT_NAMES, type SnpTcb } from '../snp/tcb.ts';
-import type { RuleQuestion } from '../tee.ts';
+import { isZero, toHex } from '../../../core/bytes.ts';
+import type { JsonObject } from '../../../core/json.ts';
+import { guestAbi, hasAuthorKey, signingKeyOf } from '../../snp/bits.ts';
+import { compareFirmware, firmwareText, type PolicySubject } from '../../snp/policy-checks.ts';
+import { decodeTcb, TCB_COMPONENT_NAMES, type SnpTcb } from '../../snp/tcb.ts';
+import type { RuleQuestion } from '../../tee.ts';
 import { edit, hopeless, mendedBy, type Mend } from './edit.ts';
 import { hostMend } from './host-mend.ts';
-import type { SnpCpuRule } from './schema.ts';
-import { snpMemberName } from './snp-rule.ts';
+import type { SnpCpuRule } from '../schema.ts';
+import { snpMemberName } from '../snp-rule.ts';
 import { maskText, newShape, registerText } from './tdx-mend.ts';
 
 interface Context {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { parseInstant } from '../../core/clock.ts';
+import { parseInstant } from '../../../core/clock.ts';
 
 export interface TdxRecovery {
   readonly number: number;

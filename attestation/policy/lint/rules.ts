@@ -1,10 +1,10 @@
 /** Rules that admit nobody, or nobody new. A mistake there locks a fleet out in silence. @module */
 
-import { formatInstant } from '../../core/clock.ts';
-import { ruleChanges } from './diff-rule.ts';
-import { finding, ruleAt, type LintFinding, type LintSubject } from './lint-finding.ts';
-import type { PolicyRule, SnpCpuRule, TdxCpuRule } from './schema.ts';
-import type { PolicyPath } from './yaml.ts';
+import { formatInstant } from '../../../core/clock.ts';
+import { ruleChanges } from '../diff/rule.ts';
+import { finding, ruleAt, type LintFinding, type LintSubject } from './finding.ts';
+import type { PolicyRule, SnpCpuRule, TdxCpuRule } from '../schema.ts';
+import type { PolicyPath } from '../yaml.ts';
 
 /** Of one rule. */
 export function lintRule(subject: LintSubject, index: number): readonly LintFinding[] {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { compareFirmware } from '../snp/policy-checks.ts';
-import { SILICON_LINES } from '../snp/products.ts';
+import { compareFirmware } from '../../snp/policy-checks.ts';
+import { SILICON_LINES } from '../../snp/products.ts';
 import {
   bitChanges,
   byNumber,
@@ -21,8 +21,8 @@ import {
   waivableChanges,
   type Changes,
   type Member,
-} from './diff-values.ts';
-import type { PolicyRule, SnpCpuRule, TdxCpuRule } from './schema.ts';
+} from './values.ts';
+import type { PolicyRule, SnpCpuRule, TdxCpuRule } from '../schema.ts';
 
 /** `id` is not compared. */
 export function ruleChanges(rule: Member, was: PolicyRule, now: PolicyRule): Changes {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { toHex } from '../../core/bytes.ts';
-import { formatInstant } from '../../core/clock.ts';
-import type { JsonObject } from '../../core/json.ts';
-import type { RuleQuestion } from '../tee.ts';
+import { toHex } from '../../../core/bytes.ts';
+import { formatInstant } from '../../../core/clock.ts';
+import type { JsonObject } from '../../../core/json.ts';
+import type { RuleQuestion } from '../../tee.ts';
 import { edit, GRANT_DAYS, hopeless, instantIn, mendedBy, TO_FILL_IN, type Mend } from './edit.ts';
 
 export type CpuId = { readonly ppid: string } | { readonly chip_id: string };

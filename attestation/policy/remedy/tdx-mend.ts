@@ -4,10 +4,10 @@
  * @module
  */
 
-import { equalPublic, isZero, toHex, type Bytes } from '../../core/bytes.ts';
-import { formatInstant } from '../../core/clock.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
-import type { RuleQuestion } from '../tee.ts';
+import { equalPublic, isZero, toHex, type Bytes } from '../../../core/bytes.ts';
+import { formatInstant } from '../../../core/clock.ts';
+import type { Json, JsonObject } from '../../../core/json.ts';
+import type { RuleQuestion } from '../../tee.ts';
 import {
   edit,
   EXCEPTION_DAYS,
@@ -18,8 +18,8 @@ import {
   type Mend,
 } from './edit.ts';
 import { hostMend } from './host-mend.ts';
-import { STATUS_WORDS, type PolicyImage, type TdxCpuRule } from './schema.ts';
-import type { TdxRuleFacts } from './tdx-rule.ts';
+import { STATUS_WORDS, type PolicyImage, type TdxCpuRule } from '../schema.ts';
+import type { TdxRuleFacts } from '../tdx-rule.ts';
 
 interface Context {
   readonly facts: TdxRuleFacts;

@@ -1,7 +1,7 @@
 /** Everything that a policy does not check, line by line: a reviewer sees what is there, and seldom what is not. @module */
 
-import { finding, type LintFinding, type LintSubject } from './lint-finding.ts';
-import type { PolicyPath } from './yaml.ts';
+import { finding, type LintFinding, type LintSubject } from './finding.ts';
+import type { PolicyPath } from '../yaml.ts';
 
 /** Where nearly every policy checks. */
 const USUAL: Readonly<Record<string, string>> = {

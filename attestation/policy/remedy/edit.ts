@@ -4,11 +4,11 @@
  * @module
  */
 
-import { utf8 } from '../../core/bytes.ts';
-import { formatInstant } from '../../core/clock.ts';
-import { canonicalJson, parseStrictJson, type Json, type JsonObject } from '../../core/json.ts';
-import { restorePolicy, type CompiledPolicy } from './compile.ts';
-import type { PolicyPath } from './yaml.ts';
+import { utf8 } from '../../../core/bytes.ts';
+import { formatInstant } from '../../../core/clock.ts';
+import { canonicalJson, parseStrictJson, type Json, type JsonObject } from '../../../core/json.ts';
+import { restorePolicy, type CompiledPolicy } from '../compile.ts';
+import type { PolicyPath } from '../yaml.ts';
 
 export interface PolicyEdit {
   /** `set` a member, or `add` an entry to a list. */

@@ -1,8 +1,8 @@
 /** The names that members may have at a place of a policy, out of the published schema. For messages alone. @module */
 
 import { z } from 'zod';
-import { policyJsonSchema } from './schema.ts';
-import type { PolicyPath } from './yaml.ts';
+import { policyJsonSchema } from '../schema.ts';
+import type { PolicyPath } from '../yaml.ts';
 
 type Node = z.output<typeof NODE>;
 const NODE = z.looseObject({

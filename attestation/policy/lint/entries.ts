@@ -1,10 +1,10 @@
 /** Entries that nobody uses, that stand twice, or that somebody meant to fill in later. @module */
 
-import { toHex } from '../../core/bytes.ts';
-import { usesRegistry } from './diff-entries.ts';
-import { finding, type LintFinding, type LintSubject } from './lint-finding.ts';
-import type { PolicyImage } from './schema.ts';
-import type { PolicyPath } from './yaml.ts';
+import { toHex } from '../../../core/bytes.ts';
+import { usesRegistry } from '../diff/entries.ts';
+import { finding, type LintFinding, type LintSubject } from './finding.ts';
+import type { PolicyImage } from '../schema.ts';
+import type { PolicyPath } from '../yaml.ts';
 
 export function lintEntries(subject: LintSubject): readonly LintFinding[] {
   return [

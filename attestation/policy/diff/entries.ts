@@ -1,6 +1,6 @@
 /** The entries of a policy's lists compared by what they admit: images, models, exceptions, machines. @module */
 
-import { toHex } from '../../core/bytes.ts';
+import { toHex } from '../../../core/bytes.ts';
 import {
   changed,
   expiryChanges,
@@ -15,9 +15,9 @@ import {
   type Effect,
   type Member,
   type Pair,
-} from './diff-values.ts';
-import type { CompiledPolicy } from './compile.ts';
-import type { PolicyAdvisory, PolicyHost, PolicyImage, PolicyRule } from './schema.ts';
+} from './values.ts';
+import type { CompiledPolicy } from '../compile.ts';
+import type { PolicyAdvisory, PolicyHost, PolicyImage, PolicyRule } from '../schema.ts';
 
 export interface Versions {
   readonly was: CompiledPolicy;
