@@ -13,6 +13,7 @@ import { reportJson, reportLines } from './up/report.ts';
 import { startStack, UP_TEES, type UpTee } from './up/stack.ts';
 
 const PORT_DEFAULT = 8787;
+const PORT_MAX = 65_535;
 const WORKERS_DEFAULT = 2;
 const WORKERS_MAX = 8;
 
@@ -20,6 +21,7 @@ interface UpOptions {
   readonly json?: true;
   readonly port: number;
   readonly httpsPort?: number;
+  readonly adminPort?: number;
   readonly data: string;
   readonly workers: number;
   readonly tee: UpTee;
@@ -40,13 +42,18 @@ export function registerUpCommand(program: Command): void {
     .option(
       '--port <number>',
       'HTTP port, 0 for any',
-      wholeNumber('--port', 0, 65_535),
+      wholeNumber('--port', 0, PORT_MAX),
       PORT_DEFAULT,
     )
     .option(
       '--https-port <number>',
       'HTTPS port, 0 for any (default: the next after --port)',
-      wholeNumber('--https-port', 0, 65_535),
+      wholeNumber('--https-port', 0, PORT_MAX),
+    )
+    .option(
+      '--admin-port <number>',
+      'port of metrics and policy state, 0 for any (default: the second after --port)',
+      wholeNumber('--admin-port', 0, PORT_MAX),
     )
     .option('--data <directory>', 'where all state is kept', '.data')
     .option(
@@ -67,6 +74,11 @@ export function registerUpCommand(program: Command): void {
     .action((options: UpOptions) => up(options));
 }
 
+/** 0 stays 0: any free port. */
+function portBehind(port: number, by: number): number {
+  return port === 0 ? 0 : Math.min(port + by, PORT_MAX);
+}
+
 async function up(options: UpOptions): Promise<void> {
   const asked = untilSignal();
   const isJson = options.json === true;
@@ -76,7 +88,8 @@ async function up(options: UpOptions): Promise<void> {
     const stack = await startStack({
       data,
       port: options.port,
-      httpsPort: options.httpsPort ?? (options.port === 0 ? 0 : Math.min(options.port + 1, 65_535)),
+      httpsPort: options.httpsPort ?? portBehind(options.port, 1),
+      adminPort: options.adminPort ?? portBehind(options.port, 2),
       workers: options.workers,
       tee: options.tee,
       onProgress: (line) => say(`  ${line}`),

@@ -13,7 +13,8 @@ import { NAME } from '../../attestation/policy/fields.ts';
 import { lintPolicy } from '../../attestation/policy/lint.ts';
 import type { PolicyFile } from '../../attestation/policy/sources.ts';
 import type { Check } from '../../attestation/verdict.ts';
-import { utf8 } from '../../core/bytes.ts';
+import { workerIdOf } from '../../attestation/card.ts';
+import { toHex, utf8 } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { paint } from '../../core/node/terminal.ts';
 import type { AttestIo } from '../attest/gather.ts';
@@ -50,6 +51,7 @@ export interface InitOptions {
   readonly root?: string;
   readonly offline?: string | true;
   readonly model?: string;
+  readonly worker?: string;
   readonly json?: true;
 }
 
@@ -72,6 +74,7 @@ export function registerInitCommand(parent: Command): void {
     .option('--root <file>', 'the development root of a simulated machine')
     .option('--offline [bundle]', 'fetch no collateral; take it from this bundle, if one is named')
     .option('--model <name>', 'gateway: the worker of this model')
+    .option('--worker <id>', 'of several: the one whose id begins so')
     .option('--json', 'one line of JSON')
     .action((options: InitOptions) => {
       const question = { command: 'init', json: options.json === true };
@@ -106,10 +109,7 @@ export async function initAnswer(
     },
     io,
   );
-  const [judgement, ...others] = judged.judgements;
-  if (judgement === undefined || others.length > 0) {
-    throw cliError('cli.option', `--from wants one worker; here are ${judged.judgements.length}`);
-  }
+  const judgement = oneOf(judged.judgements, options.worker);
   const facts = factsOf(judgement.machine);
   const { statement, card, nowMs } = judgement;
   const reject = (checks: readonly Check[], why: string): PolicyAnswer =>
@@ -145,6 +145,23 @@ export async function initAnswer(
     return reject(checks, 'No policy should admit this worker as it is');
   }
   return written(question, { options, files, policy, isSplit, nowMs, page });
+}
+
+const ID_SHOWN_CHARS = 16;
+
+/** Throws `cli.option` where it is not clear which one is meant. */
+function oneOf(judgements: readonly Judgement[], worker: string | undefined): Judgement {
+  const idOf = ({ card }: Judgement): string =>
+    card === undefined ? '' : toHex(workerIdOf(card.owner));
+  const meant = judgements.filter((one) => worker === undefined || idOf(one).startsWith(worker));
+  const [first, ...others] = meant;
+  if (first !== undefined && others.length === 0) return first;
+  const ids = judgements.map((one) => idOf(one).slice(0, ID_SHOWN_CHARS));
+  const which = worker === undefined ? '' : ` that begins with ${worker}`;
+  throw cliError(
+    'cli.option',
+    `--from wants one worker${which}; choose with --worker: ${ids.join(', ')}`,
+  );
 }
 
 function hostOf({ host, location, by }: InitOptions) {

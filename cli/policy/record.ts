@@ -4,9 +4,10 @@
  * @module
  */
 
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { workerIdOf } from '../../attestation/card.ts';
 import { encodeEvidence } from '../../attestation/evidence.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { toHex, utf8 } from '../../core/bytes.ts';
@@ -22,6 +23,8 @@ import { stemOf } from './fixture-folder.ts';
 import { readPolicy } from './read-policy.ts';
 import { saveFile } from './save.ts';
 import type { TestRequest } from './test.ts';
+
+const ID_SHOWN_CHARS = 16;
 
 interface Recorded {
   readonly fixture: string;
@@ -46,8 +49,18 @@ export async function recordAnswer(
   const [broken] = judged.unreadable;
   if (broken !== undefined)
     throw attestError('attest.malformed', `${broken.name}: ${broken.reason}`);
+  // Of several workers in one file each has a name of its own.
+  const subjects = judged.judgements.map(({ subject }) => stemOf(subject.name));
+  const isAlone = (name: string): boolean =>
+    subjects.filter((one) => one === stemOf(name)).length === 1;
+  mkdirSync(folder, { recursive: true });
   const recorded = judged.judgements.map((judgement) =>
-    record(judgement, { folder, policy, ...(at === undefined ? {} : { at }) }),
+    record(judgement, {
+      isAlone: isAlone(judgement.subject.name),
+      folder,
+      policy,
+      ...(at === undefined ? {} : { at }),
+    }),
   );
   if (question.json) return jsonAnswer(question, EXIT.ok, { recorded });
   return textAnswer(
@@ -61,14 +74,16 @@ export async function recordAnswer(
 }
 
 interface Place {
+  /** No other worker came from the same input. */
+  readonly isAlone: boolean;
   readonly folder: string;
   readonly policy: CompiledPolicy;
   /** Else the instant at which the evidence was made. */
   readonly at?: number;
 }
 
-function record(judgement: Judgement, { folder, policy, at: given }: Place): Recorded {
-  const { subject, statement, nowMs } = judgement;
+function record(judgement: Judgement, { folder, policy, at: given, isAlone }: Place): Recorded {
+  const { subject, statement, card, nowMs } = judgement;
   const evidence = bundleOfSubject(subject);
   if (evidence === undefined) {
     const what = `${subject.name} is bare evidence of a machine`;
@@ -80,7 +95,8 @@ function record(judgement: Judgement, { folder, policy, at: given }: Place): Rec
     ...(statement === undefined ? {} : { aud: statement.aud, challenge: statement.nonce }),
   };
   const ruling = judgeFixture(circumstances, { evidence, policy, countsIssued: false });
-  const stem = stemOf(subject.name)
+  const worker = card === undefined ? '' : toHex(workerIdOf(card.owner)).slice(0, ID_SHOWN_CHARS);
+  const stem = (isAlone ? stemOf(subject.name) : `${stemOf(subject.name)}-${worker}`)
     .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
     .replace(/^[^A-Za-z0-9]+/, '');
   const names = { fixture: `${stem}.yaml`, evidence: `${stem}.json` };

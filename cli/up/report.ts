@@ -149,6 +149,7 @@ export function reportLines(report: UpReport): readonly string[] {
     `  Identity  ${aud}`,
     `  API key   ${paint('green', apiKey)}`,
     `  Model     ${model}`,
+    `  Admin     ${report.adminUrl}/policy  and /metrics, on this machine only`,
     '',
     paint(
       'bold',

@@ -30,6 +30,8 @@ export interface StackOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly httpsPort: number;
+  /** Metrics, and the state of the policies. */
+  readonly adminPort: number;
   readonly workers: number;
   readonly tee: UpTee;
   readonly onProgress: (line: string) => void;
@@ -170,7 +172,7 @@ async function startGateway(
   const config = GATEWAY_CONFIG.parse({
     dataDir,
     publication: { rootFile, directory, allowDevelopment: true },
-    admin: { port: 0 },
+    admin: { port: options.adminPort },
     listen: {
       host: HOST,
       httpPort: options.port,
