@@ -108,7 +108,8 @@ export function assertKnown(kind: RevocationKind, value: string, state: Publicat
   if (kind !== 'image' && kind !== 'rule' && kind !== 'advisory') return;
   const policies = heldBundles(state).map(({ document }) => document.payload.policy.document);
   const names = [...new Set(policies.flatMap(NAMED_IN[kind]))];
-  if (names.includes(value)) return;
+  // Nobody is stopped from taking away because there is nothing to compare with.
+  if (names.includes(value) || policies.length === 0) return;
   const near = nearestName(value, names);
   throw refused(
     `no published policy has the ${kind} ${value}, so revoking it would take nothing away`,
@@ -134,6 +135,9 @@ export function remarksOn(
     return isInForce
       ? [`this is ${policyNameOf(current)}, in force: nobody is admitted any more`]
       : [];
+  }
+  if (policies.length === 0 && kind in NAMED_IN) {
+    return ['no published policy verifies, so nobody has looked whether this name is spelt right'];
   }
   if (kind === 'measurement' && policies.length > 0) {
     const known = policies.flatMap(measurementsOf);
