@@ -9,15 +9,17 @@ import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { encodeBundle } from '../../attestation/publication/bundle.ts';
 import { addSignatures, signEnvelope } from '../../attestation/publication/envelope.ts';
-import type { Role } from '../../attestation/publication/kinds.ts';
+import { ENVELOPE_MAX_BYTES, type Role } from '../../attestation/publication/kinds.ts';
 import type { Held, PublicationState } from '../../attestation/publication/memory.ts';
 import { countWithdrawn } from '../../attestation/publication/revocations.ts';
 import type { Root, RootFields } from '../../attestation/publication/root.ts';
 import { equalPublic } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import { VeilError } from '../../core/errors.ts';
+import { parseStrictJson } from '../../core/json.ts';
 import type { Page } from '../attest/text.ts';
 import { cliError } from '../errors.ts';
+import { readBoundedFile } from '../measure/files.ts';
 import {
   assertInTime,
   assertLintClean,
@@ -188,13 +190,18 @@ function documentToSign({ path, out }: SignOptions & { readonly path: string }):
 /** Undefined for what is no envelope: the text of a policy, then. */
 function openIfSigned(path: string): OpenedDocument | undefined {
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
-  if (!path.endsWith('.json')) return undefined;
+  return saysItIsSigned(path) ? openDocument(path) : undefined;
+}
+
+/** A policy may be written as JSON too. */
+function saysItIsSigned(path: string): boolean {
+  const bytes = readBoundedFile('document', path, ENVELOPE_MAX_BYTES.bundle);
   try {
-    return openDocument(path);
+    const { spans } = parseStrictJson(bytes, { maxBytes: bytes.length, numbers: 'any' });
+    return spans.has('payloadType');
   } catch (error) {
-    // A policy may be written as JSON; what does not say it is an envelope is read as one.
-    if (error instanceof VeilError && error.message.includes('payloadType')) return undefined;
-    throw error;
+    if (!(error instanceof VeilError) || error.code === 'internal.invariant') throw error;
+    return false; // YAML, or whatever the reader of policies makes of it
   }
 }
 

@@ -108,6 +108,18 @@ test('both sign the same bytes, also when both begin from their own checkout', a
   await done('policy', 'publish', '--repo', made.repo, '--bundle', out, '--as', made.key('carol'));
 });
 
+test('a policy written as JSON is one, whatever its name', async () => {
+  using made = await team();
+  const file = made.path('policy.json');
+  writeFileSync(file, readFileSync(`${made.policy(1)}/policy.yaml`));
+  const signed = await sign(made, file);
+  assert.equal(signed.status, 0, signed.stderr);
+  writeFileSync(file, '{"payloadType":"application/vnd.veilgate.other+json"}');
+  const other = await sign(made, file);
+  assert.equal(other.status, 1);
+  assert.match(other.stderr, /publication\.malformed/);
+});
+
 test('publish: too few signatures, a key without the role, nothing to be a candidate beside', async () => {
   using made = await team();
   await sign(made, made.policy(1));
