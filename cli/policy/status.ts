@@ -5,6 +5,7 @@
  */
 
 import type { Command } from 'commander';
+import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { freshness } from '../../attestation/publication/freshness.ts';
 import type { PublicationState } from '../../attestation/publication/memory.ts';
 import { formatInstant, systemClock } from '../../core/clock.ts';
@@ -74,7 +75,7 @@ async function statusAnswer(
         what: `a gateway that starts now refuses the ${it.document}: ${it.code}: ${it.detail}`,
         next: adviceFor(it, repo),
       })),
-    ...(view === undefined ? [] : gatewayProblems(view, own.state)),
+    ...(view === undefined ? [] : gatewayProblems(view, own.state, repo)),
   ];
   const status = problems.length === 0 ? EXIT.ok : EXIT.findings;
   const warnings = rootWarnings(own.state.root.payload, nowMs);
@@ -119,7 +120,10 @@ function problemsOf({ state, refused }: OwnState, repo: string, nowMs: number): 
       what: 'no policy is in force: gateways admit nobody',
       next: `veilgate policy publish --repo ${repo} --bundle FILE --as release.key`,
     });
-  } else problems.push(...expiryProblems(policyNameOf(policy), policy.document.expires, nowMs));
+  } else {
+    problems.push(...expiryProblems(policyNameOf(policy), policy.document.expires, nowMs));
+    problems.push(...revokedProblems(policy, state, repo));
+  }
   if (state.revocations === undefined) {
     problems.push({
       what: 'no list of revocations is published: gateways admit nobody',
@@ -134,6 +138,21 @@ function problemsOf({ state, refused }: OwnState, repo: string, nowMs: number): 
     });
   }
   return problems;
+}
+
+function revokedProblems(
+  policy: CompiledPolicy,
+  { revocations }: PublicationState,
+  repo: string,
+): readonly Problem[] {
+  const entry = revocations?.set.find('policy', policyDigestText(policy));
+  if (entry === undefined) return [];
+  return [
+    {
+      what: `${policyNameOf(policy)} is revoked by ${entry.by} (${entry.reason}): gateways admit nobody`,
+      next: `veilgate policy publish --repo ${repo} --bundle FILE --as release.key`,
+    },
+  ];
 }
 
 const STALE = {
@@ -225,9 +244,24 @@ function gatewayRows({ policy, publication }: GatewayView): Rows {
 }
 
 function gatewayProblems(
-  { publication }: GatewayView,
+  view: GatewayView,
   state: PublicationState,
+  repo: string,
 ): readonly Problem[] {
+  const { stale, troubles = [] } = view;
+  const next =
+    'see that "veilgate revoke timestamp" runs, and that the gateway reads this repository';
+  return [
+    ...(typeof stale === 'string' ? [{ what: `the gateway admits nobody: ${stale}`, next }] : []),
+    ...troubles.map(({ what, code, since }) => ({
+      what: `the gateway has trouble with ${what} since ${since}: ${code}`,
+      next: adviceFor({ code }, repo),
+    })),
+    ...lagging(view, state),
+  ];
+}
+
+function lagging({ publication }: GatewayView, state: PublicationState): readonly Problem[] {
   if (publication === null) {
     return [
       {

@@ -12,7 +12,8 @@ import { refused } from './errors.ts';
 
 const ANSWER_MAX_BYTES = 65_536;
 const TIMEOUT_MS = 5000;
-const ASK_EVERY_MS = 200;
+const ASK_EVERY_MS = 50;
+const TROUBLES_MAX = 64;
 const TEXT = z.string().max(256);
 const NUMBER = z.int().min(0).nullable();
 
@@ -29,6 +30,13 @@ const ANSWER = z.looseObject({
       timestamp: TEXT.nullable(),
     })
     .nullable(),
+  /** Why it admits nobody; null while it does. */
+  stale: TEXT.nullable().optional(),
+  /** What its reader stumbles over, for as long as it does. */
+  troubles: z
+    .array(z.looseObject({ what: TEXT, code: TEXT, since: TEXT }))
+    .max(TROUBLES_MAX)
+    .optional(),
 });
 export type GatewayView = z.output<typeof ANSWER>;
 

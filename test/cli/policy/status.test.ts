@@ -10,16 +10,21 @@ import { publishedTeam, team } from '../../support/policy-team.ts';
 interface FakeGateway extends AsyncDisposable {
   readonly url: string;
   readonly say: (revocations: number) => void;
+  readonly complain: () => void;
 }
 
 /** The admin listener of a gateway, as far as `GET /policy`. */
 async function fakeGateway(): Promise<FakeGateway> {
   let revocations = 0;
+  let isWrong = false;
   const server: Server = createServer((request, response) => {
     const publication = { root: 1, release: 1, revocations, timestamp: '2026-11-26T00:00:00Z' };
     const policy = { name: 'production', serial: 1, digest: 'sha256:00' };
     response.writeHead(request.url === '/policy' ? 200 : 404);
-    response.end(JSON.stringify({ policy, publication, more: true }));
+    const since = '2026-11-26T00:00:00Z';
+    const troubles = [{ what: 'release', code: 'publication.rollback', since }];
+    const wrong = isWrong ? { stale: 'behind', troubles } : { stale: null, troubles: [] };
+    response.end(JSON.stringify({ policy, publication, ...wrong, more: true }));
   });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -28,6 +33,9 @@ async function fakeGateway(): Promise<FakeGateway> {
     url: `http://127.0.0.1:${port}`,
     say: (number) => {
       revocations = number;
+    },
+    complain: () => {
+      isWrong = true;
     },
     [Symbol.asyncDispose]: async () => {
       await new Promise((resolve) => void server.close(resolve));
@@ -71,6 +79,10 @@ test('a gateway that has caught up, and one that has not', async () => {
   assert.equal(behind['exit'], 1);
   gateway.say(1);
   assert.equal((await report(...status))['exit'], 0);
+  gateway.complain();
+  const { stdout } = await run(...status);
+  assert.match(stdout, /PROBLEM +the gateway admits nobody: behind/);
+  assert.match(stdout, /the gateway has trouble with release since .*: publication\.rollback/);
   const elsewhere = await run(
     'policy',
     'status',
@@ -101,4 +113,17 @@ test('revoke waits until the gateway has the number', async () => {
     gateway.url,
   );
   assert.match(stdout, /gateway {2}has it, after \d+ ms/);
+});
+
+test('a policy in force that was revoked is not well', async () => {
+  using made = await publishedTeam();
+  const revoke = ['--repo', made.repo, '--as', made.key('bob'), '--reason', 'wrong image'];
+  await done('revoke', 'add', 'policy', '1', ...revoke);
+  await done('revoke', 'timestamp', '--once', '--repo', made.repo, '--as', made.key('server'));
+  const { status, stdout } = await run('policy', 'status', '--repo', made.repo);
+  assert.equal(status, 1);
+  assert.match(
+    stdout,
+    /PROBLEM {2}production#1 is revoked by bob \(wrong image\): gateways admit nobody/,
+  );
 });
