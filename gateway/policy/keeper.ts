@@ -116,8 +116,7 @@ export class Keeper {
   async #climb(signal: AbortSignal): Promise<void> {
     for (let step = 0; step < STEPS_MAX; step++) {
       const before = this.#state;
-      const name = `root/${nextRootVersion(before)}.json`;
-      const root = await this.#fetch(name, 'root', signal);
+      const root = await this.#fetch(this.#nextRootName(), 'root', signal);
       if (root === undefined) return;
       this.#take({ roots: [root] });
       if (this.#state.root === before.root) return;
@@ -170,6 +169,8 @@ export class Keeper {
     } catch (error) {
       this.#troubled = true;
       for (const name of STANDING_NAMES) this.#deps.source.forget(name);
+      // A root may take stolen keys away: it is asked for until it is taken.
+      this.#deps.source.forget(this.#nextRootName());
       this.#deps.on.unsaved(codeOf(error) ?? 'unknown');
       return false;
     }
@@ -182,8 +183,12 @@ export class Keeper {
     const { document } = refusal;
     if (document === 'bundle' || document === 'release') source.forget('release.json');
     else if (document !== 'root') source.forget(`${document}.json`);
-    else source.forget(`root/${nextRootVersion(this.#state)}.json`);
+    else source.forget(this.#nextRootName());
     on.refused(refusal);
+  }
+
+  #nextRootName(): string {
+    return `root/${nextRootVersion(this.#state)}.json`;
   }
 
   async #fetch(

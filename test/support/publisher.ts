@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { ed25519PublicKey, sha256 } from '#primitives';
 import { encodeBundle } from '../../attestation/publication/bundle.ts';
 import { signEnvelope } from '../../attestation/publication/envelope.ts';
-import type { DocumentKind } from '../../attestation/publication/kinds.ts';
+import { ROLES, type DocumentKind, type Role } from '../../attestation/publication/kinds.ts';
 import { encodeRelease, type Release } from '../../attestation/publication/release.ts';
 import {
   encodeRevocations,
@@ -42,6 +42,9 @@ export class Publisher {
   readonly directory: string;
   readonly rootFile: string;
   readonly #template: JsonObject;
+  /** Of the key that each role has now. */
+  readonly #keys = new Map<Role, string>(ROLES.map((role) => [role, role]));
+  #version = 1;
   #serial = 0;
   #release: Release | undefined;
   #releaseBytes: Uint8Array = new Uint8Array();
@@ -63,14 +66,16 @@ export class Publisher {
   }
 
   #root(): Uint8Array {
-    const names = ['root', 'policy', 'release', 'revocation', 'timestamp'] as const;
-    const role = (name: string) => ({ threshold: 1, keys: [name] });
+    const role = (name: Role) => ({ threshold: 1, keys: [this.#keyName(name)] });
     return encodeRoot({
       policy: POLICY_NAME,
-      version: 1,
+      version: this.#version,
       issuedMs: nowMs() - DAY_MS,
       expiresMs: nowMs() + 30 * DAY_MS,
-      keys: names.map((name) => ({ name, publicKey: ed25519PublicKey(keyOf(name)) })),
+      keys: ROLES.map((name) => this.#keyName(name)).map((name) => ({
+        name,
+        publicKey: ed25519PublicKey(keyOf(name)),
+      })),
       roles: {
         root: role('root'),
         policy: role('policy'),
@@ -79,6 +84,20 @@ export class Publisher {
         timestamp: role('timestamp'),
       },
     });
+  }
+
+  #keyName(role: Role): string {
+    return this.#keys.get(role) ?? role;
+  }
+
+  /** The next root: new keys for these roles, and the old ones are worth nothing. */
+  rotate(...roles: readonly Role[]): void {
+    const before = keyOf(this.#keyName('root'));
+    this.#version++;
+    for (const role of roles) this.#keys.set(role, `${role}-${this.#version}`);
+    const after = keyOf(this.#keyName('root'));
+    const secretKeys = roles.includes('root') ? [before, after] : [after];
+    this.#write(`root/${this.#version}.json`, signEnvelope('root', this.#root(), secretKeys));
   }
 
   /** Not published yet. */
@@ -135,7 +154,7 @@ export class Publisher {
     this.revocations([...this.#revocations, ...added]);
   }
 
-  revocations(entries: readonly DatedRevocation[], by: readonly string[] = ['revocation']): void {
+  revocations(entries: readonly DatedRevocation[], by: readonly Role[] = ['revocation']): void {
     this.#revocations = entries;
     this.#revocationBytes = encodeRevocations({
       policy: POLICY_NAME,
@@ -143,7 +162,11 @@ export class Publisher {
       issuedMs: nowMs(),
       entries,
     });
-    const bytes = signEnvelope('revocations', this.#revocationBytes, by.map(keyOf));
+    const bytes = signEnvelope(
+      'revocations',
+      this.#revocationBytes,
+      by.map((role) => keyOf(this.#keyName(role))),
+    );
     this.#write('revocations.json', bytes);
     this.timestamp();
   }
@@ -162,7 +185,7 @@ export class Publisher {
   #sign(kind: DocumentKind, payload: Uint8Array): Uint8Array {
     const role = { bundle: 'policy', revocations: 'revocation' } as const;
     const name = kind === 'bundle' || kind === 'revocations' ? role[kind] : kind;
-    return signEnvelope(kind, payload, [keyOf(name)]);
+    return signEnvelope(kind, payload, [keyOf(this.#keyName(name))]);
   }
 
   #write(name: string, bytes: Uint8Array): void {

@@ -3,7 +3,7 @@
  * watch may miss what happens on a network file system. @module
  */
 
-import { watch, type FSWatcher } from 'node:fs';
+import { constants, watch, type FSWatcher } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pause } from '../../../core/node/lifecycle.ts';
@@ -90,9 +90,12 @@ async function stampOf(path: string): Promise<string | undefined> {
 
 async function readBounded(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
   try {
-    const file = await open(path, 'r');
+    // A pipe would hold the caller, and a thread of this process, until somebody writes to it.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const { size } = await file.stat();
+      const found = await file.stat();
+      if (!found.isFile()) throw publicationSourceError('publication_source.unreadable');
+      const { size } = found;
       if (size > maxBytes) throw publicationSourceError('publication_source.size', `${size} bytes`);
       const bytes = new Uint8Array(size);
       const { bytesRead } = await file.read(bytes, 0, size, 0);
