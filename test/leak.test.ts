@@ -4,6 +4,7 @@
  * @module
  */
 
+import { until } from './support/until.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
@@ -128,6 +129,29 @@ async function askEverything(stack: Stack, said: string[]): Promise<string[]> {
   return answers;
 }
 
+/** A prompt whose answer is cut because its worker is revoked, and one that finds nobody afterwards. */
+async function askRevoked(stack: Stack, said: string[]): Promise<void> {
+  const [worker] = stack.gateway.registry.all();
+  assert.ok(worker !== undefined);
+  const client = stack.sealed();
+  const stream = await client.chat.completions.create({ ...SPEAKING, stream: true });
+  let isRevoked = false;
+  const cut = (async () => {
+    for await (const _ of stream) {
+      if (!isRevoked) await stack.revoke('key', worker.workerId);
+      isRevoked = true;
+    }
+  })();
+  await cut.catch((error: unknown) => said.push(inspect(error, { depth: 6 })));
+  await until(() => stack.gateway.registry.all().length === 0);
+  for (const app of [client, stack.plain()]) {
+    await assert.rejects(app.chat.completions.create(SPEAKING), (error) => {
+      said.push(inspect(error, { depth: 6 }));
+      return true;
+    });
+  }
+}
+
 /** Requests that no SDK would send. */
 async function askRaw(stack: Stack, said: string[]): Promise<void> {
   const headers = { authorization: `Bearer ${stack.apiKey}`, 'content-type': 'application/json' };
@@ -148,6 +172,8 @@ async function askRaw(stack: Stack, said: string[]): Promise<void> {
     ],
     ['/v1/workers', { method: 'POST', headers, body: JSON.stringify({ evidence: CANARY }) }],
     [`/v1/evidence?model=${encodeURIComponent(CANARY)}`, { headers }],
+    [`/v1/publication/${encodeURIComponent(CANARY)}`, { headers }],
+    [`/v1/revocations?${encodeURIComponent(CANARY)}`, { headers }],
     [`/${encodeURIComponent(CANARY)}`, { method: 'PUT', headers, body: CANARY }],
   ] as const) {
     const response = await fetch(`${origin}${path}`, init);
@@ -163,11 +189,14 @@ for (const tee of ['tdx', 'snp'] as const) {
     let answers: readonly string[];
     try {
       answers = await askEverything(stack, said);
+      await askRevoked(stack, said);
       const metrics = await (await fetch(`${stack.adminUrl}/metrics`)).text();
+      const policy = await (await fetch(`${stack.adminUrl}/policy`)).text();
       // Ended first: what a process writes last is searched too.
       await stack.stop();
       traces = [
         { name: 'metrics', bytes: utf8(metrics) },
+        { name: 'policy', bytes: utf8(policy) },
         ...said.map((text, index) => ({ name: `error ${index}: ${text}`, bytes: utf8(text) })),
         ...stack.traces(),
       ];
@@ -177,6 +206,8 @@ for (const tee of ['tdx', 'snp'] as const) {
     assert.equal(answers.length, 4);
     assert.ok(answers.every((answer) => answer.length >= 40));
     assert.ok(traces.some(({ name }) => name.endsWith('worker-0.log')));
+    assert.ok(traces.some(({ name }) => /audit-\d+\.log$/.test(name)));
+    assert.ok(traces.some(({ name }) => name.endsWith('policy/accepted.json')));
     assert.ok(traces.some(({ name, bytes }) => name === 'gateway log' && bytes.length > 500));
     const secrets = [CANARY, ...new Set(answers)];
     const found = traces.flatMap(({ name, bytes }) =>

@@ -23,8 +23,13 @@ import { systemClock } from '../../core/clock.ts';
 import { encodeCard } from '../../attestation/card.ts';
 import { compilePolicy } from '../../attestation/policy/compile.ts';
 import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
+import type { RevocationKind } from '../../attestation/policy/revocations.ts';
 import type { PriceList } from '../../attestation/verdict.ts';
 import { plainModeSealer } from '../../cli/plain-mode.ts';
+import { readSigningKey } from '../../cli/publication/keys.ts';
+import { publishList } from '../../cli/publication/next-list.ts';
+import { openDataDirectory } from '../../cli/up/data-directory.ts';
+import { keepTimestamp, publishDevelopment } from '../../cli/up/publication.ts';
 import { startWorkerProcess, type WorkerProcess } from '../../cli/up/worker-process.ts';
 import { sealedFetch } from '../../client/index.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
@@ -59,13 +64,17 @@ export interface Stack {
   readonly baseUrl: string;
   readonly adminUrl: string;
   readonly apiKey: string;
+  /** Of what was signed, for an app with an unsigned policy of its own. */
   readonly policyPath: string;
+  readonly rootFile: string;
   readonly dataDir: string;
   readonly workers: readonly WorkerProcess[];
   /** OpenAI's client through `sealedFetch`. */
   sealed(options?: Partial<ClientOptions>): OpenAI;
   /** OpenAI's client alone: the gateway reads and seals. */
   plain(): OpenAI;
+  /** Published at once; what is revoked already stays so. */
+  revoke(kind: RevocationKind, value: string): Promise<void>;
   /** Every file that any part wrote, and what the gateway logged. */
   traces(): readonly { readonly name: string; readonly bytes: Uint8Array }[];
   /** Ends every process; what they wrote stays until `close`. */
@@ -110,17 +119,27 @@ async function assemble(
     new URL('../../policies/development.yaml', import.meta.url),
     'utf8',
   );
-  const policyText = fillDevelopmentPolicy(template, {
-    rootsSha256: [simulator.rootSha256()],
-    nowMs: systemClock(),
-  });
   const policyPath = join(dataDir, 'policy.yaml');
-  writeFileSync(policyPath, policyText);
+  const team = openDataDirectory(join(dataDir, 'team'));
+  closers.push(() => team.release());
+  const publication = await publishDevelopment(team, (serial) => {
+    const rootsSha256 = [simulator.rootSha256()];
+    const text = fillDevelopmentPolicy(template, { rootsSha256, nowMs: systemClock(), serial });
+    writeFileSync(policyPath, text);
+    return text;
+  });
+  const { directory, rootFile } = publication;
+  const ended = new AbortController();
+  const timestamps = keepTimestamp(team, ended.signal);
+  closers.push(async () => {
+    ended.abort();
+    await timestamps;
+  });
   let log = '';
   const gateway = await createGateway({
     config: GATEWAY_CONFIG.parse({
       dataDir: join(dataDir, 'gateway'),
-      policyFile: policyPath,
+      publication: { directory, rootFile, allowDevelopment: true },
       listen: { httpPort: 0, httpsPort: null },
       admin: { port: 0 },
       workers: { allowPrivateEndpoints: true },
@@ -146,11 +165,25 @@ async function assemble(
     adminUrl: `http://127.0.0.1:${adminPort}`,
     apiKey,
     policyPath,
+    rootFile,
     dataDir,
     workers,
     sealed: (more = {}) =>
-      new OpenAI({ ...common, fetch: sealedFetch({ policy: policyPath, ...more }) }),
+      new OpenAI({ ...common, fetch: sealedFetch({ policy: { root: rootFile }, ...more }) }),
     plain: () => new OpenAI(common),
+    revoke: async (kind, value) => {
+      await publishList({
+        directory,
+        keys: [readSigningKey(publication.revocationKey)],
+        roles: ['revocation'],
+        now: systemClock,
+        out: undefined,
+        change: (entries, { atMs }) => [
+          ...entries,
+          { kind, value, reason: 'for a test', by: 'test', atMs },
+        ],
+      });
+    },
     traces: () => [
       { name: 'gateway log', bytes: Buffer.from(log) },
       ...globSync('**/*', { cwd: dataDir })

@@ -41,7 +41,9 @@ function opened(context: TestContext) {
     },
     openPublication({ pinnedRoot: readFileSync(publisher.rootFile), nowMs: systemClock() }),
   );
-  const allowSaving = (): void => void mkdirSync(dirname(statePath));
+  const allowSaving = (): void => {
+    mkdirSync(dirname(statePath));
+  };
   const forbidSaving = (): void => rmSync(dirname(statePath), { recursive: true });
   return { publisher, keeper, said, statePath, allowSaving, forbidSaving };
 }
