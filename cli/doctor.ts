@@ -33,7 +33,7 @@ export function registerDoctorCommand(program: Command): void {
     .command('doctor')
     .description("say what stands in the way of this machine's worker, before it registers")
     .option('--config <file>', "the worker's configuration")
-    .option('--policy <file>', 'the policy that would judge it')
+    .option('--policy <path>', 'the policy that would judge it: a file or a directory')
     .option('--offline <bundle>', 'take collateral from this bundle and fetch nothing')
     .option('--json', 'one JSON object')
     .addHelpText('after', EXAMPLES)

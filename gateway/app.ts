@@ -334,6 +334,7 @@ function requestHandler(
     models: config.models,
     closing: lifecycle.closing,
     published: policies.published,
+    staleBecause: () => desk.staleBecause(clock()),
     log,
     counters,
   });

@@ -33,6 +33,8 @@ export interface ControlDeps {
   readonly registrar: Registrar;
   /** What was published and accepted; undefined with an unsigned policy. */
   readonly published: (() => PublicationState) | undefined;
+  /** Why nobody is served although there are workers; undefined while all is well. */
+  readonly staleBecause: () => string | undefined;
   /** Models the operator announces: ready means that each has a worker. Empty: any worker will do. */
   readonly models: readonly string[];
   readonly closing: AbortSignal;
@@ -114,8 +116,10 @@ function addHealth(app: Hono<Env>, deps: ControlDeps): void {
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
   app.get('/readyz', (context) => {
     const missing = missingModels(deps);
-    const ready = missing.length === 0 && !deps.closing.aborted;
-    return context.json({ status: ready ? 'ready' : 'not_ready', missing }, ready ? 200 : 503);
+    const stale = deps.staleBecause() ?? null;
+    const ready = missing.length === 0 && stale === null && !deps.closing.aborted;
+    const status = ready ? 'ready' : 'not_ready';
+    return context.json({ status, missing, stale }, ready ? 200 : 503);
   });
 }
 

@@ -7,15 +7,14 @@
 import { basename } from 'node:path';
 import { attempt } from '../../attestation/attempt.ts';
 import { parseCertificate, type Certificate } from '../../attestation/pki/certificate.ts';
-import { compilePolicy } from '../../attestation/policy/compile.ts';
 import type { SnpEndorsements } from '../../attestation/snp/endorsements.ts';
 import type { Fetch } from '../../client/fetch-bounded.ts';
-import { POLICY_FILE_MAX_BYTES } from '../../client/node/policy-file.ts';
 import { Gatherer } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { COLLATERAL_FILE_MAX_BYTES, parseCollateralFile } from '../collateral-file.ts';
 import { derBlocksOf, derOf } from '../der-file.ts';
 import { cliError } from '../errors.ts';
+import { readPolicy } from '../policy/read-policy.ts';
 import { readBoundedFile } from '../measure/files.ts';
 import type { CollateralSource, SourceOptions } from './collateral-source.ts';
 import { attestError } from './errors.ts';
@@ -61,18 +60,12 @@ function questionOf(options: AttestOptions, nowMs: number): Question {
   const { policy: path, root, aud, challenge, reportData } = options;
   return {
     nowMs: options.at ?? nowMs,
-    ...(path === undefined
-      ? {}
-      : { policy: compilePolicy(readPolicy(path), { source: basename(path) }) }),
+    ...(path === undefined ? {} : { policy: readPolicy(path) }),
     ...(root === undefined ? {} : { root: readRoot(root) }),
     ...(aud === undefined ? {} : { aud }),
     ...(challenge === undefined ? {} : { challenge }),
     ...(reportData === undefined ? {} : { reportData }),
   };
-}
-
-function readPolicy(path: string): Uint8Array {
-  return readBoundedFile('policy', path, POLICY_FILE_MAX_BYTES);
 }
 
 const CERTIFICATE_FILE_MAX_BYTES = 256 * 1024;

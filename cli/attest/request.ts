@@ -60,7 +60,10 @@ function audience(text: string): string {
 export function addAttestOptions(command: Command): Command {
   return command
     .argument('<input>', 'a file, - for standard input, or the URL of a gateway')
-    .option('--policy <file>', 'judge a bundle under this policy; without one no policy is applied')
+    .option(
+      '--policy <path>',
+      'judge a bundle under this policy, a file or a directory; without one none is applied',
+    )
     .option(
       '--at <instant>',
       'judge as of this instant (RFC 3339, UTC) instead of now',

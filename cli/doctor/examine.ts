@@ -10,7 +10,7 @@ import { parseCard, type Card } from '../../attestation/card.ts';
 import { openConfiguredStore, type ConfiguredStore } from '../../attestation/collateral/compose.ts';
 import { COLLATERAL_CONFIG, type CollateralConfig } from '../../attestation/collateral/config.ts';
 import type { Endorser } from '../../attestation/collateral/endorser.ts';
-import { compilePolicy, type CompiledPolicy } from '../../attestation/policy/compile.ts';
+import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import type { Verdict } from '../../attestation/verdict.ts';
 import { utf8 } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -19,6 +19,7 @@ import { STORE_PARTS } from '../../core/node/store-parts.ts';
 import { WORKER_CONFIG, type WorkerConfig } from '../../enclave-worker/config.ts';
 import type { Guest } from '../../enclave-worker/evidence/guest.ts';
 import { cliError } from '../errors.ts';
+import { readPolicy as policyAt } from '../policy/read-policy.ts';
 import { endpointFinding } from './endpoint.ts';
 import { examineEvidence, type EvidenceReport } from './evidence.ts';
 import { ok, problem, skipped, type DoctorFinding } from './finding.ts';
@@ -125,7 +126,7 @@ function cardBytesOf({ card, cardFile }: WorkerConfig): Uint8Array {
 function readPolicy({ policyPath }: DoctorInput, say: Say): CompiledPolicy | undefined {
   if (policyPath === undefined) return undefined;
   try {
-    return compilePolicy(readBytes(policyPath), { source: policyPath });
+    return policyAt(policyPath);
   } catch (error) {
     say(
       problem('policyFile', textOf(error), 'Ask whoever gave you the policy for one that loads.'),
