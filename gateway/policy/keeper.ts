@@ -46,18 +46,9 @@ export interface KeeperEvents {
   readonly unsaved: (code: string) => void;
 }
 
-/** What one look brought. */
-export interface Look {
-  readonly release: boolean;
-  readonly revocations: boolean;
-  /** Something was refused, unreachable or unsaved. */
-  readonly troubled: boolean;
-}
-
 export class Keeper {
   readonly #deps: KeeperDeps;
   #state: PublicationState;
-  #troubled = false;
 
   constructor(deps: KeeperDeps, state: PublicationState) {
     this.#deps = deps;
@@ -91,9 +82,7 @@ export class Keeper {
   }
 
   /** Asks for everything once. Never rejects for what others do. */
-  async look(signal: AbortSignal): Promise<Look> {
-    const before = this.#state;
-    this.#troubled = false;
+  async look(signal: AbortSignal): Promise<void> {
     await this.#climb(signal);
     const [revocations, timestamp] = [
       await this.#fetch('revocations.json', 'revocations', signal),
@@ -104,12 +93,6 @@ export class Keeper {
       ...(timestamp === undefined ? {} : { timestamp }),
     });
     await this.#takeRelease(signal);
-    const after = this.#state;
-    return {
-      release: after.release !== before.release,
-      revocations: after.revocations !== before.revocations,
-      troubled: this.#troubled,
-    };
   }
 
   /** One root after the other; under a new one everything else is looked at again. */
@@ -167,7 +150,6 @@ export class Keeper {
       saveOver(this.#deps.statePath, encodeState(state));
       return true;
     } catch (error) {
-      this.#troubled = true;
       for (const name of STANDING_NAMES) this.#deps.source.forget(name);
       // A root may take stolen keys away: it is asked for until it is taken.
       this.#deps.source.forget(this.#nextRootName());
@@ -179,7 +161,6 @@ export class Keeper {
   /** It may hold later, when a clock, a root or a bundle has come along: it is read again. */
   #refuse(refusal: Refusal): void {
     const { source, on } = this.#deps;
-    this.#troubled = true;
     const { document } = refusal;
     if (document === 'bundle' || document === 'release') source.forget('release.json');
     else if (document !== 'root') source.forget(`${document}.json`);
@@ -201,7 +182,6 @@ export class Keeper {
       return await source.fetch(name, ENVELOPE_MAX_BYTES[kind], signal);
     } catch (error) {
       if (signal.aborted) return undefined;
-      this.#troubled = true;
       on.unreachable(name, codeOf(error) ?? 'unknown');
       return undefined;
     }

@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { PublicationState } from '../../attestation/publication/memory.ts';
+import { isSameDocument, type PublicationState } from '../../attestation/publication/memory.ts';
 import type { PublicationEvent, Refusal } from '../../attestation/publication/step.ts';
+import { equalPublic } from '../../core/bytes.ts';
 import { codeOf } from '../../core/node/log.ts';
 import { EXPIRY_NOTICE_DAYS, SHADOW_INTERVAL_MS } from '../limits.ts';
 import { auditAccepted, auditRefused } from './audit-publication.ts';
@@ -41,8 +42,15 @@ export class Watch {
   #seen = new Set<string>();
   #stale: string | undefined;
   #noticedDay = 0;
+  /** What was carried out last, or is being. */
+  #list: PublicationState['revocations'];
+  #target: Enforced | undefined;
+  /** Ends the change that is under way, where that is allowed. */
   #changing: AbortController | undefined;
-  #changes: Promise<void> = Promise.resolve();
+  #next: Enforced | undefined;
+  #changes: Promise<void> | undefined;
+  #secondLooks: Promise<void> = Promise.resolve();
+  #shadowing: Promise<void> | undefined;
   /** Of the revocations that were audited last. */
   #before: PublicationState | undefined;
   #shadowedMs = 0;
@@ -62,12 +70,15 @@ export class Watch {
     return [...this.#troubles.values()];
   }
 
+  /** The desk was made of what the keeper has now. */
   run(input: WatchInput): void {
     const { lifecycle } = this.#parts;
+    this.#list = input.keeper.state().revocations;
+    this.#target = input.keeper.enforced();
     const rounds = this.#rounds(input, lifecycle.closing);
     lifecycle.onClose('policy rounds', async () => {
       await rounds;
-      await this.#changes;
+      await Promise.all([this.#changes, this.#secondLooks, this.#shadowing]);
     });
   }
 
@@ -88,13 +99,34 @@ export class Watch {
   async #round(input: WatchInput, closing: AbortSignal): Promise<void> {
     const { keeper, desk } = input;
     this.#seen = new Set();
-    const look = await keeper.look(closing);
-    if (look.revocations) this.#revoke(input, closing);
-    if (look.release) this.#change(input, closing);
+    try {
+      await keeper.look(closing);
+    } finally {
+      // What was accepted is carried out, whatever happened after that.
+      this.#carryOut(input, closing);
+    }
     this.#sayTroubles();
     this.#sayStaleness(desk);
     this.#sayExpiry(keeper.state());
-    await this.#shadow(input, closing);
+    // Beside the rounds: what it waits for must not hold up the next revocation.
+    this.#shadowing ??= this.#shadow(input, closing)
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        this.#shadowing = undefined;
+      });
+  }
+
+  /** By content: who holds the files can put the same documents in other spellings, as often as he likes. */
+  #carryOut(input: WatchInput, closing: AbortSignal): void {
+    const { revocations } = input.keeper.state();
+    if (!isSameList(this.#list, revocations)) {
+      this.#list = revocations;
+      this.#revoke(input, closing);
+    }
+    const next = input.keeper.enforced();
+    if (next === undefined || isSameEnforced(this.#target, next)) return;
+    this.#target = next;
+    this.#change(input, next, closing);
   }
 
   /** What is named is out before this returns; who may come back is judged behind it. */
@@ -105,34 +137,56 @@ export class Watch {
     const number = keeper.state().revocations?.document.payload.number ?? 0;
     const { cut, settled } = transition.revoke(state, closing);
     log.event('policy.revoked', { number, cut });
-    this.#changes = this.#changes
-      .then(() => settled)
-      .catch((error: unknown) => this.#failed(error));
+    const before = this.#secondLooks;
+    this.#secondLooks = settled.catch((error: unknown) => this.#failed(error)).then(() => before);
   }
 
   /** The newest wins: a change that is under way ends without effect. */
-  #change(input: WatchInput, closing: AbortSignal): void {
-    const enforced = input.keeper.enforced();
-    if (enforced === undefined) return;
+  #change(input: WatchInput, next: Enforced, closing: AbortSignal): void {
+    this.#next = next;
     this.#changing?.abort();
-    const superseded = new AbortController();
-    this.#changing = superseded;
-    const signal = AbortSignal.any([closing, superseded.signal]);
-    this.#changes = this.#changes
-      .then(() => this.#enforce(input, enforced, signal))
-      .catch((error: unknown) => this.#failed(error));
+    this.#changes ??= this.#changeAll(input, closing).finally(() => {
+      this.#changes = undefined;
+    });
   }
 
+  /**
+   * One after the other, until the newest is in force. What took the place of a change that was broken off is not broken
+   * off itself: who publishes one release after the other must not keep all of them from coming into force.
+   */
+  async #changeAll(input: WatchInput, closing: AbortSignal): Promise<void> {
+    let brokenOff = false;
+    while (this.#next !== undefined && !closing.aborted) {
+      const next = this.#next;
+      this.#next = undefined;
+      const changing = new AbortController();
+      this.#changing = brokenOff ? undefined : changing;
+      try {
+        brokenOff = !(await this.#enforce(
+          input,
+          next,
+          AbortSignal.any([closing, changing.signal]),
+        ));
+      } catch (error) {
+        this.#failed(error);
+        // The next round tries again.
+        this.#target = undefined;
+      }
+    }
+    this.#changing = undefined;
+  }
+
+  /** False when the signal ended it: then nothing has changed. */
   async #enforce(
     { desk, ...users }: WatchInput,
     next: Enforced,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { log, clock, counters } = this.#parts;
     const startMs = clock();
     const transition = new Transition({ ...this.#parts, ...users, desk });
     const summary = await transition.change(next, signal);
-    if (summary === undefined) return;
+    if (summary === undefined) return false;
     const { serial } = next.current.document;
     counters.policySerial(serial);
     const durMs = clock() - startMs;
@@ -141,6 +195,7 @@ export class Watch {
     if (isEmpty && summary.lost > 0)
       log.event('policy.nobody_left', { serial, lost: summary.lost });
     this.#shadowedMs = 0;
+    return true;
   }
 
   async #shadow({ desk, report, ...users }: WatchInput, closing: AbortSignal): Promise<void> {
@@ -157,6 +212,7 @@ export class Watch {
     this.#shadowedMs = nowMs;
     const before = new Set(report.shadow?.changes.map(({ workerId, change }) => workerId + change));
     const found = await shadowOf(users, candidate, closing);
+    if (desk.candidate()?.policy !== candidate.policy) return;
     const { serial } = candidate.policy.document;
     report.shadow = { ...found, serial, atMs: nowMs };
     const count = (change: string): number =>
@@ -243,4 +299,20 @@ export class Watch {
   #failed(error: unknown): void {
     this.#parts.log.event('gateway.failed', { code: codeOf(error) });
   }
+}
+
+function isSameList(
+  before: PublicationState['revocations'],
+  next: PublicationState['revocations'],
+): boolean {
+  if (before === undefined || next === undefined) return before === next;
+  return isSameDocument(before.document, next.document);
+}
+
+function isSameEnforced(before: Enforced | undefined, next: Enforced): boolean {
+  if (before === undefined || !equalPublic(before.current.digest, next.current.digest))
+    return false;
+  const [a, b] = [before.candidate, next.candidate];
+  if (a === undefined || b === undefined) return a === b;
+  return a.share === b.share && equalPublic(a.policy.digest, b.policy.digest);
 }

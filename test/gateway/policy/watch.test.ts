@@ -1,0 +1,102 @@
+/** Who holds the published files, or one of the keys, cannot keep a policy or a revocation from coming into force. @module */
+
+import assert from 'node:assert/strict';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Json } from '../../../core/json.ts';
+import type { Vouching } from '../../../gateway/workers/vouching.ts';
+import { openSignedLab } from '../../support/gateway-lab.ts';
+import { answering } from '../../support/sx-worker.ts';
+import { until } from '../../support/until.ts';
+
+/** Collateral that takes its time when there is something new, as from a slow network. */
+class SlowVouching implements Vouching {
+  #revision = 0;
+  takesMs = 0;
+
+  readonly revision = (): number => this.#revision;
+
+  readonly vouch: Vouching['vouch'] = async (bundle, signal) => {
+    await pause(this.takesMs, undefined, { signal });
+    return bundle;
+  };
+
+  news(takesMs: number): void {
+    this.#revision++;
+    this.takesMs = takesMs;
+  }
+}
+
+async function opened(context: TestContext) {
+  const vouching = new SlowVouching();
+  const lab = await openSignedLab({ deps: { vouching, sweepIntervalMs: 600_000 } });
+  context.after(() => lab.close());
+  return { lab, vouching };
+}
+
+/** No rule takes the workers of the lab. */
+function withoutRules(policy: Record<string, Json>): void {
+  policy['rules'] = [];
+  policy['advisories'] = [];
+}
+
+/** Over and over, until the test has ended. */
+function repeat(context: TestContext, ms: number, act: (turn: number) => void): void {
+  let turn = 0;
+  const timer = setInterval(() => act(++turn), ms);
+  context.after(() => clearInterval(timer));
+}
+
+test('a release that comes in another spelling every moment does not keep a policy from coming into force', async (context) => {
+  const { lab, vouching } = await opened(context);
+  await lab.worker(answering('{}'));
+  vouching.news(1200);
+  lab.publisher.publish(lab.publisher.policy(withoutRules));
+  const path = join(lab.publisher.directory, 'release.json');
+  const text = readFileSync(path, 'utf8');
+  repeat(context, 150, (turn) => {
+    writeFileSync(`${path}.draft`, text + ' '.repeat(turn % 60));
+    renameSync(`${path}.draft`, path);
+  });
+  await until(() => lab.gateway.desk.current().document.serial === 2);
+  assert.equal(lab.gateway.registry.all().length, 0);
+});
+
+test('a key that makes one release after the other does not keep all of them from coming into force', async (context) => {
+  const { lab, vouching } = await opened(context);
+  await lab.worker(answering('{}'));
+  vouching.news(1200);
+  lab.publisher.publish(lab.publisher.policy(withoutRules));
+  const candidate = lab.publisher.policy();
+  repeat(context, 150, (turn) => lab.publisher.candidate(candidate, turn % 2));
+  await until(() => lab.gateway.desk.current().document.serial === 2);
+});
+
+test('a newer policy takes the place of one that is still being judged', async (context) => {
+  const { lab, vouching } = await opened(context);
+  await lab.worker(answering('{}'));
+  vouching.news(2000);
+  lab.publisher.publish(lab.publisher.policy(withoutRules));
+  await until(() => lab.logLines.some((line) => /"document":"release","number":2/.test(line)));
+  lab.publisher.publish(lab.publisher.policy());
+  await until(() => lab.gateway.desk.current().document.serial === 3);
+  assert.equal(lab.logLines.filter((line) => line.includes('"policy.enforced"')).length, 1);
+  assert.equal(lab.gateway.registry.all().length, 1);
+});
+
+test('a revocation does not wait for a candidate that is being judged in the shadow', async (context) => {
+  const { lab, vouching } = await opened(context);
+  await lab.worker(answering('{}'));
+  lab.publisher.candidate(lab.publisher.policy(withoutRules));
+  await until(() => lab.gateway.desk.candidate() !== undefined);
+  vouching.news(60_000);
+  // The next round judges the candidate, and waits.
+  await pause(1500);
+  const [live] = lab.gateway.registry.all();
+  const fact = live?.verdict.revocable.find(({ kind }) => kind === 'key');
+  assert.ok(fact !== undefined);
+  lab.publisher.revoke(fact);
+  await until(() => lab.gateway.registry.all().length === 0);
+});
