@@ -188,7 +188,8 @@ export class Keeper {
   }
 }
 
-function hasDevelopment({ release }: PublicationState): boolean {
+/** In force, for a share, or in the shadow. */
+export function hasDevelopment({ release }: PublicationState): boolean {
   return [release?.current, release?.candidate].some(
     (bundle) => bundle?.document.payload.policy.document.development === true,
   );

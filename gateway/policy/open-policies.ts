@@ -24,7 +24,7 @@ import type { WorkerJudge } from '../workers/judge.ts';
 import type { WorkerRegistry } from '../workers/registry.ts';
 import { auditPinnedRoot } from './audit-publication.ts';
 import { PolicyDesk } from './desk.ts';
-import { Keeper } from './keeper.ts';
+import { hasDevelopment, Keeper } from './keeper.ts';
 import { PolicyReport, type PolicyStatus } from './report.ts';
 import type { RefusedEvidence } from './refused-evidence.ts';
 import { openSource } from './sources.ts';
@@ -125,7 +125,8 @@ async function signedPolicies(
   }
   const desk = new PolicyDesk(enforced, keeper.revocations());
   const isDevelopment = enforced.current.document.development === true;
-  if (isDevelopment && !allowDevelopment) {
+  // What was saved was accepted where it may have been allowed.
+  if (hasDevelopment(keeper.state()) && !allowDevelopment) {
     throw gatewayError(
       'gateway.policy',
       'a policy for simulated machines; see publication.allowDevelopment',

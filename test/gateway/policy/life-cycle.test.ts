@@ -225,3 +225,26 @@ test('another gateway can follow one by its URL', async (context) => {
   assert.equal(toHex(second.gateway.desk.current().digest), digest);
   assert.equal(second.gateway.desk.staleBecause(systemClock()), undefined);
 });
+
+test('a candidate for simulated machines does not stay in force where that is not allowed any more', async (context) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'veilgate-policy-'));
+  context.after(() => rmSync(dataDir, { recursive: true }));
+  const first = await openSignedLab({ dataDir });
+  const { publisher } = first;
+  const { rootFile, directory } = publisher;
+  publisher.publish(
+    publisher.policy((policy) => {
+      delete policy['development'];
+      delete policy['roots'];
+    }),
+  );
+  publisher.candidate(publisher.policy(), 99);
+  await until(() => first.gateway.desk.candidate()?.share === 99);
+  assert.equal(first.gateway.desk.current().document.development, undefined);
+  await first.close();
+  const publication = { rootFile, directory };
+  await assert.rejects(
+    openLab({ dataDir, config: { policyFile: null, publication } }),
+    /gateway\.policy: a policy for simulated machines/,
+  );
+});
