@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { toHex } from '../../../core/bytes.ts';
 import { systemClock } from '../../../core/clock.ts';
 import type { Json } from '../../../core/json.ts';
-import { exchange, openSignedLab, type LabOptions } from '../../support/gateway-lab.ts';
+import { exchange, openLab, openSignedLab, type LabOptions } from '../../support/gateway-lab.ts';
 import { answering } from '../../support/sx-worker.ts';
 import { until } from '../../support/until.ts';
 
