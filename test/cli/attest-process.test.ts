@@ -106,6 +106,6 @@ test('help says what the exit status means', async () => {
       text,
       /Exit status: 0 accepted; 1 rejected; 2 wrong usage; 3 the input could not be\nread/,
     );
-    assert.match(text, /--policy <file>/);
+    assert.match(text, /--policy <path>/);
   }
 });
