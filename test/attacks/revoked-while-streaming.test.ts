@@ -211,6 +211,26 @@ test('B6: a worker that the policy had let finish is cut when it is revoked', as
   assertCut(sealed, await answer);
 });
 
+test('B6: what is streamed is cut for what it was admitted on, though no policy names that any more', async (context) => {
+  const lab = await opened(context);
+  const { script, turns } = streaming();
+  const worker = await lab.worker(script);
+  const image = factOf(lab, worker, 'image');
+  const { sealed, answer, turn } = await stream(lab, worker, turns);
+  const withoutRules = lab.publisher.policy((policy) => {
+    policy['rules'] = [];
+    policy['images'] = [];
+    policy['advisories'] = [];
+  });
+  lab.publisher.publish(withoutRules);
+  await until(() => lab.gateway.registry.benched().length === 1);
+  lab.publisher.revoke(image);
+  await until(() => lab.logLines.some((line) => line.includes('"policy.revoked"')));
+  goOn(turn, 'of a revoked worker');
+  finish(turn);
+  assertCut(sealed, await answer);
+});
+
 test('B6: a worker cannot keep its streams by leaving before it is revoked', async (context) => {
   const lab = await opened(context);
   const { script, turns } = streaming();

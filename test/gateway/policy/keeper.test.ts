@@ -16,7 +16,7 @@ import { Publisher } from '../../support/publisher.ts';
 
 const signal = new AbortController().signal;
 
-function opened(context: TestContext) {
+function opened(context: TestContext, { allowDevelopment = true } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'veilgate-keeper-'));
   context.after(() => rmSync(folder, { recursive: true }));
   const publisher = new Publisher(join(folder, 'published'), [sha256(utf8('no root'))]);
@@ -31,7 +31,7 @@ function opened(context: TestContext) {
       source,
       statePath,
       clock: systemClock,
-      allowDevelopment: true,
+      allowDevelopment,
       on: {
         accepted: ({ kind }) => void said.push(`accepted ${kind}`),
         refused: ({ document, code }) => void said.push(`refused ${document} ${code}`),
@@ -99,4 +99,50 @@ test('a pipe in place of a document holds nothing up', async (context) => {
   await keeper.look(signal);
   assert.equal(keeper.enforced()?.current.document.serial, 1);
   assert.ok(said.includes('unreachable root/2.json publication_source.unreadable'));
+});
+
+test('a policy for simulated machines is not taken where that is not allowed', async (context) => {
+  const { publisher, keeper, allowSaving, said } = opened(context, { allowDevelopment: false });
+  allowSaving();
+  await keeper.look(signal);
+  assert.equal(keeper.enforced(), undefined);
+  assert.ok(said.includes('refused release publication.development'));
+  const real = publisher.policy((policy) => {
+    delete policy['development'];
+    delete policy['roots'];
+  });
+  publisher.publish(real);
+  await keeper.look(signal);
+  assert.equal(keeper.enforced()?.current.document.serial, 2);
+  publisher.candidate(publisher.policy());
+  await keeper.look(signal);
+  assert.equal(keeper.enforced()?.candidate, undefined);
+});
+
+test('a release whose bundle comes after it is taken with it', async (context) => {
+  const { publisher, keeper, allowSaving } = opened(context);
+  allowSaving();
+  await keeper.look(signal);
+  const next = publisher.policy();
+  publisher.publish(next);
+  rmSync(join(publisher.directory, 'bundles', '2.json'));
+  await keeper.look(signal);
+  assert.equal(keeper.enforced()?.current.document.serial, 1);
+  publisher.bundle(next);
+  await keeper.look(signal);
+  assert.equal(keeper.enforced()?.current.document.serial, 2);
+});
+
+test('a release that a new root retired is back when its bundle is signed by the new keys', async (context) => {
+  const { publisher, keeper, allowSaving } = opened(context);
+  allowSaving();
+  await keeper.look(signal);
+  const bundle = keeper.enforced()?.current;
+  assert.ok(bundle !== undefined);
+  publisher.rotate('policy');
+  await keeper.look(signal);
+  assert.equal(keeper.enforced(), undefined);
+  publisher.bundle(bundle);
+  await keeper.look(signal);
+  assert.equal(keeper.enforced()?.current.document.serial, 1);
 });

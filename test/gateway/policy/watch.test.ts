@@ -14,18 +14,26 @@ import { until } from '../../support/until.ts';
 /** Collateral that takes its time when there is something new, as from a slow network. */
 class SlowVouching implements Vouching {
   #revision = 0;
-  takesMs = 0;
+  #takeMs: readonly number[] = [0];
+  #asked = 0;
 
   readonly revision = (): number => this.#revision;
 
   readonly vouch: Vouching['vouch'] = async (bundle, signal) => {
-    await pause(this.takesMs, undefined, { signal });
+    const ms = this.#takeMs[this.#asked++] ?? this.#takeMs.at(-1);
+    await pause(ms, undefined, { signal });
     return bundle;
   };
 
-  news(takesMs: number): void {
+  /** Of one question after the other; the last goes on. */
+  news(...takeMs: readonly number[]): void {
     this.#revision++;
-    this.takesMs = takesMs;
+    this.#takeMs = takeMs;
+    this.#asked = 0;
+  }
+
+  get asked(): number {
+    return this.#asked;
   }
 }
 
@@ -99,4 +107,42 @@ test('a revocation does not wait for a candidate that is being judged in the sha
   assert.ok(fact !== undefined);
   lab.publisher.revoke(fact);
   await until(() => lab.gateway.registry.all().length === 0);
+});
+
+test('who is revoked after it was judged under a policy that is on its way does not come back with it', async (context) => {
+  const { lab, vouching } = await opened(context);
+  const first = await lab.worker(answering('{}'));
+  const second = await lab.worker(answering('{}'));
+  vouching.news(0, 1500);
+  lab.publisher.publish(lab.publisher.policy());
+  await until(() => vouching.asked === 2);
+  const [judged] = lab.gateway.registry.byWorkerId(first.workerId);
+  const fact = judged?.verdict.revocable.find(({ kind }) => kind === 'key');
+  assert.ok(fact !== undefined);
+  lab.publisher.revoke(fact);
+  await until(() => lab.gateway.registry.all().length === 1);
+  assert.equal(lab.gateway.desk.current().document.serial, 1);
+  await until(() => lab.gateway.desk.current().document.serial === 2);
+  assert.deepEqual(
+    lab.gateway.registry.all().map(({ workerId }) => workerId),
+    [second.workerId],
+  );
+});
+
+test('who is given back does not come in under a policy that has gone meanwhile', async (context) => {
+  const { lab, vouching } = await opened(context);
+  await lab.worker(answering('{}'));
+  const [live] = lab.gateway.registry.all();
+  const fact = live?.verdict.revocable.find(({ kind }) => kind === 'key');
+  assert.ok(fact !== undefined);
+  lab.publisher.revoke(fact);
+  await until(() => lab.gateway.registry.benched().length === 1);
+  // The look at the bench waits for its collateral, the change of policy behind it does not.
+  vouching.news(1500, 0);
+  lab.publisher.revocations([], ['revocation', 'policy']);
+  await until(() => vouching.asked === 1);
+  lab.publisher.publish(lab.publisher.policy(withoutRules));
+  await until(() => lab.gateway.desk.current().document.serial === 2);
+  await pause(2000);
+  assert.equal(lab.gateway.registry.all().length, 0);
 });
