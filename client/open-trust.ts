@@ -202,7 +202,7 @@ function assertUsable(state: PublicationState, policy: CompiledPolicy, nowMs: nu
   );
   const held = same?.document.payload.policy;
   if (held !== undefined && !equalPublic(held.digest, policy.digest)) {
-    throw equivocation(`serial ${serial}`, held, policy);
+    throw equivocation('serial', serial, held, policy);
   }
 }
 

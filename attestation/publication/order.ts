@@ -31,15 +31,22 @@ export function compareNumbered(
     throw publicationError('publication.rollback', `${number} < ${held.payload.number}`);
   }
   if (isSameDocument(held, next)) return 'same';
-  throw equivocation(`number ${number}`, held, next);
+  throw equivocation('number', number, held, next);
 }
 
+/** `what`: of the document itself, or of one that it names. */
 export function equivocation(
-  what: string,
+  what: 'number' | 'version' | 'serial' | 'release' | 'revocations',
+  number: number,
   held: Pick<Verified<unknown>, 'digest'>,
   next: Pick<Verified<unknown>, 'digest'>,
 ): Error {
-  const facts = { held: digestText(held.digest), offered: digestText(next.digest) };
-  const detail = `${what}: ${facts.held} and ${facts.offered}`;
+  const facts = {
+    what,
+    number,
+    held: digestText(held.digest),
+    offered: digestText(next.digest),
+  };
+  const detail = `${what} ${number}: ${facts.held} and ${facts.offered}`;
   return publicationError('publication.equivocation', detail, { facts });
 }

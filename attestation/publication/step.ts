@@ -1,6 +1,6 @@
 /** What comes of one offered document: a step, or a refusal that leaves everything as it was. @module */
 
-import { VeilError } from '../../core/errors.ts';
+import { VeilError, type Facts } from '../../core/errors.ts';
 import type { DocumentKind } from './kinds.ts';
 import type { PublicationState, Retired } from './memory.ts';
 
@@ -19,6 +19,8 @@ export interface Refusal {
   readonly code: string;
   /** Names, paths, numbers, digests. */
   readonly detail: string;
+  /** Of an equivocation: the member that two contents share, its number, and their digests. */
+  readonly twofold?: Facts;
 }
 
 /** The state after one document; the very same object when there was nothing new. */
@@ -38,6 +40,8 @@ export function attempt<Value>(document: DocumentKind, judge: () => Value): Atte
   } catch (error) {
     if (!(error instanceof VeilError) || error.code === 'internal.invariant') throw error;
     const detail = error.message.slice(`${error.code}: `.length);
-    return { outcome: 'refused', refusal: { document, code: error.code, detail } };
+    const { code } = error;
+    const twofold = code === 'publication.equivocation' ? { twofold: error.facts } : {};
+    return { outcome: 'refused', refusal: { document, code, detail, ...twofold } };
   }
 }

@@ -69,7 +69,7 @@ function assertGoesOn(state: PublicationState, release: Release, nowMs: number):
     const isOther = (named: ReleasedPolicy): boolean =>
       named.serial === policy.document.serial && !equalPublic(named.digest, policy.digest);
     const other = [current, candidate].find((named) => named !== null && isOther(named));
-    if (other) throw equivocation(`serial ${other.serial}`, policy, other);
+    if (other) throw equivocation('serial', other.serial, policy, other);
   }
 }
 

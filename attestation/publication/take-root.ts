@@ -75,7 +75,7 @@ function assertAbove(roots: readonly Held<Root>[], envelope: Envelope): void {
   const before = roots[at - 1];
   if (held !== undefined && before !== undefined) {
     const other = verifySuccessor(envelope, before.document, ROOT);
-    throw equivocation(`version ${claimed}`, held.document, other);
+    throw equivocation('version', claimed, held.document, other);
   }
   const pinned = roots[0]?.document.payload.version ?? 0;
   if (claimed <= pinned) throw publicationError('publication.rollback', `version ${claimed}`);

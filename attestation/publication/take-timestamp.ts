@@ -45,12 +45,16 @@ function assertNoneBack(before: Timestamp, next: Timestamp): void {
   assertNotBack('revocations', before.revocations, next.revocations);
 }
 
-function assertNotBack(what: string, before: NamedDocument, next: NamedDocument): void {
+function assertNotBack(
+  what: 'release' | 'revocations',
+  before: NamedDocument,
+  next: NamedDocument,
+): void {
   if (next.number > before.number) return;
   if (next.number < before.number) {
     throw publicationError('publication.rollback', `${what} ${next.number} < ${before.number}`);
   }
   if (!equalPublic(next.digest, before.digest)) {
-    throw equivocation(`${what} ${next.number}`, before, next);
+    throw equivocation(what, next.number, before, next);
   }
 }

@@ -2,7 +2,9 @@
 
 import type { PublicationState } from '../../attestation/publication/memory.ts';
 import type { PublicationEvent, Refusal } from '../../attestation/publication/step.ts';
-import type { Audit } from '../audit.ts';
+import { fixed, fromHex, type Bytes } from '../../core/bytes.ts';
+import type { Facts } from '../../core/errors.ts';
+import type { Audit, Equivocation } from '../audit.ts';
 
 /** Resolves when it is on the disk. `before`: what was there, so that a list shows what is new in it. */
 export async function auditAccepted(
@@ -14,11 +16,6 @@ export async function auditAccepted(
   if (event.kind === 'root') await auditRoot(audit, state, event.version);
   else if (event.kind === 'release') await auditRelease(audit, state);
   else if (event.kind === 'revocations') await auditRevocations(audit, state, before);
-}
-
-/** At the first start: what everything else rests on. */
-export async function auditPinnedRoot(audit: Audit, state: PublicationState): Promise<void> {
-  await auditRoot(audit, state, state.root.payload.version);
 }
 
 async function auditRoot(
@@ -65,7 +62,41 @@ async function auditRevocations(
   await audit.revocationsAccepted({ name: payload.policy, number: payload.number, digest, added });
 }
 
+/**
+ * What a gateway begins with. A crash may have come between the state and the log, and the pinned root was never accepted by
+ * anybody but the operator.
+ */
+export async function auditHeld(audit: Audit, state: PublicationState): Promise<void> {
+  await auditRoot(audit, state, state.root.payload.version);
+  await auditRelease(audit, state);
+  await auditRevocations(audit, state, state);
+}
+
 /** Twice one number with two contents has an entry of its own kind: people signed both. */
-export function auditRefused(audit: Audit, { document, code }: Refusal): void {
-  audit.publicationRefused({ document, code });
+export async function auditRefused(
+  audit: Audit,
+  refusal: Refusal,
+  { root }: PublicationState,
+): Promise<void> {
+  const found = equivocationIn(refusal);
+  if (found !== undefined) await audit.equivocation({ ...found, name: root.payload.policy });
+  audit.publicationRefused({
+    document: refusal.document,
+    code: refusal.code,
+    ...(found === undefined ? {} : { digest: found.offered }),
+  });
+}
+
+/** Undefined also for two policies of one serial: the log has no number for those but the release's own. */
+function equivocationIn({ document, twofold }: Refusal): Omit<Equivocation, 'name'> | undefined {
+  if (twofold === undefined) return undefined;
+  const { what, number, held, offered } = twofold;
+  const named = what === 'release' || what === 'revocations' ? what : document;
+  if (what === 'serial' || typeof number !== 'number') return undefined;
+  if (named === 'bundle' || named === 'timestamp') return undefined;
+  return { document: named, number, accepted: digestIn(held), offered: digestIn(offered) };
+}
+
+function digestIn(text: Facts[string] | undefined): Bytes<32> {
+  return fixed(fromHex(String(text).slice('sha256:'.length)), 32);
 }

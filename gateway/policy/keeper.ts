@@ -39,7 +39,8 @@ export interface KeeperDeps {
 /** Called in this order, each before the state behind it is used. */
 export interface KeeperEvents {
   readonly accepted: (change: Advance['accepted'][number], state: PublicationState) => void;
-  readonly refused: (refusal: Refusal) => void;
+  /** `state`: what is held. */
+  readonly refused: (refusal: Refusal, state: PublicationState) => void;
   /** Nobody could tell; what is there stays. */
   readonly unreachable: (name: string, code: string) => void;
   /** The state could not be saved: nothing that grants was taken over. */
@@ -165,7 +166,7 @@ export class Keeper {
     if (document === 'bundle' || document === 'release') source.forget('release.json');
     else if (document !== 'root') source.forget(`${document}.json`);
     else source.forget(this.#nextRootName());
-    on.refused(refusal);
+    on.refused(refusal, this.#state);
   }
 
   #nextRootName(): string {

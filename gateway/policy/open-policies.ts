@@ -22,7 +22,7 @@ import type { GatewayLog } from '../events.ts';
 import { FIRST_LOOK_TIMEOUT_MS } from '../limits.ts';
 import type { WorkerJudge } from '../workers/judge.ts';
 import type { WorkerRegistry } from '../workers/registry.ts';
-import { auditPinnedRoot } from './audit-publication.ts';
+import { auditHeld } from './audit-publication.ts';
 import { PolicyDesk } from './desk.ts';
 import { hasDevelopment, Keeper } from './keeper.ts';
 import { PolicyReport, type PolicyStatus } from './report.ts';
@@ -108,7 +108,7 @@ async function signedPolicies(
     nowMs: clock(),
     ...(saved === undefined ? {} : { saved }),
   });
-  if (saved === undefined) await auditPinnedRoot(audit, state);
+  await auditHeld(audit, state);
   const source = openSource(publication);
   lifecycle.onClose('policies', () => source.close());
   const watch = new Watch(parts);

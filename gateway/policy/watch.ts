@@ -61,7 +61,7 @@ export class Watch {
 
   readonly events: KeeperEvents = {
     accepted: (event, state) => this.#accepted(event, state),
-    refused: (refusal) => this.#refused(refusal),
+    refused: (refusal, state) => this.#refused(refusal, state),
     unreachable: (name, code) => this.#trouble(name, code, 'unreachable'),
     unsaved: (code) => this.#trouble('state', code, 'unreachable'),
   };
@@ -243,10 +243,10 @@ export class Watch {
     this.#before = state;
   }
 
-  #refused(refusal: Refusal): void {
+  #refused(refusal: Refusal, state: PublicationState): void {
     const { document, code } = refusal;
     this.#trouble(document, code, 'refused');
-    auditRefused(this.#parts.audit, refusal);
+    auditRefused(this.#parts.audit, refusal, state).catch((error: unknown) => this.#failed(error));
   }
 
   #trouble(what: string, code: string, result: 'refused' | 'unreachable'): void {

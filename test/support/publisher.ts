@@ -171,6 +171,12 @@ export class Publisher {
     this.timestamp();
   }
 
+  /** Another list under the number of the last one. */
+  sameNumber(entries: readonly DatedRevocation[]): void {
+    this.#revocationNumber--;
+    this.revocations(entries);
+  }
+
   timestamp(timeMs = nowMs()): void {
     if (this.#release === undefined) return;
     const payload = encodeTimestamp({

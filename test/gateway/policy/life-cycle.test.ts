@@ -248,3 +248,14 @@ test('a candidate for simulated machines does not stay in force where that is no
     /gateway\.policy: a policy for simulated machines/,
   );
 });
+
+test('two lists under one number are an entry of their own in the audit log, with both digests', async (context) => {
+  const lab = await opened(context);
+  const entry = { kind: 'image', reason: 'for a test', by: 'carol', atMs: 0 } as const;
+  lab.publisher.sameNumber([{ ...entry, value: 'some-image' }]);
+  const found = (): boolean =>
+    readFileSync(join(lab.dataDir, 'audit', 'audit-000001.log'), 'utf8').includes(
+      '"kind":"publication.equivocation"',
+    );
+  await until(found);
+});
