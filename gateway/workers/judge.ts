@@ -28,9 +28,9 @@ export interface JudgeDeps {
 export class WorkerJudge {
   readonly #deps: JudgeDeps;
   readonly #caches = newCaches();
-  /** The newest collateral per kid, and the state of the store it is from. */
-  readonly #vouched = new Map<
-    string,
+  /** The newest collateral per statement, and the state of the store it is from. Gone with the worker. */
+  readonly #vouched = new WeakMap<
+    LiveWorker['load'],
     { readonly revision: number; readonly bundle: EvidenceBundle }
   >();
 
@@ -82,20 +82,16 @@ export class WorkerJudge {
     });
   }
 
-  forget(kid: string): void {
-    this.#vouched.delete(kid);
-  }
-
   /** A worker's evidence with what has come in since; asked of the store only when something has. */
   async #newest(worker: LiveWorker, signal: AbortSignal): Promise<EvidenceBundle> {
     const { vouching, log } = this.#deps;
-    const known = this.#vouched.get(worker.kid);
+    const known = this.#vouched.get(worker.load);
     const bundle = known?.bundle ?? worker.bundle;
     const revision = vouching?.revision() ?? 0;
     if (vouching === undefined || known?.revision === revision) return bundle;
     try {
       const fresh = await vouching.vouch(bundle, signal);
-      this.#vouched.set(worker.kid, { revision, bundle: fresh });
+      this.#vouched.set(worker.load, { revision, bundle: fresh });
       return fresh;
     } catch (error) {
       // What it was admitted on goes on being judged, up to its own expiry; the next round asks again.

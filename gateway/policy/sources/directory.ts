@@ -13,6 +13,8 @@ import type { PublicationSource } from '../source.ts';
 const INTERVAL_MS = 1000;
 /** Files of one publication come in a burst: what follows within this is one change. */
 const SETTLE_MS = 20;
+/** From one answer to the next: who can write there must not keep this process reading. */
+const REST_MS = 250;
 
 export function directorySource(directory: string): PublicationSource {
   return new DirectorySource(directory);
@@ -24,6 +26,7 @@ class DirectorySource implements PublicationSource {
   readonly #known = new Map<string, string>();
   readonly #watcher: FSWatcher | undefined;
   #hint = Promise.withResolvers<void>();
+  #rest: Promise<unknown> = Promise.resolve();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -47,16 +50,17 @@ class DirectorySource implements PublicationSource {
   async changed(signal: AbortSignal): Promise<boolean> {
     const waiting = new AbortController();
     const both = AbortSignal.any([signal, waiting.signal]);
+    const rest = this.#rest;
     const isHint = await Promise.race([
-      this.#hint.promise.then(() => true),
+      this.#hint.promise.then(() => rest).then(() => true),
       pause(INTERVAL_MS, both).then(() => false),
     ]);
     waiting.abort();
     if (signal.aborted) return false;
-    if (isHint) {
-      this.#hint = Promise.withResolvers<void>();
-      return await pause(SETTLE_MS, signal);
-    }
+    if (isHint && !(await pause(SETTLE_MS, signal))) return false;
+    // What is written from here on is another hint.
+    this.#hint = Promise.withResolvers<void>();
+    this.#rest = pause(REST_MS, signal);
     return true;
   }
 
