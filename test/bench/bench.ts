@@ -32,6 +32,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'sx', file: 'sx.ts' },
   { name: 'gateway', file: 'gateway.ts' },
   { name: 'up', file: 'up.ts' },
+  { name: 'policy', file: 'policy.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {

@@ -23,6 +23,7 @@ import {
   parseCard,
   workerIdOf,
   type Card,
+  type CardFields,
 } from '../../attestation/card.ts';
 import { encodeEvidence } from '../../attestation/evidence.ts';
 import type { PriceList } from '../../attestation/verdict.ts';
@@ -39,7 +40,7 @@ const DEMO_WEIGHTS = fixed(
   hex('e893b457d3e8d884ff181e321580c31c64aee9e7a33b839044dacc7324b11a85'),
   32,
 );
-const DEMO_WORKLOAD = {
+export const DEMO_WORKLOAD = {
   image: fixed(hex('0154f175d9e080d8c8905eba27e441d4ae0d0a0e5c058a70fc12f135a0bb9291'), 32),
   config: fixed(hex('2238cd4238312b9b098786c649e704c17349ee857df7ec2df33d2006f47548d3'), 32),
 };
@@ -113,19 +114,22 @@ export function receiptOf(opened: OpenedRequest, epoch: Epoch, completion = 1) {
   });
 }
 
+export function demoCard(
+  owner: Bytes<32>,
+  { maxConcurrent = 64, prices = FREE_PRICES }: Partial<SxWorkerOptions> = {},
+): CardFields {
+  return {
+    owner,
+    model: { id: DEMO_MODEL, contextLength: 192, capabilities: ['chat'], weights: DEMO_WEIGHTS },
+    limits: { maxPromptTokens: 128, maxOutputTokens: 128, maxConcurrent },
+    prices,
+    payout: null,
+  };
+}
+
 export async function startSxWorker(options: SxWorkerOptions): Promise<SxWorker> {
   const owner = generateEd25519();
-  const cardBytes = encodeCard({
-    owner: owner.publicKey,
-    model: { id: DEMO_MODEL, contextLength: 192, capabilities: ['chat'], weights: DEMO_WEIGHTS },
-    limits: {
-      maxPromptTokens: 128,
-      maxOutputTokens: 128,
-      maxConcurrent: options.maxConcurrent ?? 64,
-    },
-    prices: options.prices ?? FREE_PRICES,
-    payout: null,
-  });
+  const cardBytes = encodeCard(demoCard(owner.publicKey, options));
   const card = parseCard(cardBytes);
   const linkKey = await makeLinkKey(systemClock());
   const pool = createPinnedPool({ origin: options.gatewayUrl, trust: { kind: 'loopback' } });
