@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { codeOf } from '../../core/node/log.ts';
 import type { Counters } from '../counters.ts';
@@ -44,6 +45,8 @@ export class Rounds {
         log.event('control.failed', { code: codeOf(error), requestId: 'sweep' });
         registry.remove(worker.kid, 'denied');
       }
+      // A judgement of what is known never waits: without this a round is one long turn.
+      await nextTurn();
     }
     await Promise.all(registry.all().map((worker) => this.#probe(worker, signal)));
     counters.workers(registry.all().length);
