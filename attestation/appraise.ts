@@ -20,6 +20,7 @@ import { STATEMENT_CHECK_IDS, verifyStatement } from './statement-checks.ts';
 import type { StatementExpectation } from './statement-checks.ts';
 import { ehbpKidOf, kidOf, statementHash, type Statement } from './statement.ts';
 import { SignatureMemo } from './pki/signature.ts';
+import { passedCheck } from './shared-checks.ts';
 import type { AppraisalCaches, Tee, TeeFacts, TeeInput } from './tee.ts';
 import { teeOf } from './tees.ts';
 import { mintAttestedKey, type AttestedKey, type Check, type Verdict } from './verdict.ts';
@@ -141,7 +142,7 @@ function prove(input: AppraiseInput, tee: Tee): Proven {
   ]);
   return {
     checks: [
-      pass('evidence.size'),
+      passedCheck('evidence.size'),
       ...statementChecks.slice(0, FORM_CHECKS),
       ...finding.checks,
       ...statementChecks.slice(FORM_CHECKS),
@@ -271,14 +272,14 @@ export function checkCard(
     statement === undefined
       ? skipped('card.weights', noStatement)
       : equalPublic(weights, statement.workload.model)
-        ? pass('card.weights')
+        ? passedCheck('card.weights')
         : compared('card.weights', toHex(statement.workload.model), toHex(weights));
   return { checks: [read.check, digest, matches], card: read.card };
 }
 
 function readCard(bytes: Uint8Array): { readonly check: Check; readonly card?: Card } {
   try {
-    return { check: pass('card.format'), card: parseCard(bytes) };
+    return { check: passedCheck('card.format'), card: parseCard(bytes) };
   } catch (error) {
     if (!(error instanceof VeilError)) throw error;
     const check: Check = {
@@ -308,7 +309,7 @@ export function gpuCheck(
 ): Check {
   const id = 'gpu.unsupported';
   if (statement === undefined) return skipped(id, firstFailed(statementChecks));
-  if (statement.devices === null) return pass(id);
+  if (statement.devices === null) return passedCheck(id);
   return {
     id,
     outcome: 'fail',
@@ -341,10 +342,6 @@ function firstFailed(checks: readonly Check[]): string {
   return checks.find(({ outcome }) => outcome === 'fail')?.id ?? 'statement.json';
 }
 
-function pass(id: string): Check {
-  return { id, outcome: 'pass' };
-}
-
 function compared(id: string, want: string, got: string): Check {
-  return want === got ? pass(id) : { id, outcome: 'fail', want, got };
+  return want === got ? passedCheck(id) : { id, outcome: 'fail', want, got };
 }

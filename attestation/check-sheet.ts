@@ -5,6 +5,7 @@
  */
 
 import { assert, internalError } from '../core/errors.ts';
+import { passedCheck, skippedCheck, waivedCheck } from './shared-checks.ts';
 import type { Check } from './verdict.ts';
 
 /** Room for a digest of 64 bytes and words around it; a verdict must not carry what a sender wrote at length. */
@@ -16,7 +17,7 @@ function bounded(text: string): string {
 
 export type LazyText = string | (() => string);
 
-function textOf(text: LazyText): string {
+export function textOf(text: LazyText): string {
   return typeof text === 'string' ? text : text();
 }
 
@@ -35,7 +36,7 @@ export class CheckSheet<Id extends string> {
   }
 
   pass(id: Id): void {
-    this.#write(id, { id, outcome: 'pass' });
+    this.#write(id, passedCheck(id));
   }
 
   fail(id: Id, want: string, got: string): void {
@@ -43,7 +44,7 @@ export class CheckSheet<Id extends string> {
   }
 
   waive(id: Id, by: string, note: string): void {
-    this.#write(id, { id, outcome: 'waived', by, note });
+    this.#write(id, waivedCheck(id, by, note));
   }
 
   /** Texts that cost something are made only when needed. */
@@ -57,7 +58,7 @@ export class CheckSheet<Id extends string> {
     const check = this.#checks.get(cause);
     assert(check !== undefined && !this.passed(cause), 'a check is skipped without a cause');
     const because = check.outcome === 'skipped' ? check.because : cause;
-    for (const id of ids) this.#write(id, { id, outcome: 'skipped', because });
+    for (const id of ids) this.#write(id, skippedCheck(id, because));
   }
 
   passed(id: Id): boolean {

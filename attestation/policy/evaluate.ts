@@ -7,6 +7,7 @@
 
 import { formatInstant } from '../../core/clock.ts';
 import type { Card } from '../card.ts';
+import { passedCheck } from '../shared-checks.ts';
 import type { Statement } from '../statement.ts';
 import type { Tee, TeeFinding } from '../tee.ts';
 import type { Check } from '../verdict.ts';
@@ -120,17 +121,17 @@ function generalChecks(
 ): readonly Check[] {
   const { document } = policy;
   const { issued, expires, limits, rules } = document;
-  const at = formatInstant(nowMs);
+  const now = (): string => formatInstant(nowMs);
   return [
     demanded('policy.issued', issued <= nowMs + CLOCK_SKEW_MS, {
       at: policy.at('issued'),
-      want: `a clock past ${formatInstant(issued)}`,
-      got: at,
+      want: () => `a clock past ${formatInstant(issued)}`,
+      got: now,
     }),
     demanded('policy.expires', nowMs < expires, {
       at: policy.at('expires'),
-      want: `a clock before ${formatInstant(expires)}`,
-      got: at,
+      want: () => `a clock before ${formatInstant(expires)}`,
+      got: now,
     }),
     'because' in subject
       ? skipped('policy.evidenceAge', subject.because)
@@ -153,7 +154,7 @@ function generalChecks(
 function simulatedCheck(policy: CompiledPolicy, finding: TeeFinding): Check {
   const id = 'policy.simulated';
   if ('because' in finding.reportData) return skipped(id, finding.reportData.because);
-  if (!finding.simulated) return { id, outcome: 'pass' };
+  if (!finding.simulated) return passedCheck(id);
   const { development, roots } = policy.document;
   if (development === true && roots !== undefined) {
     return waived(id, policy.at('roots'), 'a simulated machine: protects nothing');

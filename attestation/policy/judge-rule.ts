@@ -6,6 +6,7 @@
 
 import { equalPublic, toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
+import { passedAt } from '../shared-checks.ts';
 import type { Statement } from '../statement.ts';
 import type { Check } from '../verdict.ts';
 import type { CompiledPolicy } from './compile.ts';
@@ -123,7 +124,7 @@ function modelChecks(
   const listed = rules[index]?.models ?? [];
   const model = demanded('workload.model', listed.includes(card.model.id), {
     at: policy.at('rules', index, 'models'),
-    want: listText(listed),
+    want: () => listText(listed),
     got: card.model.id,
   });
   const known = models.findIndex(({ id }) => id === card.model.id);
@@ -133,8 +134,8 @@ function modelChecks(
     model,
     demanded('workload.weights', equalPublic(weights, statement.workload.model), {
       at: policy.at('models', known, 'weights'),
-      want: `sha256:${toHex(weights)}`,
-      got: `sha256:${toHex(statement.workload.model)}`,
+      want: () => `sha256:${toHex(weights)}`,
+      got: () => `sha256:${toHex(statement.workload.model)}`,
     }),
   ];
 }
@@ -156,7 +157,7 @@ function imageCheck(
   );
   if (found >= 0) {
     const at = policy.at('images', found, 'workload');
-    return { check: { id, outcome: 'pass', at }, index: found };
+    return { check: passedAt(id, at), index: found };
   }
   const got = `image sha256:${toHex(workload.image)}, config sha256:${toHex(workload.config)}`;
   const at = policy.at('rules', index, 'images');
@@ -169,7 +170,7 @@ function imageExpiryCheck(policy: CompiledPolicy, index: number | undefined, now
   if (index === undefined || image === undefined) return skipped(id, 'workload.image');
   return demanded(id, nowMs < image.expires, {
     at: policy.at('images', index, 'expires'),
-    want: `a clock before ${formatInstant(image.expires)}`,
-    got: formatInstant(nowMs),
+    want: () => `a clock before ${formatInstant(image.expires)}`,
+    got: () => formatInstant(nowMs),
   });
 }

@@ -38,16 +38,42 @@ export function lineTable(value: Json, placeOf: PlaceOf): LineTable {
 
 /** `production.yaml:31`: of the member, or of the nearest one around it. */
 export function textAt(table: LineTable): (...path: PolicyPath) => string {
-  const known = new Map(
-    table.at.map(([path, file, line]) => [path, `${table.files[file] ?? 'policy'}:${line}`]),
-  );
+  const root: Node = { text: undefined, members: undefined };
+  for (const [path, file, line] of table.at) {
+    nodeAt(root, path).text = `${table.files[file] ?? 'policy'}:${line}`;
+  }
   return (...path) => {
-    for (let depth = path.length; depth > 0; depth--) {
-      const found = known.get(joined(path.slice(0, depth)));
-      if (found !== undefined) return found;
+    let { text } = root;
+    let node: Node | undefined = root;
+    for (const name of path) {
+      node = node.members?.get(String(name));
+      if (node === undefined) break;
+      text = node.text ?? text;
     }
-    return known.get('') ?? 'policy';
+    return text ?? 'policy';
   };
+}
+
+/** Asked for dozens of members in each judgement, so that no path is written to be looked up. */
+interface Node {
+  text: string | undefined;
+  members: Map<string, Node> | undefined;
+}
+
+function nodeAt(root: Node, path: string): Node {
+  let node = root;
+  if (path === '') return node;
+  for (const escaped of path.split('/')) {
+    const name = escaped.replaceAll('~1', '/').replaceAll('~0', '~');
+    node.members ??= new Map();
+    let member = node.members.get(name);
+    if (member === undefined) {
+      member = { text: undefined, members: undefined };
+      node.members.set(name, member);
+    }
+    node = member;
+  }
+  return node;
 }
 
 function joined(path: PolicyPath): string {

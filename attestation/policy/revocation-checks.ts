@@ -9,6 +9,7 @@ import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { workerIdOf } from '../card.ts';
 import { kidOf, statementHash } from '../statement.ts';
+import { passedCheck } from '../shared-checks.ts';
 import type { Check } from '../verdict.ts';
 import type { PolicyInput } from './evaluate.ts';
 import { demanded, skipped, waived } from './rule-check.ts';
@@ -50,7 +51,7 @@ export function notRevoked(id: string, list: Revocations, facts: readonly Revoca
     const got = `${kind} ${value} was revoked by ${entry.by}: ${entry.reason}`;
     return { id, outcome: 'fail', want: 'not revoked', got };
   }
-  return { id, outcome: 'pass' };
+  return passedCheck(id);
 }
 
 /** What a revocation can name before any rule is looked at. */
@@ -114,7 +115,8 @@ function freshCheck({ policy, revocations, nowMs }: PolicyInput): Check {
   }
   return demanded(id, nowMs < freshness.untilMs, {
     at,
-    want: `word on revocations before ${formatInstant(Math.floor(freshness.untilMs / 1000) * 1000)}`,
-    got: formatInstant(nowMs),
+    want: () =>
+      `word on revocations before ${formatInstant(Math.floor(freshness.untilMs / 1000) * 1000)}`,
+    got: () => formatInstant(nowMs),
   });
 }

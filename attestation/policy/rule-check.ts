@@ -4,24 +4,28 @@
  * @module
  */
 
+import { textOf, type LazyText } from '../check-sheet.ts';
+import { passedAt, skippedCheck, waivedCheck } from '../shared-checks.ts';
 import type { Check } from '../verdict.ts';
 
+/** Texts that cost something are made only when needed. */
 export interface Expectation {
   readonly at: string;
-  readonly want: string;
-  readonly got: string;
+  readonly want: LazyText;
+  readonly got: LazyText;
 }
 
 export function demanded(id: string, holds: boolean, { at, want, got }: Expectation): Check {
-  return holds ? { id, outcome: 'pass', at } : { id, outcome: 'fail', want, got, at };
+  if (holds) return passedAt(id, at);
+  return { id, outcome: 'fail', want: textOf(want), got: textOf(got), at };
 }
 
 export function waived(id: string, by: string, note: string): Check {
-  return { id, outcome: 'waived', by, note };
+  return waivedCheck(id, by, note);
 }
 
 export function skipped(id: string, because: string): Check {
-  return { id, outcome: 'skipped', because };
+  return skippedCheck(id, because);
 }
 
 /** Skipped and failed alike keep a worker out. */

@@ -14,16 +14,17 @@ import type { SnpCheckId } from '../snp/check-list.ts';
 import { judgePolicy, type PolicySubject } from '../snp/policy-checks.ts';
 import { SILICON_LINES } from '../snp/products.ts';
 import type { SnpReport } from '../snp/report.ts';
+import { passedAt } from '../shared-checks.ts';
 import type { RuleFinding, RuleQuestion } from '../tee.ts';
 import type { Unchecked } from '../unchecked.ts';
 import type { Check } from '../verdict.ts';
-import { demanded, listText, skipped } from './rule-check.ts';
+import { demanded, listText, skipped, waived } from './rule-check.ts';
 import type { PolicyImage, SnpCpuRule } from './schema.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Each check of the verifier that a rule decides, and where in the rule's `cpu` it stands. */
-const RULED: readonly (readonly [id: SnpCheckId, path: readonly string[]])[] = [
+const PATHS: readonly (readonly [id: SnpCheckId, path: readonly string[]])[] = [
   ['policy.product', ['products']],
   ['policy.signer', ['signer', 'allow']],
   ['policy.cspId', ['signer', 'csp_ids']],
@@ -58,10 +59,12 @@ function ruleId(id: SnpCheckId): string {
   return `cpu${id.slice('policy'.length)}`;
 }
 
+const RULED = PATHS.map(([id, path]) => [id, ruleId(id), path] as const);
+
 export const SNP_RULE_CHECK_IDS: readonly string[] = [
   /** MEASUREMENT, HOST_DATA and ID_KEY_DIGEST equal one whole tuple of the image. */
   'cpu.measurements',
-  ...RULED.map(([id]) => ruleId(id)),
+  ...RULED.map(([, ruled]) => ruled),
 ];
 
 export function judgeSnpRule(subject: PolicySubject, question: RuleQuestion): RuleFinding {
@@ -84,8 +87,8 @@ export function judgeSnpRule(subject: PolicySubject, question: RuleQuestion): Ru
   return {
     checks: [
       measured.check,
-      ...RULED.map(([id, path]) =>
-        placed(sheet.outcome(id), ruleId(id), policy.at('rules', rule, 'cpu', ...path)),
+      ...RULED.map(([id, ruled, path]) =>
+        placed(sheet.outcome(id), ruled, policy.at('rules', rule, 'cpu', ...path)),
       ),
     ],
     ...(measured.shape === undefined ? {} : { shape: measured.shape }),
@@ -106,10 +109,9 @@ type Hosts = ReturnType<typeof hostsOf>;
 /** The verifier's outcome under the rule's name, with the line that decided. */
 function placed(check: Check, id: string, at: string): Check {
   if (check.outcome === 'fail') return { ...check, id, at };
-  if (check.outcome === 'waived') return { ...check, id, by: at };
-  if (check.outcome === 'skipped')
-    return { id, outcome: 'skipped', because: causeOf(check.because) };
-  return { id, outcome: 'pass', at };
+  if (check.outcome === 'waived') return waived(id, at, check.note);
+  if (check.outcome === 'skipped') return skipped(id, causeOf(check.because));
+  return passedAt(id, at);
 }
 
 function causeOf(id: string): string {
@@ -218,10 +220,10 @@ function measurementCheck(
   const image = policy.document.images[index];
   if (image === undefined) return { check: skipped(id, 'workload.image') };
   const tuples = image.snp ?? [];
-  const match = tuples.find((tuple) => differing(report, tuple).length === 0);
+  const match = tuples.find((tuple) => equals(report, tuple));
   if (match !== undefined) {
     const at = policy.at('images', index, 'snp', tuples.indexOf(match));
-    return { check: { id, outcome: 'pass', at }, shape: match.shape };
+    return { check: passedAt(id, at), shape: match.shape };
   }
   const [at, nearest] = nearestOf(report, tuples);
   const rows = nearest === undefined ? [] : differing(report, nearest);
@@ -239,6 +241,14 @@ function measurementCheck(
           : rows.map(({ name, got }) => `${name} ${got}`).join(', '),
     }),
   };
+}
+
+function equals(report: SnpReport, tuple: Tuple): boolean {
+  return (
+    equalPublic(tuple.measurement, report.measurement) &&
+    equalPublic(tuple.host_data, report.hostData) &&
+    equalPublic(tuple.id_key_digest, report.idKeyDigest)
+  );
 }
 
 function differing(report: SnpReport, tuple: Tuple) {

@@ -7,6 +7,7 @@
 
 import { equalPublic, isZero, toHex, type Bytes } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
+import { passedAt } from '../shared-checks.ts';
 import type { RuleFinding, RuleQuestion } from '../tee.ts';
 import type { TdReport } from '../tdx/quote.ts';
 import type { TdxTcb } from '../tdx/tcb.ts';
@@ -137,7 +138,7 @@ function measurementCheck(
     });
     if (differing.length === 0) {
       const at = policy.at('images', index, 'tdx', tupleIndex);
-      return { check: { id, outcome: 'pass', at }, shape: tuple.shape };
+      return { check: passedAt(id, at), shape: tuple.shape };
     }
     if (differing.length >= fewest) continue;
     fewest = differing.length;
@@ -179,7 +180,7 @@ function statusCheck(
   const listed = rule?.cpu.tee === 'tdx' ? rule.cpu.tcb_status : [];
   const here = policy.at('rules', index, 'cpu', 'tcb_status');
   if (listed.some((word) => STATUS_WORDS[word] === status)) {
-    return { check: { id, outcome: 'pass', at: here }, validUntilMs: NEVER, advisories: [] };
+    return { check: passedAt(id, here), validUntilMs: NEVER, advisories: [] };
   }
   const onPlatform = [...new Set([...tcb.launch.advisoryIds, ...tcb.current.advisoryIds])];
   const entries = policy.document.advisories.filter(
@@ -220,8 +221,8 @@ function evalNumberCheck(cpu: TdxCpuRule, tcb: TdxTcb, at: At): Check {
   if ('any' in rule) return waived(id, here, rule.note);
   return demanded(id, tcb.evaluationDataNumber >= rule.min, {
     at: here,
-    want: `at least ${rule.min}`,
-    got: String(tcb.evaluationDataNumber),
+    want: () => `at least ${rule.min}`,
+    got: () => String(tcb.evaluationDataNumber),
   });
 }
 
@@ -238,7 +239,7 @@ function tcbDateCheck(cpu: TdxCpuRule, tcb: TdxTcb, at: At): Check {
     {
       at: here,
       want: `${rule.min} or later`,
-      got: [...new Set(days.map((day) => day ?? 'no date'))].join(', '),
+      got: () => [...new Set(days.map((day) => day ?? 'no date'))].join(', '),
     },
   );
 }
@@ -254,8 +255,8 @@ function moduleChecks(cpu: TdxCpuRule, td: TdReport, at: At): readonly Check[] {
   const foreign = modules.filter(({ name }) => !identities.includes(name));
   const identity = demanded('cpu.module.identity', foreign.length === 0, {
     at: at('tdx_module', 'identities'),
-    want: listText(identities),
-    got: foreign.map(({ name }) => name).join(', '),
+    want: () => listText(identities),
+    got: () => foreign.map(({ name }) => name).join(', '),
   });
   if (foreign.length > 0) return [identity, skipped('cpu.module.isvsvn', identity.id)];
   const low = modules.filter(({ name, isvsvn }) => isvsvn < (floors[name] ?? NEVER));
@@ -263,8 +264,8 @@ function moduleChecks(cpu: TdxCpuRule, td: TdReport, at: At): readonly Check[] {
     identity,
     demanded('cpu.module.isvsvn', low.length === 0, {
       at: at('tdx_module', 'min_isvsvn'),
-      want: low.map(({ name }) => `${name} at least ${floors[name] ?? '?'}`).join(', '),
-      got: low.map(({ name, isvsvn }) => `${name} ${isvsvn}`).join(', '),
+      want: () => low.map(({ name }) => `${name} at least ${floors[name] ?? '?'}`).join(', '),
+      got: () => low.map(({ name, isvsvn }) => `${name} ${isvsvn}`).join(', '),
     }),
   ];
 }
@@ -278,8 +279,8 @@ function mrSeamCheck(cpu: TdxCpuRule, td: TdReport, at: At): Check {
     allow.some((value) => equalPublic(value, td.mrSeam)),
     {
       at: at('mrseam'),
-      want: listText(allow.map(toHex)),
-      got: toHex(td.mrSeam),
+      want: () => listText(allow.map(toHex)),
+      got: () => toHex(td.mrSeam),
     },
   );
 }
@@ -307,8 +308,8 @@ function xfamCheck(cpu: TdxCpuRule, td: TdReport, at: At): Check {
   const { require, forbid } = cpu.xfam;
   return demanded('cpu.xfam', (xfam & require) === require && (xfam & forbid) === 0n, {
     at: at('xfam'),
-    want: `all of ${maskText(require)}, none of ${maskText(forbid)}`,
-    got: maskText(xfam),
+    want: () => `all of ${maskText(require)}, none of ${maskText(forbid)}`,
+    got: () => maskText(xfam),
   });
 }
 
@@ -334,7 +335,7 @@ function serviceTdCheck({ extended }: TdReport, at: At): Check {
   return demanded('cpu.serviceTd', bound.length === 0, {
     at: at('service_td'),
     want: 'no service TD',
-    got: bound.map(([name, value]) => `${name} ${toHex(value)}`).join(', '),
+    got: () => bound.map(([name, value]) => `${name} ${toHex(value)}`).join(', '),
   });
 }
 
@@ -344,7 +345,7 @@ function fmspcCheck(cpu: TdxCpuRule, platform: TdxPlatform, at: At): Check {
   const allow = cpu.fmspc.allow.map(toHex);
   return demanded(id, allow.includes(platform.fmspc), {
     at: at('fmspc'),
-    want: listText(allow),
+    want: () => listText(allow),
     got: platform.fmspc,
   });
 }
@@ -364,7 +365,7 @@ function platformCheck(
   }
   if ('allow' in platforms) {
     const allow = platforms.allow.ppid.map(toHex);
-    const want = `ppid ${listText(allow)}`;
+    const want = (): string => `ppid ${listText(allow)}`;
     const isListed = allow.includes(ppid);
     return { check: demanded(id, isListed, { at: here, want, got }), validUntilMs: NEVER };
   }
@@ -375,12 +376,12 @@ function platformCheck(
     const want = `a machine of hosts (${hosts.length} there)`;
     return { check: demanded(id, false, { at: here, want, got }), validUntilMs: 0 };
   }
-  const want = `the entry of ${host.host} before ${formatInstant(host.expires)}`;
+  const want = (): string => `the entry of ${host.host} before ${formatInstant(host.expires)}`;
   return {
     check: demanded(id, nowMs < host.expires, {
       at: policy.at('hosts', index),
       want,
-      got: formatInstant(nowMs),
+      got: () => formatInstant(nowMs),
     }),
     validUntilMs: host.expires,
   };
