@@ -165,12 +165,6 @@ function openRegistry({ log, counters, lifecycle }: Basis, audit: Audit): Worker
       log.event('worker.removed', { workerId: worker.workerId, kid: worker.kid, reason });
       audit.workerRemoved(worker, reason);
     },
-    onBenched: ({ workerId, kid }, reason) => {
-      log.event('worker.benched', { workerId, kid, reason });
-    },
-    onReturned: ({ workerId, kid }) => {
-      log.event('worker.returned', { workerId, kid });
-    },
   });
   lifecycle.onClose('links', () => registry.close());
   return registry;

@@ -18,6 +18,7 @@ import type { WorkerJudge } from '../workers/judge.ts';
 import { publishUntilOf } from '../workers/register.ts';
 import type { LiveWorker, Standing, WorkerRegistry } from '../workers/registry.ts';
 import { policyFor, type Enforced, type PolicyDesk, type RevocationState } from './desk.ts';
+import type { Notices } from './notices.ts';
 
 export interface TransitionDeps {
   readonly clock: Clock;
@@ -27,6 +28,8 @@ export interface TransitionDeps {
   readonly audit: Audit;
   readonly log: GatewayLog;
   readonly counters: Counters;
+  /** Written by whoever made the transition, when the step is done. */
+  readonly notices: Notices;
 }
 
 export interface TransitionSummary {
@@ -132,26 +135,37 @@ export class Transition {
   }
 
   #place(standings: readonly Standing[]): TransitionSummary {
-    const { registry, audit, counters } = this.#deps;
+    const { registry, counters, notices } = this.#deps;
     const serving = new Set(registry.all().map(({ kid }) => kid));
     registry.place(standings);
     let [kept, returned, lost] = [0, 0, 0];
-    for (const { worker, outcome, verdict } of standings) {
-      const served = serving.has(worker.kid);
-      if (outcome === 'serves' && served) kept++;
-      else if (outcome === 'serves') returned++;
+    for (const standing of standings) {
+      const served = serving.has(standing.worker.kid);
+      if (standing.outcome === 'serves' && served) kept++;
+      else if (standing.outcome === 'serves') returned++;
       else if (served) lost++;
-      audit.workerRejudged({
-        workerId: worker.workerId,
-        kid: worker.kid,
-        outcome: outcome === 'serves' ? 'kept' : 'denied',
-        policy: verdict.policy.digest,
-        ...namesOf(verdict),
-      });
+      notices.add(() => this.#tell(standing, served));
     }
     counters.workers(registry.all().length);
     counters.benched(registry.benched().length);
     return { kept, returned, lost };
+  }
+
+  #tell(standing: Standing, served: boolean): void {
+    const { audit, log } = this.#deps;
+    const { workerId, kid } = standing.worker;
+    const { outcome, verdict } = standing;
+    if (outcome === 'benched' && served) {
+      log.event('worker.benched', { workerId, kid, reason: standing.reason });
+    }
+    if (outcome === 'serves' && !served) log.event('worker.returned', { workerId, kid });
+    audit.workerRejudged({
+      workerId,
+      kid,
+      outcome: outcome === 'serves' ? 'kept' : 'denied',
+      policy: verdict.policy.digest,
+      ...namesOf(verdict),
+    });
   }
 }
 

@@ -12,6 +12,7 @@ import { EXPIRY_NOTICE_DAYS, SHADOW_INTERVAL_MS } from '../limits.ts';
 import { auditAccepted, auditRefused } from './audit-publication.ts';
 import type { Enforced, PolicyDesk } from './desk.ts';
 import type { Keeper, KeeperEvents } from './keeper.ts';
+import { Notices } from './notices.ts';
 import type { PolicyParts, PolicyUsers } from './open-policies.ts';
 import type { PolicyReport } from './report.ts';
 import { shadowOf } from './shadow.ts';
@@ -54,6 +55,7 @@ export class Watch {
   /** Of the revocations that were audited last. */
   #before: PublicationState | undefined;
   #shadowedMs = 0;
+  readonly #notices = new Notices();
 
   constructor(parts: PolicyParts) {
     this.#parts = parts;
@@ -132,13 +134,17 @@ export class Watch {
   /** What is named is out before this returns; who may come back is judged behind it. */
   #revoke({ keeper, desk, ...users }: WatchInput, closing: AbortSignal): void {
     const { log } = this.#parts;
-    const transition = new Transition({ ...this.#parts, ...users, desk });
+    const transition = this.#transition(users, desk);
     const state = keeper.revocations();
     const number = keeper.state().revocations?.document.payload.number ?? 0;
     const { cut, settled } = transition.revoke(state, closing);
     log.event('policy.revoked', { number, cut });
     const before = this.#secondLooks;
-    this.#secondLooks = settled.catch((error: unknown) => this.#failed(error)).then(() => before);
+    const written = this.#notices.written();
+    this.#secondLooks = Promise.all([written, settled])
+      .catch((error: unknown) => this.#failed(error))
+      .then(() => before)
+      .then(() => this.#notices.written());
   }
 
   /** The newest wins: a change that is under way ends without effect. */
@@ -184,7 +190,7 @@ export class Watch {
   ): Promise<boolean> {
     const { log, clock, counters } = this.#parts;
     const startMs = clock();
-    const transition = new Transition({ ...this.#parts, ...users, desk });
+    const transition = this.#transition(users, desk);
     const summary = await transition.change(next, signal);
     if (summary === undefined) return false;
     const { serial } = next.current.document;
@@ -195,7 +201,12 @@ export class Watch {
     if (isEmpty && summary.lost > 0)
       log.event('policy.nobody_left', { serial, lost: summary.lost });
     this.#shadowedMs = 0;
+    await this.#notices.written();
     return true;
+  }
+
+  #transition(users: PolicyUsers, desk: PolicyDesk): Transition {
+    return new Transition({ ...this.#parts, ...users, desk, notices: this.#notices });
   }
 
   async #shadow({ desk, report, ...users }: WatchInput, closing: AbortSignal): Promise<void> {

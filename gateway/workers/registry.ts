@@ -80,8 +80,6 @@ export interface WorkerRegistry {
 
 export interface RegistryEvents {
   readonly onRemoved?: (worker: LiveWorker, reason: RemovalReason) => void;
-  readonly onBenched?: (worker: LiveWorker, reason: BenchReason) => void;
-  readonly onReturned?: (worker: LiveWorker) => void;
 }
 
 export class MemoryRegistry implements WorkerRegistry {
@@ -159,18 +157,15 @@ export class MemoryRegistry implements WorkerRegistry {
   #return(place: LiveWorker, standing: Extract<Standing, { outcome: 'serves' }>): void {
     const { key, verdict, publishUntilMs } = standing;
     const worker = { ...place, key, verdict, publishUntilMs, grounds: verdict.revocable };
-    const wasBenched = this.#bench.delete(place.kid);
+    this.#bench.delete(place.kid);
     this.#serve(worker);
-    if (wasBenched) this.#events.onReturned?.(worker);
   }
 
   #benchOf(place: LiveWorker, standing: Extract<Standing, { outcome: 'benched' }>): void {
     const worker = { ...place, verdict: standing.verdict };
-    const wasServing = this.#byKid.has(place.kid);
     this.#unserve(place);
     this.#bench.set(place.kid, worker);
     if (standing.reason === 'revoked') for (const cut of worker.running) cut();
-    if (wasServing) this.#events.onBenched?.(worker, standing.reason);
   }
 
   #serve(worker: LiveWorker): void {
