@@ -1,5 +1,5 @@
 /**
- * Documents behind a URL: any web server, a bucket, another gateway's `/v1/publication`. Asked every two seconds, with the
+ * Documents behind a URL: any web server, a bucket, another gateway's `/v1/publication`. Asked every second, with the
  * server's own mark of what was answered last, so that an unchanged document costs a line. Redirects are not followed.
  * @module
  */
@@ -14,7 +14,8 @@ import { pause } from '../../../core/node/lifecycle.ts';
 import { publicationSourceError } from '../errors.ts';
 import type { PublicationSource } from '../source.ts';
 
-const INTERVAL_MS = 2000;
+/** A revocation has to be in force within two seconds, with the way to the server and back four times. */
+const INTERVAL_MS = 1000;
 const TIMEOUT_MS = 5000;
 const CONNECTIONS_MAX = 2;
 
