@@ -1,6 +1,6 @@
 /**
  * The rounds around the policies: looks when there may be something new, carries it out, says aloud what a person should
- * know. Revocations do not wait for a policy change that is under way. Spec: gpu-and-policy §5.4.
+ * know. Revocations do not wait for a policy change or a shadow that is under way. Spec: gpu-and-policy §5.4.
  * @module
  */
 
@@ -10,7 +10,7 @@ import { equalPublic } from '../../core/bytes.ts';
 import { codeOf } from '../../core/node/log.ts';
 import { EXPIRY_NOTICE_DAYS, SHADOW_INTERVAL_MS } from '../limits.ts';
 import { auditAccepted, auditRefused } from './audit-publication.ts';
-import type { Enforced, PolicyDesk } from './desk.ts';
+import type { CandidatePolicy, Enforced, PolicyDesk } from './desk.ts';
 import type { Keeper, KeeperEvents } from './keeper.ts';
 import { Notices } from './notices.ts';
 import type { PolicyParts, PolicyUsers } from './open-policies.ts';
@@ -51,10 +51,11 @@ export class Watch {
   #next: Enforced | undefined;
   #changes: Promise<void> | undefined;
   #secondLooks: Promise<void> = Promise.resolve();
-  #shadowing: Promise<void> | undefined;
   /** Of the revocations that were audited last. */
   #before: PublicationState | undefined;
   #shadowedMs = 0;
+  /** One at a time; it ends early when another policy comes. */
+  #shadowing: { readonly ended: Promise<void>; readonly outdated: AbortController } | undefined;
   readonly #notices = new Notices();
 
   constructor(parts: PolicyParts) {
@@ -80,7 +81,7 @@ export class Watch {
     const rounds = this.#rounds(input, lifecycle.closing);
     lifecycle.onClose('policy rounds', async () => {
       await rounds;
-      await Promise.all([this.#changes, this.#secondLooks, this.#shadowing]);
+      await Promise.all([this.#changes, this.#secondLooks, this.#shadowing?.ended]);
     });
   }
 
@@ -110,12 +111,7 @@ export class Watch {
     this.#sayTroubles();
     this.#sayStaleness(desk);
     this.#sayExpiry(keeper.state());
-    // Beside the rounds: what it waits for must not hold up the next revocation.
-    this.#shadowing ??= this.#shadow(input, closing)
-      .catch((error: unknown) => this.#failed(error))
-      .finally(() => {
-        this.#shadowing = undefined;
-      });
+    this.#shadow(input, closing);
   }
 
   /** By content: who holds the files can put the same documents in other spellings, as often as he likes. */
@@ -201,6 +197,7 @@ export class Watch {
     if (isEmpty && summary.lost > 0)
       log.event('policy.nobody_left', { serial, lost: summary.lost });
     this.#shadowedMs = 0;
+    this.#shadowing?.outdated.abort();
     await this.#notices.written();
     return true;
   }
@@ -209,8 +206,9 @@ export class Watch {
     return new Transition({ ...this.#parts, ...users, desk, notices: this.#notices });
   }
 
-  async #shadow({ desk, report, ...users }: WatchInput, closing: AbortSignal): Promise<void> {
-    const { clock, log, counters } = this.#parts;
+  #shadow(input: WatchInput, closing: AbortSignal): void {
+    const { clock, counters } = this.#parts;
+    const { desk, report } = input;
     const candidate = desk.candidate();
     if (candidate === undefined) {
       report.shadow = undefined;
@@ -219,13 +217,30 @@ export class Watch {
       return;
     }
     const nowMs = clock();
-    if (nowMs < this.#shadowedMs + SHADOW_INTERVAL_MS) return;
+    if (this.#shadowing !== undefined || nowMs < this.#shadowedMs + SHADOW_INTERVAL_MS) return;
     this.#shadowedMs = nowMs;
+    const outdated = new AbortController();
+    const ended = this.#judgeShadow(input, candidate, AbortSignal.any([closing, outdated.signal]))
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        this.#shadowing = undefined;
+      });
+    this.#shadowing = { ended, outdated };
+  }
+
+  async #judgeShadow(
+    { report, ...users }: WatchInput,
+    candidate: CandidatePolicy,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, log, counters } = this.#parts;
+    const atMs = clock();
+    const found = await shadowOf(users, candidate, signal);
+    // What was not judged to the end says nothing.
+    if (signal.aborted) return;
     const before = new Set(report.shadow?.changes.map(({ workerId, change }) => workerId + change));
-    const found = await shadowOf(users, candidate, closing);
-    if (desk.candidate()?.policy !== candidate.policy) return;
     const { serial } = candidate.policy.document;
-    report.shadow = { ...found, serial, atMs: nowMs };
+    report.shadow = { ...found, serial, atMs };
     const count = (change: string): number =>
       found.changes.filter((one) => one.change === change).length;
     counters.shadow('newly_denied', count('newly_denied'));
@@ -239,8 +254,11 @@ export class Watch {
       newlyAdmitted: count('newly_admitted'),
     });
     for (const { workerId, change, check } of fresh) {
-      log.event('policy.shadow_change', { serial, workerId, change, check });
+      this.#notices.add(() =>
+        log.event('policy.shadow_change', { serial, workerId, change, check }),
+      );
     }
+    await this.#notices.written();
   }
 
   #accepted(event: PublicationEvent, state: PublicationState): void {

@@ -38,8 +38,9 @@ const QUIET_MS = 5000;
 /** After a change, so that what it leaves behind is seen. */
 const AFTERMATH_MS = 500;
 const TIMESTAMP_INTERVAL_MS = 15_000;
-/** Of the directory source, one machine each; the rest goes with its image. */
-const MACHINE_ROUNDS = 4;
+/** A change or a shadow that takes a second or more is under way then. */
+const INTO_CHANGE_MS = 200;
+const INTO_SHADOW_MS = 1200;
 /** The moments of publication are spread over it: no source asks less often. */
 const PHASES_MS = 2000;
 const DELAY_TARGET_MS = 20;
@@ -62,8 +63,16 @@ interface Spread {
   readonly maxMs: number;
 }
 
+interface Revoked {
+  readonly what: string;
+  readonly groups: readonly number[];
+  /** Then everybody who is left. */
+  readonly image?: string;
+  readonly before?: () => Promise<void>;
+}
+
 interface RevocationFigures {
-  readonly source: 'directory' | 'url';
+  readonly what: string;
   readonly rounds: number;
   readonly lastByte: Spread;
   readonly errorFrame: Spread;
@@ -105,7 +114,7 @@ async function run(): Promise<BenchResult> {
     lab.timers.push(setInterval(() => publisher.timestamp(), TIMESTAMP_INTERVAL_MS));
     const directory = await measureDirectory(lab, publisher, policy);
     const url = await measureUrl(lab, publisher, policy);
-    const revocations = [directory.revocation, url];
+    const revocations = [...directory.revocations, url];
     return {
       figures: { evaluation, ...directory, revocations },
       lines: [
@@ -113,7 +122,7 @@ async function run(): Promise<BenchResult> {
         '',
         ...phaseLines(directory.phases),
         '',
-        ...revocations.map(revocationLine),
+        ...revocationLines(revocations),
         `RSS of the gateway: ${directory.emptyRssMiB.toFixed(0)} MiB without workers; then as in the rows above`,
       ],
     };
@@ -191,16 +200,27 @@ async function measureDirectory(lab: Lab, publisher: Publisher, policy: Compiled
       publisher.publish(publisher.policy()),
     ),
   ];
-  const groups = Array.from({ length: MACHINE_ROUNDS }, (_, index) => index);
-  const revocation = await measureRevocations(subject, publisher, {
-    source: 'directory',
-    groups,
-    rest: 'veilgate-demo',
-  });
+  const duringChange = async (): Promise<void> => {
+    publisher.publish(publisher.policy());
+    await pause(INTO_CHANGE_MS);
+  };
+  const duringShadow = async (): Promise<void> => {
+    const startMs = sharedMs();
+    publisher.candidate(publisher.policy());
+    await gateway.told('policy.enforced', startMs);
+    await pause(INTO_SHADOW_MS);
+  };
+  const revoked = async (what: Revoked) => await measureRevocations(subject, publisher, what);
+  const revocations = [
+    await revoked({ what: 'a machine, by directory', groups: [0, 1] }),
+    await revoked({ what: '… during a change', groups: [2, 3], before: duringChange }),
+    await revoked({ what: '… during a shadow', groups: [4, 5], before: duringShadow }),
+    await revoked({ what: 'the image of all', groups: [], image: 'veilgate-demo' }),
+  ];
   streams.close();
   await gateway.close();
   publisher.revocations([], ['revocation', 'policy']);
-  return { emptyRssMiB, filledRssMiB: filled.rssMiB, phases, revocation };
+  return { emptyRssMiB, filledRssMiB: filled.rssMiB, phases, revocations };
 }
 
 /** No image has what the simulators measure. */
@@ -260,7 +280,7 @@ async function measureUrl(
   const from = `http://127.0.0.1:${port}`;
   const subject = await serving(lab, policy, { rootFile: publisher.rootFile, from });
   const figures = await measureRevocations(subject, publisher, {
-    source: 'url',
+    what: 'a machine, by URL',
     groups: Array.from({ length: GROUPS }, (_, index) => index),
   });
   subject.streams.close();
@@ -289,19 +309,11 @@ interface Round {
   readonly concerns: (group: number) => boolean;
 }
 
-/** One machine after the other, then everybody who is left. */
+/** One machine after the other. */
 async function measureRevocations(
   subject: Serving,
   publisher: Publisher,
-  {
-    source,
-    groups,
-    rest,
-  }: {
-    readonly source: 'directory' | 'url';
-    readonly groups: readonly number[];
-    readonly rest?: string;
-  },
+  { what, groups, image, before }: Revoked,
 ): Promise<RevocationFigures> {
   const { gateway, keys } = subject;
   const machines = new Map((await gateway.state()).machines);
@@ -310,10 +322,11 @@ async function measureRevocations(
     const value = machines.get(one === undefined ? '' : toHex(one.key.workerId)) ?? '';
     return { kind: 'cpu', value, concerns: (other) => other === group };
   });
-  if (rest !== undefined) rounds.push({ kind: 'image', value: rest, concerns: () => true });
+  if (image !== undefined) rounds.push({ kind: 'image', value: image, concerns: () => true });
   const { delay, result } = await gateway.delayDuring(async () => {
     const found: Found[] = [];
     for (const round of rounds) {
+      await before?.();
       found.push(await measureRound(subject, publisher, round));
       // Whoever asks at an interval has just asked: the next one comes at another moment of its interval.
       await pause(PHASES_MS * ((found.length - 0.5) / rounds.length));
@@ -321,9 +334,9 @@ async function measureRevocations(
     return found;
   });
   const spread = (pick: (found: Found) => readonly number[]) => spreadOf(result.flatMap(pick));
-  say(`revocations by ${source}: ${rounds.length} rounds`);
+  say(`revoked: ${what}`);
   return {
-    source,
+    what,
     rounds: rounds.length,
     lastByte: spread((found) => found.lastByteMs),
     errorFrame: spread((found) => found.errorFrameMs),
@@ -401,25 +414,25 @@ function ratio({ p99Ms }: Delay, quiet: Phase | undefined): string {
   return ` (${(p99Ms / quiet.delay.p99Ms).toFixed(1)}×${missed})`;
 }
 
-function revocationLine({
-  source,
-  rounds,
-  lastByte,
-  errorFrame,
-  refusal,
-  delay,
-  load,
-}: RevocationFigures): string {
-  const text = ({ samples, p50Ms, p99Ms, maxMs }: Spread) =>
-    `${[p50Ms, p99Ms, maxMs].map((ms) => ms.toFixed(0)).join(' / ')} ms (${samples})`;
-  const missed = lastByte.p99Ms <= LAST_BYTE_TARGET_MS ? '' : ', missed';
+function revocationLines(rows: readonly RevocationFigures[]): readonly string[] {
+  const spread = ({ p50Ms, p99Ms, maxMs }: Spread) =>
+    [p50Ms, p99Ms, maxMs].map((ms) => ms.toFixed(0)).join(' / ');
   return [
-    `revoked by ${source}, ${rounds} rounds: last byte p50/p99/max ${text(lastByte)}`,
-    `error frame ${text(errorFrame)}`,
-    `first refusal ${text(refusal)}`,
-    `event loop p99 ${delay.p99Ms.toFixed(1)} ms`,
-    `load ${load.toFixed(1)} (target p99 ${LAST_BYTE_TARGET_MS} ms${missed})`,
-  ].join('; ');
+    `${'revoked: p50/p99/max ms'.padEnd(28)}  streams  last byte           error frame         first refusal       event loop p99  load`,
+    ...rows.map(({ what, rounds, lastByte, errorFrame, refusal, delay, load }) =>
+      [
+        `${what}, ${rounds}x`.padEnd(28),
+        String(lastByte.samples).padStart(7),
+        spread(lastByte).padEnd(18),
+        spread(errorFrame).padEnd(18),
+        spread(refusal).padEnd(18),
+        `${delay.p99Ms.toFixed(1)} ms`.padStart(14),
+        load.toFixed(1).padStart(4),
+        lastByte.p99Ms <= LAST_BYTE_TARGET_MS ? '' : 'missed',
+      ].join('  '),
+    ),
+    `last byte: target p99 ${LAST_BYTE_TARGET_MS} ms`,
+  ];
 }
 
 export const bench: Bench = {
