@@ -8,7 +8,7 @@
 import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { workerIdOf } from '../card.ts';
-import { kidOf, statementHash } from '../statement.ts';
+import { ehbpKidOf, kidOf, statementHash } from '../statement.ts';
 import { passedCheck } from '../shared-checks.ts';
 import type { Check } from '../verdict.ts';
 import type { PolicyInput } from './evaluate.ts';
@@ -72,16 +72,20 @@ export function generalFacts({ policy, finding, subject }: PolicyInput): General
     measurement: finding.measurements.map((value) => ({ kind: 'measurement', value })),
     key:
       'because' in subject ? [] : [{ kind: 'key', value: toHex(workerIdOf(subject.card.owner)) }],
-    kid: 'because' in subject ? [] : [{ kind: 'kid', value: kidHex(subject) }],
+    kid: 'because' in subject ? [] : kidsOf(subject).map((value) => ({ kind: 'kid', value })),
   };
 }
 
-function kidHex({
+/** Of every key that a statement has to seal to. */
+function kidsOf({
   statement,
   statementBytes,
-}: Exclude<PolicyInput['subject'], { because: string }>) {
-  const { kem, pk } = statement.keys.hpke;
-  return toHex(kidOf(statementHash(statementBytes), kem, pk));
+}: Exclude<PolicyInput['subject'], { because: string }>): readonly string[] {
+  const { hpke, ehbp } = statement.keys;
+  const hash = statementHash(statementBytes);
+  const kids = [kidOf(hash, hpke.kem, hpke.pk)];
+  if (ehbp !== undefined) kids.push(ehbpKidOf(hash, ehbp.pk));
+  return kids.map(toHex);
 }
 
 export function revocationChecks(input: PolicyInput, facts: GeneralFacts): readonly Check[] {

@@ -16,7 +16,7 @@ import {
 import { TdxCache } from '../../attestation/tdx/cache.ts';
 import { teeOf } from '../../attestation/tees.ts';
 import { assertAttested, type Check } from '../../attestation/verdict.ts';
-import { fixed, utf8, type Bytes } from '../../core/bytes.ts';
+import { fixed, utf8, type Bytes, toHex } from '../../core/bytes.ts';
 import { svn } from '../support/tdx/case.ts';
 import { NOW_MS, createTestPki, type TestPki } from '../support/tdx/pki.ts';
 import {
@@ -101,6 +101,12 @@ test('an EHBP key comes along under its own name', async () => {
   assert.ok(result.outcome === 'admitted');
   const hash = statementHash(built.evidence.statement);
   assert.deepEqual(result.key.ehbp, { kid: ehbpKidOf(hash, ehbp.pk), publicKey: ehbp.pk });
+  // Or a revocation of it would be looked up and not found.
+  const kids = result.verdict.revocable.filter(({ kind }) => kind === 'kid');
+  assert.deepEqual(
+    kids.map(({ value }) => value),
+    [toHex(result.key.kid), toHex(ehbpKidOf(hash, ehbp.pk))],
+  );
 });
 
 test('an X-Wing key is admitted under its KEM', async () => {
