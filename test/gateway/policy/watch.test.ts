@@ -146,3 +146,24 @@ test('who is given back does not come in under a policy that has gone meanwhile'
   await pause(2000);
   assert.equal(lab.gateway.registry.all().length, 0);
 });
+
+test('a candidate is in force for more workers as soon as its share grows', async (context) => {
+  const { lab } = await opened(context);
+  const candidate = lab.publisher.policy();
+  lab.publisher.candidate(candidate, 0);
+  await until(() => lab.gateway.desk.candidate()?.share === 0);
+  lab.publisher.candidate(candidate, 99);
+  await until(() => lab.gateway.desk.candidate()?.share === 99);
+});
+
+test('who leaves while it is judged under a new policy stays away', async (context) => {
+  const { lab, vouching } = await opened(context);
+  const worker = await lab.worker(answering('{}'));
+  vouching.news(1000);
+  lab.publisher.publish(lab.publisher.policy());
+  await until(() => vouching.asked === 1);
+  assert.equal((await worker.leave()).status, 200);
+  await until(() => lab.gateway.desk.current().document.serial === 2);
+  assert.equal(lab.gateway.registry.all().length + lab.gateway.registry.benched().length, 0);
+  assert.ok(!lab.logLines.some((line) => line.includes('"gateway.failed"')));
+});
