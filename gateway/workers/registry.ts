@@ -100,8 +100,13 @@ export class MemoryRegistry implements WorkerRegistry {
     const workerId = toHex(admission.key.workerId);
     const kid = toHex(admission.key.kid);
     const known = this.#byWorker.get(workerId);
-    if (known === undefined && this.#byWorker.size + this.#bench.size >= WORKERS_MAX) return false;
     if (this.#byKid.has(kid) || this.#bench.has(kid)) return false;
+    if (known === undefined && this.#byWorker.size + this.#bench.size >= WORKERS_MAX) {
+      // A policy that puts everybody on the bench must leave room for those whom it admits.
+      const [benched] = this.#bench.keys();
+      if (benched === undefined) return false;
+      this.remove(benched, 'replaced');
+    }
     const oldest = known?.[0];
     if (known !== undefined && oldest !== undefined && known.length >= STATEMENTS_PER_WORKER_MAX) {
       this.remove(oldest.kid, 'replaced');
