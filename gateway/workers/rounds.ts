@@ -6,6 +6,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
+import { revokedAmong } from '../../attestation/policy/revocations.ts';
 import { codeOf } from '../../core/node/log.ts';
 import type { Counters } from '../counters.ts';
 import type { GatewayLog } from '../events.ts';
@@ -59,11 +60,13 @@ export class Rounds {
       return;
     }
     const policy = desk.policyFor(worker.key.workerId);
-    const { outcome } = await judge.again(worker, { policy, signal });
+    const { outcome, verdict } = await judge.again(worker, { policy, signal });
     // A policy that came in the meantime judges everybody itself.
-    if (outcome === 'denied' && desk.policyFor(worker.key.workerId) === policy) {
+    if (outcome === 'admitted' || desk.policyFor(worker.key.workerId) !== policy) return;
+    // By what newer collateral brought up, such as an exception that was taken back: it is cut like every other.
+    if (revokedAmong(desk.revocations(), verdict.revocable) === undefined) {
       registry.remove(worker.kid, 'denied');
-    }
+    } else registry.place([{ worker, outcome: 'benched', reason: 'revoked', verdict }]);
   }
 
   /** Only whom traffic has found failing: a busy worker is its own sign of life. */

@@ -11,7 +11,12 @@ import type { Json } from '../../core/json.ts';
 import type { DatedRevocation } from '../../attestation/publication/revocations.ts';
 import { ResponseReader, type ResponseEvent } from '../../protocol/sx/read-response.ts';
 import type { SealedRequest } from '../../protocol/sx/seal.ts';
-import { exchange, openSignedLab, type RawAnswer } from '../support/gateway-lab.ts';
+import {
+  exchange,
+  openSignedLab,
+  type LabOptions,
+  type RawAnswer,
+} from '../support/gateway-lab.ts';
 import {
   answering,
   receiptOf,
@@ -23,8 +28,8 @@ import { until } from '../support/until.ts';
 
 type SignedLab = Awaited<ReturnType<typeof openSignedLab>>;
 
-async function opened(context: TestContext): Promise<SignedLab> {
-  const lab = await openSignedLab();
+async function opened(context: TestContext, options: LabOptions = {}): Promise<SignedLab> {
+  const lab = await openSignedLab(options);
   context.after(() => lab.close());
   return lab;
 }
@@ -226,6 +231,26 @@ test('B6: what is streamed is cut for what it was admitted on, though no policy 
   await until(() => lab.gateway.registry.benched().length === 1);
   lab.publisher.revoke(image);
   await until(() => lab.logLines.some((line) => line.includes('"policy.revoked"')));
+  goOn(turn, 'of a revoked worker');
+  finish(turn);
+  assertCut(sealed, await answer);
+});
+
+test('B6: a worker whom only the next round finds to be revoked is cut like the others', async (context) => {
+  const lab = await opened(context, { deps: { sweepIntervalMs: 50 } });
+  const { script, turns } = streaming();
+  const worker = await lab.worker(script);
+  const { kind, value } = factOf(lab, worker, 'key');
+  const { sealed, answer, turn } = await stream(lab, worker, turns);
+  // Behind the back of what cuts by the verdicts there are.
+  const entry = { kind, value, reason: 'for a test', by: 'carol' };
+  lab.gateway.desk.know({
+    list: { find: (ofKind, named) => (ofKind === kind && named === value ? entry : undefined) },
+    isRetired: () => false,
+    staleBecause: () => undefined,
+  });
+  await until(() => lab.gateway.registry.all().length === 0);
+  assert.equal(lab.gateway.registry.benched().length, 1);
   goOn(turn, 'of a revoked worker');
   finish(turn);
   assertCut(sealed, await answer);
