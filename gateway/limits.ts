@@ -63,6 +63,8 @@ export const PUBLISH_MARGIN_MAX_MS = 600_000;
 export const PUBLISH_MARGIN_DIVISOR = 6;
 /** For the store of collateral; it usually has what it needs at hand. */
 export const VOUCH_TIMEOUT_MS = 15_000;
+/** For the collateral of all workers together, when a policy changes: the old one is in force meanwhile. */
+export const CHANGE_COLLATERAL_WAIT_MS = 5000;
 export const SWEEP_INTERVAL_MS = 10_000;
 /** For published policies, when the gateway starts. */
 export const FIRST_LOOK_TIMEOUT_MS = 15_000;

@@ -14,6 +14,7 @@ import { codeOf } from '../../core/node/log.ts';
 import type { Audit } from '../audit.ts';
 import type { Counters } from '../counters.ts';
 import type { GatewayLog } from '../events.ts';
+import { CHANGE_COLLATERAL_WAIT_MS } from '../limits.ts';
 import type { WorkerJudge } from '../workers/judge.ts';
 import { publishUntilOf } from '../workers/register.ts';
 import type { LiveWorker, Standing, WorkerRegistry } from '../workers/registry.ts';
@@ -51,11 +52,13 @@ export class Transition {
     const standings = new Map<string, Standing>();
     const unjudged = (): readonly LiveWorker[] =>
       [...registry.all(), ...registry.benched()].filter(({ kid }) => !standings.has(kid));
+    // After it everybody is judged by the collateral that is at hand: who slows the network down must not keep a policy away.
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(CHANGE_COLLATERAL_WAIT_MS)]);
     // Who registers meanwhile is judged in the next turn of the loop, until nobody is left.
     for (let open = unjudged(); open.length > 0; open = unjudged()) {
       for (const worker of open) {
         if (signal.aborted) return undefined;
-        standings.set(worker.kid, await this.#standing(worker, next, signal));
+        standings.set(worker.kid, await this.#standing(worker, next, patience));
         await nextTurn();
       }
     }

@@ -167,3 +167,12 @@ test('who leaves while it is judged under a new policy stays away', async (conte
   assert.equal(lab.gateway.registry.all().length + lab.gateway.registry.benched().length, 0);
   assert.ok(!lab.logLines.some((line) => line.includes('"gateway.failed"')));
 });
+
+test('collateral that does not come does not keep a policy away', async (context) => {
+  const { lab, vouching } = await opened(context);
+  for (const _ of [1, 2, 3]) await lab.worker(answering('{}'));
+  vouching.news(3_600_000);
+  lab.publisher.publish(lab.publisher.policy(withoutRules));
+  await until(() => lab.gateway.desk.current().document.serial === 2);
+  assert.equal(lab.gateway.registry.benched().length, 3);
+});
