@@ -6,14 +6,14 @@
  */
 
 import { advance } from '../../attestation/publication/advance.ts';
-import { signEnvelope } from '../../attestation/publication/envelope.ts';
+import { parseEnvelope, signEnvelope } from '../../attestation/publication/envelope.ts';
 import { STATE_MAX_BYTES } from '../../attestation/publication/limits.ts';
 import type { PublicationState } from '../../attestation/publication/memory.ts';
 import { openPublication } from '../../attestation/publication/open.ts';
-import { encodeState } from '../../attestation/publication/saved-state.ts';
+import { decodeState, encodeState } from '../../attestation/publication/saved-state.ts';
 import type { PublicationEvent, Refusal } from '../../attestation/publication/step.ts';
 import { encodeTimestamp, type NamedDocument } from '../../attestation/publication/timestamp.ts';
-import type { Bytes } from '../../core/bytes.ts';
+import { equalPublic, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { readPrivate, saveOver, systemCodeOf } from '../../core/node/private-files.ts';
 import { takeWriterLock } from '../../core/node/writer-lock.ts';
@@ -103,16 +103,38 @@ export function openTimestamper(options: TimestamperOptions): Timestamper {
 }
 
 /** The first time, the repository as it is; afterwards nothing older than what was accepted. */
-function remembered({ directory, memoryPath, now }: TimestamperOptions): PublicationState {
+function remembered(options: TimestamperOptions): PublicationState {
+  const { directory, memoryPath, now } = options;
   const files = readRepository(directory);
   const saved = readPrivate(memoryPath, { privacy: 'public', maxBytes: STATE_MAX_BYTES });
   const nowMs = now();
   const [pinnedRoot] = files.roots;
   if (pinnedRoot === undefined) throw repositoryError('repository.unusable', 'no root');
-  if (saved !== undefined) return openPublication({ pinnedRoot, saved, nowMs });
+  if (saved !== undefined) {
+    const state = openPublication({ pinnedRoot, saved, nowMs });
+    assertRemembered(state, saved, options);
+    return state;
+  }
   const { state } = ownState(files, nowMs);
   remember(memoryPath, state);
   return state;
+}
+
+/**
+ * A reader pins a newer root than all it remembers when its owner says so. Here nobody does: the first root of a directory is
+ * whoever's who can write there, and one that names the team's keys beside their own supports all that is remembered.
+ */
+function assertRemembered(
+  { roots: [pinned] }: PublicationState,
+  saved: Uint8Array,
+  { directory, memoryPath }: TimestamperOptions,
+): void {
+  const known = decodeState(saved).roots.map((bytes) => parseEnvelope(bytes, 'root').digest);
+  if (pinned !== undefined && known.some((it) => equalPublic(it, pinned.document.digest))) return;
+  throw repositoryError(
+    'repository.unusable',
+    `the first root in ${directory} is none that ${memoryPath} remembers\nnext: put the roots before it back; if this is another publication, name another --memory`,
+  );
 }
 
 function remember(path: string, state: PublicationState): void {
