@@ -85,6 +85,8 @@ export class Session {
 
   /** Looks the model's workers up anew. */
   async renew(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]> {
+    // Nobody would hear of a look-up that fails after its caller had left already.
+    signal.throwIfAborted();
     const set = await unlessAborted(this.#lookup(model), signal);
     const live = this.#live(set);
     if (live.length > 0) return live;
@@ -265,7 +267,6 @@ function firstReason(verdicts: readonly WorkerVerdict[]): string {
 }
 
 async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<never>();
   const stop = (): void => reject(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
