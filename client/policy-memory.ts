@@ -70,8 +70,10 @@ export class ClientMemory {
     const stored = await this.#load();
     const state = stored?.state;
     if (state === undefined || (this.#seen && equalPublic(state, this.#seen))) return undefined;
+    // What cannot be opened stays unseen: it is not written over until somebody has looked at it.
+    const opened = this.#opened(state, nowMs);
     this.#seen = state;
-    return this.#opened(state, nowMs);
+    return opened;
   }
 
   /** Each numbered document that was accepted, once, with the instant at which it was first seen. */
