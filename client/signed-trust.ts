@@ -20,7 +20,9 @@ import { ENVELOPE_MAX_BYTES, type DocumentKind } from '../attestation/publicatio
 import { revocationSetOf, type PublicationState } from '../attestation/publication/memory.ts';
 import type { PublicationEvent, Refusal } from '../attestation/publication/step.ts';
 import type { DocumentSource } from './documents.ts';
+import { clientError } from './errors.ts';
 import {
+  DOCUMENT_TIMEOUT_MS,
   PUBLICATION_INTERVAL_MS,
   PUBLICATION_TIMEOUT_MS,
   SECOND_LOOK_TIMEOUT_MS,
@@ -131,9 +133,10 @@ export class SignedTrust implements TrustSource {
     const isFresh = this.#isFresh();
     if (isFresh && clock() - this.#lookedMs < PUBLICATION_INTERVAL_MS) return;
     this.#lookedMs = clock();
-    // A place that hangs must not hold up what can be judged already.
-    const limits = isFresh ? [signal, AbortSignal.timeout(SECOND_LOOK_TIMEOUT_MS)] : [signal];
-    await this.look(place, AbortSignal.any(limits));
+    // A time of its own, so that a gateway that uses up the look-up's cannot keep anybody from the place that would tell on
+    // it; and a short one where a place that hangs would hold up what can be judged already.
+    const limitMs = isFresh ? SECOND_LOOK_TIMEOUT_MS : DOCUMENT_TIMEOUT_MS;
+    await this.look(place, AbortSignal.timeout(limitMs));
   }
 
   /** Everything that a place has. The timestamp comes first: what is read after it is not older than it says. */
@@ -217,7 +220,10 @@ export class SignedTrust implements TrustSource {
     this.#options.onPolicy?.({ outcome: 'refused', ...refusal });
   }
 
-  /** A place that cannot be reached, or not in time, has nothing. */
+  /**
+   * A place that cannot be reached, or not in time, has nothing. Offline nobody else could show what is missing then, least of
+   * all a list of revocations: what was given has to be readable.
+   */
   async #fetch(
     source: DocumentSource,
     name: string,
@@ -229,6 +235,7 @@ export class SignedTrust implements TrustSource {
       return await source(name, ENVELOPE_MAX_BYTES[document], limited);
     } catch (error) {
       if (!limited.aborted && !(error instanceof VeilError)) throw error;
+      if (this.#options.mode === 'offline') throw unreadable(name, error);
       const code = error instanceof VeilError ? error.code : 'client.unreachable';
       this.#troubles = [...this.#troubles, { document, code, detail: name }];
       return undefined;
@@ -279,6 +286,11 @@ function isWorthSaving(saved: PublicationState, now: PublicationState): boolean 
     saved.highestSerial !== now.highestSerial ||
     saved.newestIssuedMs !== now.newestIssuedMs
   );
+}
+
+function unreadable(name: string, cause: unknown): Error {
+  const why = cause instanceof VeilError ? cause.message : 'not in time';
+  return clientError('client.policy_bundle', `${name}: ${why}`, { cause });
 }
 
 function isWhole({ release, revocations, timestamp }: Offered): boolean {
