@@ -19,7 +19,7 @@ import { openBytes, type OpenedDocument } from './documents.ts';
 import { refused } from './errors.ts';
 import type { SigningKey } from './keys.ts';
 import { wholeSecond } from './lifetime.ts';
-import { ownState, type OwnState } from './own-state.ts';
+import { assertNotPutBack, ownState, type OwnState } from './own-state.ts';
 import { publish, type Published } from './publishing.ts';
 import { readRepository, REVOCATIONS_FILE, type RepositoryFiles } from './repository.ts';
 import { assertMaySign, standing, standingText, type Standing } from './standing.ts';
@@ -82,6 +82,7 @@ async function publishOnce({
   const root = state.root.payload;
   for (const key of keys) assertMaySign(key, [root], roles);
   assertListReadable(files, own);
+  assertNotPutBack(files, state, 'revocations');
   const before = state.revocations?.document.payload;
   const atMs = wholeSecond(nowMs);
   const number = (before?.number ?? 0) + 1;

@@ -13,17 +13,20 @@ import { openBytes, type OpenedRelease } from './documents.ts';
 import { refused } from './errors.ts';
 import { readSigningKey } from './keys.ts';
 import { wholeSecond } from './lifetime.ts';
+import { assertNotPutBack } from './own-state.ts';
 import type { RepositoryFiles } from './repository.ts';
 import { assertMaySign, standing, standingText } from './standing.ts';
 
 /** Far below where numbers end: a thief's number must not be the last one. */
 const UNVERIFIED_NUMBER_MAX = 2 ** 40;
 
+/** Throws `repository.refused` where what readers have is not there. */
 export function releaseAfter(
   files: RepositoryFiles,
   state: PublicationState,
   { nowMs, ...named }: Pick<Release, 'current' | 'candidate'> & { readonly nowMs: number },
 ): Uint8Array {
+  assertNotPutBack(files, state, 'release');
   return encodeRelease({
     policy: state.root.payload.policy,
     number: lastNumber(files, state) + 1,

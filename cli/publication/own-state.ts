@@ -14,9 +14,10 @@ import { readPayload } from '../../attestation/publication/payload.ts';
 import { decodeRelease } from '../../attestation/publication/release.ts';
 import { decodeRevocations } from '../../attestation/publication/revocations.ts';
 import type { Refusal } from '../../attestation/publication/step.ts';
+import { equalPublic } from '../../core/bytes.ts';
 import type { Json } from '../../core/json.ts';
 import { VeilError } from '../../core/errors.ts';
-import { repositoryError } from './errors.ts';
+import { refused, repositoryError } from './errors.ts';
 import type { RepositoryFiles } from './repository.ts';
 
 export interface OwnState {
@@ -38,12 +39,12 @@ export function newReader({ roots }: RepositoryFiles, nowMs: number): Publicatio
 export function ownState(files: RepositoryFiles, nowMs: number): OwnState {
   const [, ...later] = files.roots;
   const { release, bundles, revocations, timestamp } = files;
-  const refused: Refusal[] = [];
+  const refusals: Refusal[] = [];
   let state = openFirst(files, nowMs);
   const offer = (offered: Offered, atMs: number): void => {
     const done = advance(state, offered, atMs);
     state = done.state;
-    refused.push(...done.refused);
+    refusals.push(...done.refused);
   };
   offer({ roots: later }, nowMs);
   if (revocations !== undefined) {
@@ -53,7 +54,7 @@ export function ownState(files: RepositoryFiles, nowMs: number): OwnState {
     offer({ release, bundles }, Math.min(nowMs, issuedAt(release, 'release', nowMs)));
   }
   if (timestamp !== undefined) offer({ timestamp }, nowMs);
-  return { state, refused };
+  return { state, refused: refusals };
 }
 
 function openFirst({ roots }: RepositoryFiles, nowMs: number): PublicationState {
@@ -75,6 +76,30 @@ function issuedAt(bytes: Uint8Array, kind: keyof typeof ISSUED, otherwiseMs: num
     if (!(error instanceof VeilError) || error.code === 'internal.invariant') throw error;
     return otherwiseMs;
   }
+}
+
+/**
+ * Readers have what a timestamp names. Signed on top of anything older, the next number would be a second content under one
+ * that they hold: refused by them all, while its signer believes it to be in force. Throws `repository.refused`.
+ */
+export function assertNotPutBack(
+  files: RepositoryFiles,
+  { timestamp, ...held }: PublicationState,
+  kind: 'release' | 'revocations',
+): void {
+  const named = timestamp?.document.payload[kind];
+  // One that a new root does not support is there all the same: its keys were taken away, not the file.
+  if (named === undefined || (held[kind] === undefined && files[kind] !== undefined)) return;
+  const document = held[kind]?.document;
+  if ((document?.payload.number ?? 0) > named.number) return;
+  if (document !== undefined && equalPublic(document.digest, named.digest)) return;
+  const word = kind === 'release' ? 'release' : 'list';
+  const there = document === undefined ? 'none' : `${word} ${document.payload.number}`;
+  const other = document?.payload.number === named.number ? ' with another content' : '';
+  throw refused(
+    `the timestamp in ${files.directory} names ${word} ${named.number}, and the repository holds ${there}${other}: it was put back, or is not whole`,
+    `restore ${kind}.json from a gateway (GET /v1/publication/${kind}.json) or a backup`,
+  );
 }
 
 /** All of a repository, as a gateway that starts today finds it. */
