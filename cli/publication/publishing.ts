@@ -7,8 +7,13 @@
 
 import { advance, type Advance } from '../../attestation/publication/advance.ts';
 import { parseAnyEnvelope } from '../../attestation/publication/envelope.ts';
-import type { PublicationState } from '../../attestation/publication/memory.ts';
-import type { PublicationEvent, Refusal } from '../../attestation/publication/step.ts';
+import { BUNDLE } from '../../attestation/publication/bundle.ts';
+import { hold, type PublicationState } from '../../attestation/publication/memory.ts';
+import {
+  attempt,
+  type PublicationEvent,
+  type Refusal,
+} from '../../attestation/publication/step.ts';
 import { equalPublic } from '../../core/bytes.ts';
 import { adviceFor } from './advice.ts';
 import { refused } from './errors.ts';
@@ -54,9 +59,11 @@ export async function publish(
   const judged = judge(files, publication, nowMs);
   if (!mayRetire) assertNothingLost(ownState(files, nowMs).state, judged.state);
   const writes = writesOf(files, publication);
+  // A root was judged with what is there: what came meanwhile could be what it does not support.
+  const isRotated = (publication.roots ?? []).length > 0;
   const names = [
-    ...(publication.release === undefined ? [] : ([RELEASE_FILE] as const)),
-    ...(publication.revocations === undefined ? [] : ([REVOCATIONS_FILE] as const)),
+    ...(publication.release === undefined && !isRotated ? [] : ([RELEASE_FILE] as const)),
+    ...(publication.revocations === undefined && !isRotated ? [] : ([REVOCATIONS_FILE] as const)),
   ];
   await commit(files.directory, writes, [
     ...seenIn(files, names),
@@ -100,7 +107,13 @@ function judge(files: RepositoryFiles, publication: Publication, nowMs: number):
   const mine = ({ refused: refusals }: Advance): readonly Refusal[] =>
     refusals.filter(({ document }) => isIn(publication, document));
   const judged = advance(ownState(files, nowMs).state, { roots, ...documents }, nowMs);
+  const unsigned = [...bundles.values()].flatMap((bytes) => {
+    // Readers look at those that a release names. Any other will be named, or brought back, as one that enough have signed.
+    const done = attempt('bundle', () => hold(bytes, judged.state.root, BUNDLE));
+    return done.outcome === 'refused' ? [done.refusal] : [];
+  });
   assertAccepted(mine(judged), files.directory);
+  assertAccepted(unsigned, files.directory);
   assertAccepted(mine(advance(newReader(after, nowMs), documents, nowMs)), files.directory);
   return judged;
 }

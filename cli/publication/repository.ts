@@ -9,14 +9,15 @@
 import {
   chmodSync,
   closeSync,
+  constants,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -136,17 +137,24 @@ function read(directory: string, name: string, kind: DocumentKind): Uint8Array |
   return bytes;
 }
 
+/** A pipe would be waited for, and a device has no end. */
 function readThere(path: string, maxBytes: number): Uint8Array | undefined {
+  let file: number | undefined;
   try {
-    const { size } = statSync(path);
-    if (size > maxBytes) {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = fstatSync(file);
+    if (!found.isFile()) throw repositoryError('repository.unusable', `${path} is no plain file`);
+    if (found.size > maxBytes) {
       throw repositoryError('repository.unusable', `${path} has over ${maxBytes} bytes`);
     }
-    return new Uint8Array(readFileSync(path));
+    const bytes = new Uint8Array(found.size);
+    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
   } catch (cause) {
     if (cause instanceof VeilError) throw cause;
     if (systemCodeOf(cause) === 'ENOENT') return undefined;
     throw repositoryError('repository.unusable', `${path} (${systemCodeOf(cause)})`, { cause });
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 
