@@ -18,7 +18,7 @@ import { utf8 } from '../../core/bytes.ts';
 import { formatInstant, systemClock } from '../../core/clock.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Page } from '../attest/text.ts';
-import { highestSerial } from '../publication/bundle-checks.ts';
+import { highestSerial, supportedBundle } from '../publication/bundle-checks.ts';
 import { collect } from '../publication/collect.ts';
 import { documentDigest, documentName, openBytes, policyNameOf } from '../publication/documents.ts';
 import { refused } from '../publication/errors.ts';
@@ -86,16 +86,20 @@ function rollbackAnswer(
     const there = files.serials.length === 0 ? 'none' : files.serials.join(', ');
     throw refused(`the repository has no bundle ${options.to}`, `name one of ${there}`);
   }
-  const old = openBytes(`bundle ${options.to}`, bytes);
-  if (old.kind !== 'bundle') throw refused(`bundle ${options.to} is a ${old.kind}`, 'name another');
+  const opened = openBytes(`bundle ${options.to}`, bytes);
+  if (opened.kind !== 'bundle') {
+    throw refused(`bundle ${options.to} is a ${opened.kind}`, 'name another');
+  }
   // What enough people stood behind once; a bundle that merely lies there is not brought back.
-  assertSigned(old, state, options.repo);
+  assertSigned(opened, state, options.repo);
+  const old = supportedBundle(files, state, options.to);
+  if (old === undefined) throw refused(`bundle ${options.to} is gone`, 'run this again');
   if (options.source !== undefined)
-    assertSameGrants(old.policy, readPolicy(options.source), options.source);
+    assertSameGrants(old, readPolicy(options.source), options.source);
   if (existsSync(options.out)) {
     throw refused(`${options.out} is there already`, 'take another --out, or remove it');
   }
-  const next = renewed(old.policy, {
+  const next = renewed(old, {
     serial: highestSerial(files, state) + 1,
     nowMs,
     expires: options.expires,
@@ -131,7 +135,7 @@ function rollbackAnswer(
     ...facts(
       [
         ...shown.facts,
-        ['content', `that of ${policyNameOf(old.policy)}, dates renewed`],
+        ['content', `that of ${policyNameOf(old)}, dates renewed`],
         ['file', options.out],
         ['signed', standingText(there)],
         ...problems.map(({ at, message }) => ['warning', `${at}: ${message}`] as const),

@@ -6,6 +6,7 @@
  */
 
 import { existsSync, statSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import { encodeBundle } from '../../attestation/publication/bundle.ts';
 import { addSignatures, signEnvelope } from '../../attestation/publication/envelope.ts';
@@ -111,12 +112,12 @@ async function signAnswer(
   const out = options.out ?? options.path;
   const roots = rootsFor(state, options.nextRoot);
   assertSigns({ document, key, state, roots }, files, nowMs);
-  const isCompared = compareWithSource(document, options.source);
+  const compared = compareWithSource(document, options.source);
   const before = joined(document, out);
   const { lines, shown } = preview(before, {
     state,
     nowMs,
-    isCompared,
+    compared,
     isFirst,
     page,
     root: roots[0],
@@ -132,7 +133,7 @@ async function signAnswer(
       digest: documentDigest(document),
       out,
       as: key.name,
-      comparedWithSource: isCompared,
+      comparedWithSource: compared !== 'none',
       changes: shown.changes,
       signatures: standings,
     });
@@ -291,21 +292,31 @@ export function standingsOf(
   );
 }
 
-function compareWithSource(document: OpenedDocument, source: string | undefined): boolean {
-  if (source === undefined) return false;
+type Comparison = 'none' | 'same' | 'other-lines';
+
+/** Lines decide nothing, and tell whoever reads a denial where to look. */
+function compareWithSource(document: OpenedDocument, source: string | undefined): Comparison {
+  if (source === undefined) return 'none';
   if (document.kind !== 'bundle') {
     throw cliError('cli.option', '--source goes with a bundle: nothing else is written in files');
   }
-  assertSameContent(document.policy, readPolicy(source), source);
-  return true;
+  const policy = readPolicy(source);
+  assertSameContent(document.policy, policy, source);
+  return isDeepStrictEqual(document.policy.lines, policy.lines) ? 'same' : 'other-lines';
 }
 
 /** Where the same document lies already, perhaps with somebody's signature, that one is added to. */
 function joined(document: OpenedDocument, out: string): OpenedDocument {
   if (out === document.path || !existsSync(out)) return document;
   const there = openDocument(out);
-  if (there.kind === document.kind && documentDigest(there) === documentDigest(document))
-    return there;
+  if (equalPublic(there.envelope.digest, document.envelope.digest)) return there;
+  if (there.kind === document.kind && documentDigest(there) === documentDigest(document)) {
+    // Signed is the whole payload, and what was shown is the other one.
+    throw refused(
+      `${out} holds the same policy with other line numbers`,
+      'take another --out, or sign that file with --source',
+    );
+  }
   throw refused(
     `${out} holds ${documentName(there)} with another digest`,
     'take another --out, or remove that file if nobody needs it',
@@ -315,7 +326,7 @@ function joined(document: OpenedDocument, out: string): OpenedDocument {
 interface Showing {
   readonly state: PublicationState;
   readonly nowMs: number;
-  readonly isCompared: boolean;
+  readonly compared: Comparison;
   readonly isFirst: boolean;
   readonly page: Page;
   readonly root: RootFields;
@@ -323,20 +334,26 @@ interface Showing {
 
 function preview(
   document: OpenedDocument,
-  { state, nowMs, isCompared, isFirst, page, root }: Showing,
+  { state, nowMs, compared, isFirst, page, root }: Showing,
 ): { readonly lines: readonly string[]; readonly shown: ReturnType<typeof shownDocument> } {
   const shown = shownDocument(document, state, nowMs);
   const signed = standing(document.envelope, root, ROLE_OF[document.kind]).signed;
-  const isUnseen = document.kind === 'bundle' && !isCompared && !isFirst;
+  const isUnseen = document.kind === 'bundle' && compared === 'none' && !isFirst;
   const lines = [
     ...facts(
       [
         ...shown.facts,
         ['signed by', signed.length === 0 ? 'nobody yet' : signed.join(', ')],
-        ['source', isCompared ? 'your checkout compiles to this digest' : undefined],
+        ['source', compared === 'none' ? undefined : 'your checkout compiles to this digest'],
         [
           'warning',
           isUnseen ? 'not compared with any checkout of yours: --source PATH does that' : undefined,
+        ],
+        [
+          'warning',
+          compared === 'other-lines'
+            ? 'its line numbers are not those of your checkout: messages would name other lines'
+            : undefined,
         ],
       ],
       page,

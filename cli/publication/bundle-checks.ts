@@ -7,12 +7,13 @@
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { lintPolicy } from '../../attestation/policy/lint.ts';
 import { heldBundles } from '../../attestation/publication/find-bundles.ts';
-import type { PublicationState } from '../../attestation/publication/memory.ts';
+import { hold, type PublicationState } from '../../attestation/publication/memory.ts';
+import { BUNDLE } from '../../attestation/publication/bundle.ts';
 import { equalPublic } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { openBytes, policyNameOf } from './documents.ts';
 import { refused } from './errors.ts';
-import { readBundleFile, type RepositoryFiles } from './repository.ts';
+import { bundleFile, readBundleFile, type RepositoryFiles } from './repository.ts';
 
 const ERRORS_SHOWN_MAX = 20;
 
@@ -49,6 +50,25 @@ export function assertNextSerial(
   throw refused(
     `${policyNameOf(policy)} is not above the highest serial of the repository, ${highest}`,
     `say "serial: ${highest + 1}" in the policy; to go back to an old one, use "veilgate policy rollback"`,
+  );
+}
+
+/**
+ * One that lies in the repository and that the newest root supports, released or not. Throws `repository.refused` for one of
+ * another serial or name than it lies under, `publication.*` for one that too few have signed.
+ */
+export function supportedBundle(
+  { directory }: RepositoryFiles,
+  { root }: PublicationState,
+  serial: number,
+): CompiledPolicy | undefined {
+  const bytes = readBundleFile(directory, serial);
+  if (bytes === undefined) return undefined;
+  const { policy } = hold(bytes, root, BUNDLE).document.payload;
+  if (policy.document.serial === serial) return policy;
+  throw refused(
+    `${directory}/${bundleFile(serial)} holds ${policyNameOf(policy)}`,
+    'restore it from a gateway or a backup',
   );
 }
 

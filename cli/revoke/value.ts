@@ -10,12 +10,15 @@ import type { PolicyDocument } from '../../attestation/policy/schema.ts';
 import { REVOCATION_KINDS, type RevocationKind } from '../../attestation/policy/revocations.ts';
 import { heldBundles } from '../../attestation/publication/find-bundles.ts';
 import type { PublicationState } from '../../attestation/publication/memory.ts';
-import { toHex } from '../../core/bytes.ts';
+import { attempt } from '../../attestation/publication/step.ts';
+import { isZero, toHex } from '../../core/bytes.ts';
+import { systemClock } from '../../core/clock.ts';
 import { cliError } from '../errors.ts';
-import { policyInForce } from '../publication/bundle-checks.ts';
-import { openBytes, policyDigestText, policyNameOf } from '../publication/documents.ts';
+import { policyInForce, supportedBundle } from '../publication/bundle-checks.ts';
+import { policyDigestText, policyNameOf } from '../publication/documents.ts';
 import { refused } from '../publication/errors.ts';
-import { readBundleFile, type RepositoryFiles } from '../publication/repository.ts';
+import { ownState } from '../publication/own-state.ts';
+import type { RepositoryFiles } from '../publication/repository.ts';
 
 interface KindForm {
   readonly form: RegExp;
@@ -87,14 +90,16 @@ export function valueFrom(kind: RevocationKind, text: string, files: RepositoryF
   throw cliError('cli.option', `a revocation of ${kind} takes ${want}; ${got}`);
 }
 
+/** Of one that enough people signed: any other could be whatever somebody put under that number. */
 function digestOfSerial(serial: number, files: RepositoryFiles): string {
-  const bytes = readBundleFile(files.directory, serial);
-  const document = bytes === undefined ? undefined : openBytes(`bundle ${serial}`, bytes);
-  if (document?.kind === 'bundle') return policyDigestText(document.policy);
-  throw cliError(
-    'cli.option',
-    `the repository has no bundle ${serial}; name the policy by its digest, sha256:…`,
-  );
+  const { state } = ownState(files, systemClock());
+  const found = attempt('bundle', () => supportedBundle(files, state, serial));
+  if (found.outcome === 'done' && found.value !== undefined) return policyDigestText(found.value);
+  const why =
+    found.outcome === 'done'
+      ? `the repository has no bundle ${serial}`
+      : `bundle ${serial} of the repository is not to be believed (${found.refusal.code})`;
+  throw cliError('cli.option', `${why}; name the policy by its digest, sha256:…`);
 }
 
 const NAMED_IN = {
@@ -146,11 +151,13 @@ export function remarksOn(
   return [];
 }
 
+/** Those that a verdict names: registers of zeros say nothing, and an ID key is no measurement. */
 function measurementsOf({ images }: PolicyDocument): readonly string[] {
-  return images
-    .flatMap(({ tdx = [], snp = [] }) => [
-      ...tdx.flatMap((tuple) => Object.values(tuple)),
-      ...snp.flatMap((tuple) => Object.values(tuple)),
-    ])
-    .flatMap((member) => (member instanceof Uint8Array ? [toHex(member)] : []));
+  return images.flatMap(({ tdx = [], snp = [] }) => [
+    ...tdx
+      .flatMap(({ mrtd, rtmr0, rtmr1, rtmr2, rtmr3 }) => [mrtd, rtmr0, rtmr1, rtmr2, rtmr3])
+      .filter((register) => !isZero(register))
+      .map(toHex),
+    ...snp.map(({ measurement }) => toHex(measurement)),
+  ]);
 }
