@@ -22,7 +22,7 @@ import { revocationStaple, servedDocument, staple } from './policy/served.ts';
 import type { Challenges } from './workers/challenges.ts';
 import type { Registrar } from './workers/register.ts';
 import type { LiveWorker, WorkerRegistry } from './workers/registry.ts';
-import { verdictJson } from './workers/verdict-json.ts';
+import { verdictJson, verdictSummary } from './workers/verdict-json.ts';
 
 export interface ControlDeps {
   readonly clock: Clock;
@@ -203,7 +203,8 @@ function workerSummary(worker: LiveWorker, { clock }: ControlDeps): object {
     expiresAtMs: key.expiresAtMs,
     inFlight: load.inFlight,
     healthy: load.failures === 0,
-    verdict: verdictJson(verdict),
+    // Every check stands beside the evidence, at /v1/evidence: here it would be a megabyte for every hundred workers.
+    verdict: verdictSummary(verdict),
   };
 }
 

@@ -133,7 +133,7 @@ async function signedPolicies(
     );
   }
   counters.policySerial(enforced.current.document.serial);
-  const report = new PolicyReport(desk, watch, keeper);
+  const report = new PolicyReport(desk, watch.alarms, keeper);
   return {
     desk,
     isDevelopment,

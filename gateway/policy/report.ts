@@ -5,22 +5,22 @@ import { formatInstant } from '../../core/clock.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import type { PublicationState } from '../../attestation/publication/memory.ts';
+import type { Alarms } from './alarms.ts';
 import type { PolicyDesk } from './desk.ts';
 import type { Keeper } from './keeper.ts';
 import type { ShadowReport } from './shadow.ts';
-import type { Watch } from './watch.ts';
 
 export type PolicyStatus = JsonObject;
 
 export class PolicyReport {
   readonly #desk: PolicyDesk;
-  readonly #watch: Watch | undefined;
+  readonly #alarms: Alarms | undefined;
   readonly #keeper: Keeper | undefined;
   shadow: (ShadowReport & { readonly serial: number; readonly atMs: number }) | undefined;
 
-  constructor(desk: PolicyDesk, watch?: Watch, keeper?: Keeper) {
+  constructor(desk: PolicyDesk, alarms?: Alarms, keeper?: Keeper) {
     this.#desk = desk;
-    this.#watch = watch;
+    this.#alarms = alarms;
     this.#keeper = keeper;
   }
 
@@ -34,7 +34,7 @@ export class PolicyReport {
       shadow: this.shadow === undefined ? null : shadowJson(this.shadow),
       publication: state === undefined ? null : publicationJson(state),
       stale: this.#desk.staleBecause(nowMs) ?? null,
-      troubles: (this.#watch?.troubles() ?? []).map(({ what, code, sinceMs }) => ({
+      troubles: (this.#alarms?.troubles() ?? []).map(({ what, code, sinceMs }) => ({
         what,
         code,
         since: formatInstant(sinceMs),

@@ -6,11 +6,18 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Verdict } from '../../attestation/verdict.ts';
 
 export function verdictJson(verdict: Verdict): JsonObject {
+  return {
+    checks: verdict.checks.map((check) => ({ ...check })),
+    warnings: verdict.warnings.map((warning) => ({ ...warning })),
+    ...verdictSummary(verdict),
+  };
+}
+
+/** Without the checks. */
+export function verdictSummary(verdict: Verdict): JsonObject {
   const { policy, platform } = verdict;
   return {
     decision: verdict.decision,
-    checks: verdict.checks.map((check) => ({ ...check })),
-    warnings: verdict.warnings.map((warning) => ({ ...warning })),
     policy: { name: policy.name, serial: policy.serial, digest: toHex(policy.digest) },
     rule: verdict.rule ?? null,
     image: verdict.image ?? null,
