@@ -6,10 +6,8 @@
  */
 
 import { formatInstant } from '../../core/clock.ts';
-import type { Card } from '../card.ts';
 import { passedCheck } from '../shared-checks.ts';
-import type { Statement } from '../statement.ts';
-import type { Tee, TeeFinding } from '../tee.ts';
+import type { TeeFinding } from '../tee.ts';
 import type { Check } from '../verdict.ts';
 import type { CompiledPolicy } from './compile.ts';
 import { judgeRule, RULE_CHECK_IDS, type JudgedRule } from './judge-rule.ts';
@@ -19,7 +17,8 @@ import {
   REVOCATION_CHECK_IDS,
   revocationChecks,
 } from './revocation-checks.ts';
-import type { Revocable, RevocationKnowledge } from './revocations.ts';
+import type { Revocable } from './revocations.ts';
+import type { PolicyInput } from './subject.ts';
 import { demanded, holds, listText, skipped, waived } from './rule-check.ts';
 
 /** Of the policy as a whole, in the order of the verdict. */
@@ -38,23 +37,6 @@ export const POLICY_CHECK_IDS = [
 
 const CLOCK_SKEW_MS = 60_000;
 const NEVER = Number.POSITIVE_INFINITY;
-
-export interface Subject {
-  readonly statement: Statement;
-  /** As received. */
-  readonly statementBytes: Uint8Array;
-  readonly card: Card;
-}
-
-export interface PolicyInput {
-  readonly policy: CompiledPolicy;
-  readonly tee: Tee;
-  readonly finding: TeeFinding;
-  /** Or the failed check because of which there is nothing to judge. */
-  readonly subject: Subject | { readonly because: string };
-  readonly revocations: RevocationKnowledge;
-  readonly nowMs: number;
-}
 
 export interface PolicyFinding {
   readonly checks: readonly Check[];

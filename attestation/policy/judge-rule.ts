@@ -10,7 +10,7 @@ import { passedAt } from '../shared-checks.ts';
 import type { Statement } from '../statement.ts';
 import type { Check } from '../verdict.ts';
 import type { CompiledPolicy } from './compile.ts';
-import type { PolicyInput, Subject } from './evaluate.ts';
+import type { PolicyInput, Subject } from './subject.ts';
 import { demanded, listText, skipped } from './rule-check.ts';
 import { listOf, notRevoked } from './revocation-checks.ts';
 import type { Revocable } from './revocations.ts';

@@ -11,7 +11,7 @@ import { workerIdOf } from '../card.ts';
 import { ehbpKidOf, kidOf, statementHash } from '../statement.ts';
 import { passedCheck } from '../shared-checks.ts';
 import type { Check } from '../verdict.ts';
-import type { PolicyInput } from './evaluate.ts';
+import type { PolicyInput } from './subject.ts';
 import { demanded, skipped, waived } from './rule-check.ts';
 import {
   NO_REVOCATIONS,

@@ -19,7 +19,7 @@ import { TCB_COMPONENT_NAMES, type SnpTcb } from '../../attestation/snp/tcb.ts';
 import { lowestTcb, snpTuple } from '../../attestation/policy/remedy/snp-mend.ts';
 import { snpMemberName } from '../../attestation/policy/snp-rule.ts';
 import { toHex } from '../../core/bytes.ts';
-import type { DraftCpu, DraftFrame } from './draft.ts';
+import type { DraftCpu, DraftFrame } from './draft-cpu.ts';
 import { asEntry, indented, memberLines, quoted } from './yaml-text.ts';
 
 /** More of these is better: demanded where they are there. */

@@ -8,7 +8,7 @@ import {
 } from '../../attestation/policy/lint/tdx-recoveries.ts';
 import { STATUS_WORDS } from '../../attestation/policy/schema.ts';
 import { EXCEPTION_DAYS, instantIn, TO_FILL_IN } from '../../attestation/policy/remedy/edit.ts';
-import type { DraftCpu, DraftFrame } from './draft.ts';
+import type { DraftCpu, DraftFrame } from './draft-cpu.ts';
 import { asEntry, indented, memberLines, quoted } from './yaml-text.ts';
 
 /** As policies/production.yaml. */

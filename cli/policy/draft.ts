@@ -5,34 +5,15 @@
  */
 
 import { GRANT_DAYS, instantIn, TO_FILL_IN } from '../../attestation/policy/remedy/edit.ts';
-import type { CpuId } from '../../attestation/policy/remedy/host-mend.ts';
 import type { Card } from '../../attestation/card.ts';
 import type { Statement } from '../../attestation/statement.ts';
 import type { TeeFacts } from '../../attestation/tee.ts';
 import { toHex, type Bytes } from '../../core/bytes.ts';
+import type { DraftCpu, DraftFrame } from './draft-cpu.ts';
 import { snpDraft } from './draft-snp.ts';
 import { tdxDraft } from './draft-tdx.ts';
 import { asEntry, commentText, indented, quoted } from './yaml-text.ts';
 import { hostLines, type HostFacts } from '../host/host-entry.ts';
-
-export interface DraftFrame {
-  readonly nowMs: number;
-  readonly ruleId: string;
-  readonly isSimulated: boolean;
-  readonly hasHost: boolean;
-}
-
-export interface DraftCpu {
-  /** Members of the rule's `cpu`. */
-  readonly lines: readonly string[];
-  /** Members of the image. */
-  readonly image: readonly string[];
-  readonly advisories: readonly string[];
-  /** Absent where nothing proves one. */
-  readonly cpuId?: CpuId;
-  /** For the first lines. */
-  readonly about: string;
-}
 
 export interface DraftInput {
   readonly facts: TeeFacts;

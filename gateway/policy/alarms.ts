@@ -7,7 +7,7 @@
 import type { PublicationState } from '../../attestation/publication/memory.ts';
 import { EXPIRY_NOTICE_DAYS } from '../limits.ts';
 import type { PolicyDesk } from './desk.ts';
-import type { PolicyParts } from './open-policies.ts';
+import type { PolicyParts } from './parts.ts';
 
 const DAY_MS = 86_400_000;
 const TROUBLES_MAX = 16;

@@ -11,39 +11,17 @@ import { ENVELOPE_MAX_BYTES } from '../../attestation/publication/kinds.ts';
 import { STATE_MAX_BYTES } from '../../attestation/publication/limits.ts';
 import type { PublicationState } from '../../attestation/publication/memory.ts';
 import { openPublication } from '../../attestation/publication/open.ts';
-import type { Clock } from '../../core/clock.ts';
-import type { Lifecycle } from '../../core/node/lifecycle.ts';
 import { makePrivateFolder, readPrivate } from '../../core/node/private-files.ts';
-import type { Audit } from '../audit.ts';
 import type { GatewayConfig } from '../config.ts';
-import type { Counters } from '../counters.ts';
 import { gatewayError } from '../errors.ts';
-import type { GatewayLog } from '../events.ts';
 import { FIRST_LOOK_TIMEOUT_MS } from '../limits.ts';
-import type { WorkerJudge } from '../workers/judge.ts';
-import type { WorkerRegistry } from '../workers/registry.ts';
 import { auditHeld } from './audit-publication.ts';
 import { PolicyDesk } from './desk.ts';
 import { hasDevelopment, Keeper } from './keeper.ts';
+import type { PolicyParts, PolicyUsers } from './parts.ts';
 import { PolicyReport, type PolicyStatus } from './report.ts';
-import type { RefusedEvidence } from './refused-evidence.ts';
 import { openSource } from './sources.ts';
 import { Watch } from './watch.ts';
-
-export interface PolicyParts {
-  readonly config: GatewayConfig;
-  readonly clock: Clock;
-  readonly log: GatewayLog;
-  readonly counters: Counters;
-  readonly audit: Audit;
-  readonly lifecycle: Lifecycle;
-}
-
-export interface PolicyUsers {
-  readonly registry: WorkerRegistry;
-  readonly judge: WorkerJudge;
-  readonly refused: RefusedEvidence;
-}
 
 export interface Policies {
   readonly desk: PolicyDesk;

@@ -8,7 +8,7 @@ import { codeOf } from '../../core/node/log.ts';
 import { SHADOW_INTERVAL_MS } from '../limits.ts';
 import type { CandidatePolicy, PolicyDesk } from './desk.ts';
 import type { Notices } from './notices.ts';
-import type { PolicyParts, PolicyUsers } from './open-policies.ts';
+import type { PolicyParts, PolicyUsers } from './parts.ts';
 import type { PolicyReport } from './report.ts';
 import { shadowOf } from './shadow.ts';
 

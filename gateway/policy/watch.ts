@@ -13,7 +13,7 @@ import { auditAccepted, auditRefused } from './audit-publication.ts';
 import type { Enforced, PolicyDesk } from './desk.ts';
 import type { Keeper, KeeperEvents } from './keeper.ts';
 import { Notices } from './notices.ts';
-import type { PolicyParts, PolicyUsers } from './open-policies.ts';
+import type { PolicyParts, PolicyUsers } from './parts.ts';
 import type { PolicyReport } from './report.ts';
 import { ShadowRounds } from './shadow-rounds.ts';
 import type { PublicationSource } from './source.ts';
