@@ -47,7 +47,7 @@ export function readPolicyText(bytes: Uint8Array, source: string): PolicyText {
     code,
     line: lines.linePos(offset).line,
   }));
-  const inText = yamlProblems(text, errors);
+  const inText = [...hiddenCharacters(text), ...yamlProblems(text, errors)];
   const found: readonly TextProblem[] = [
     ...inText,
     ...forbidden(document)
@@ -77,6 +77,22 @@ function decoded(bytes: Uint8Array, source: string): string {
     throw policyError('policy.syntax', `${source}: not UTF-8`, { cause });
   }
   throw policyError('policy.syntax', `${source}:1: byte order mark`);
+}
+
+/**
+ * What shows a reviewer another text than is read: controls, invisible formatting, other ends of lines than YAML's.
+ * In quotes it can be said openly, as `"\\u202e"`.
+ */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+
+function hiddenCharacters(text: string): readonly TextProblem[] {
+  return text.split('\n').flatMap((row, index) => {
+    const seen = row.replace(/\r$/, '').replaceAll('\t', ' ');
+    const [character] = HIDDEN.exec(seen) ?? [];
+    if (character === undefined) return [];
+    const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+    return [{ line: index + 1, what: `U+${code} cannot be seen, and hides what stands here` }];
+  });
 }
 
 /** Nesting is bounded by the parser itself, as an error of the document. */

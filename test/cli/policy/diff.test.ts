@@ -60,10 +60,12 @@ before(async () => {
 after(() => folder[Symbol.dispose]());
 
 function policy(name: string, overrides: Readonly<Record<string, Json>> = {}): string {
-  return folder.write(
-    name,
-    JSON.stringify(testPolicyDocument(sound.rootSha256, overrides), undefined, 1),
-  );
+  const text = JSON.stringify(testPolicyDocument(sound.rootSha256, overrides), undefined, 1);
+  // As itself it does not load; in quotes and said openly it does.
+  const hidden = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}]/gu;
+  const escaped = (character: string): string =>
+    `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
+  return folder.write(name, text.replaceAll(hidden, escaped));
 }
 
 const cpu = (members: JsonObject) => ({
