@@ -6,7 +6,6 @@ import {
   expiryChanges,
   inside,
   keyOf,
-  listChanges,
   noteChanges,
   NOTHING,
   otherChanges,
@@ -203,8 +202,9 @@ export function exceptionChanges({ was, now }: Versions): Changes {
 export function hostChanges(host: Member, was: PolicyHost, now: PolicyHost): Changes {
   return [
     ...otherChanges(inside(host, 'cpu'), was.cpu, now.cpu),
-    ...listChanges(inside(host, 'gpus'), was.gpus, now.gpus),
-    ...listChanges(inside(host, 'switches'), was.switches, now.switches),
+    // Not each of them but their set has to be that of the machine: one less admits what one more did not.
+    ...otherChanges(inside(host, 'gpus'), was.gpus.toSorted(), now.gpus.toSorted()),
+    ...otherChanges(inside(host, 'switches'), was.switches.toSorted(), now.switches.toSorted()),
     ...noteChanges(inside(host, 'location'), was.location, now.location),
     ...noteChanges(inside(host, 'seen'), was.seen, now.seen),
     ...noteChanges(inside(host, 'by'), [...was.by].sort(), [...now.by].sort()),

@@ -231,6 +231,13 @@ const ROWS: readonly Row[] = [
     width: 'narrows',
   },
   {
+    was: { ...REGISTRY, hosts: [{ ...HOST, gpus: ['0123456789abcdef', 'fedcba9876543210'] }] },
+    now: { ...REGISTRY, hosts: [{ ...HOST, gpus: ['fedcba9876543210'] }] },
+    says: '~ host rack-1  gpus: from [0123456789abcdef, fedcba9876543210] to [fedcba9876543210]',
+    width: 'widens',
+    back: 'widens',
+  },
+  {
     was: {},
     now: { hosts: [HOST] },
     says: '+ host rack-1  new, ppid 0123456789abcdef0123456789abcdef; no rule asks for hosts',
