@@ -16,6 +16,9 @@ export async function auditAccepted(
   if (event.kind === 'root') await auditRoot(audit, state, event.version);
   else if (event.kind === 'release') await auditRelease(audit, state);
   else if (event.kind === 'revocations') await auditRevocations(audit, state, before);
+  else if (event.kind === 'retired') {
+    audit.publicationRefused({ document: event.document, code: 'publication.retired' });
+  }
 }
 
 async function auditRoot(

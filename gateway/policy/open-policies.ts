@@ -102,7 +102,6 @@ async function signedPolicies(
     throw gatewayError('gateway.policy', 'nothing that verifies is published yet');
   }
   const desk = new PolicyDesk(enforced, keeper.revocations());
-  const isDevelopment = enforced.current.document.development === true;
   // What was saved was accepted where it may have been allowed.
   if (hasDevelopment(keeper.state()) && !allowDevelopment) {
     throw gatewayError(
@@ -114,7 +113,8 @@ async function signedPolicies(
   const report = new PolicyReport(desk, watch.alarms, keeper);
   return {
     desk,
-    isDevelopment,
+    // The next policy may be one for real machines.
+    isDevelopment: false,
     published: () => keeper.state(),
     status: (nowMs) => report.status(nowMs),
     run: (users) => watch.run({ keeper, source, desk, report, ...users }),

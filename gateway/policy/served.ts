@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sha256 } from '#primitives';
 import { toHex } from '../../core/bytes.ts';
 import { parseJson } from '../../core/json.ts';
 import { ENVELOPE_MAX_BYTES } from '../../attestation/publication/kinds.ts';
@@ -38,8 +39,19 @@ export function servedDocument(
 
 function served(held: Held<unknown> | undefined): ServedDocument | undefined {
   if (held === undefined) return undefined;
-  return { bytes: held.bytes, etag: `"${toHex(held.document.digest)}-${held.bytes.length}"` };
+  return { bytes: held.bytes, etag: etagOf(held) };
 }
+
+/** Of the whole envelope: other signatures make another file. */
+function etagOf(held: Held<unknown>): string {
+  const known = ETAGS.get(held);
+  if (known !== undefined) return known;
+  const etag = `"${toHex(sha256(held.bytes))}"`;
+  ETAGS.set(held, etag);
+  return etag;
+}
+
+const ETAGS = new WeakMap<Held<unknown>, string>();
 
 /** What stands beside evidence. */
 export function staple(state: PublicationState): object {
