@@ -49,8 +49,7 @@ export class WorkerJudge {
   ): Promise<{ readonly appraisal: Appraisal; readonly vouched: EvidenceBundle }> {
     const first = await this.appraise(bundle, challenge, policy);
     const { vouching } = this.#deps;
-    // Vendors know nothing of simulated machines, whatever policy admits them.
-    if (first.outcome === 'denied' || vouching === undefined || first.key.simulated) {
+    if (first.outcome === 'denied' || vouching?.covers(first.key) !== true) {
       return { appraisal: first, vouched: bundle };
     }
     const vouched = await vouching.vouch(bundle, signal);
@@ -89,8 +88,7 @@ export class WorkerJudge {
     const known = this.#vouched.get(worker.load);
     const bundle = known?.bundle ?? worker.bundle;
     const revision = vouching?.revision() ?? 0;
-    if (vouching === undefined || worker.key.simulated) return bundle;
-    if (known?.revision === revision) return bundle;
+    if (vouching?.covers(worker.key) !== true || known?.revision === revision) return bundle;
     try {
       const fresh = await vouching.vouch(bundle, signal);
       this.#vouched.set(worker.load, { revision, bundle: fresh });

@@ -12,6 +12,7 @@ import { openConfiguredStore } from '../../attestation/collateral/compose.ts';
 import type { Endorser } from '../../attestation/collateral/endorser.ts';
 import type { CollateralEvent, OnCollateralEvent } from '../../attestation/collateral/events.ts';
 import { withEndorsements, type EvidenceBundle } from '../../attestation/evidence.ts';
+import type { AttestedKey } from '../../attestation/verdict.ts';
 import type { Clock } from '../../core/clock.ts';
 import { VeilError } from '../../core/errors.ts';
 import type { Lifecycle } from '../../core/node/lifecycle.ts';
@@ -21,6 +22,8 @@ import type { GatewayLog } from '../events.ts';
 import { VOUCH_TIMEOUT_MS } from '../limits.ts';
 
 export interface Vouching {
+  /** Whether there is a vendor to ask about this machine. */
+  readonly covers: (key: Pick<AttestedKey, 'simulated'>) => boolean;
   /** Rises with every first and every newer list or document: what was vouched for before deserves another look. */
   readonly revision: () => number;
   /** The same evidence with the newest collateral. Throws `registration.collateral`. */
@@ -55,7 +58,8 @@ export async function openVouching(input: VouchingInput): Promise<Vouching | und
     await close();
     await running;
   });
-  return vouchingBy(store, news.revision);
+  // Whatever policy admits it, of a simulated machine no vendor knows anything.
+  return { ...vouchingBy(store, news.revision), covers: ({ simulated }) => !simulated };
 }
 
 /** What the store tells, counted where it changes what was vouched for. */
@@ -75,6 +79,7 @@ export function newsOf(log: GatewayLog): {
 
 export function vouchingBy(endorser: Endorser, revision: () => number): Vouching {
   return {
+    covers: () => true,
     revision,
     vouch: async (bundle, signal) => {
       const limited = AbortSignal.any([signal, AbortSignal.timeout(VOUCH_TIMEOUT_MS)]);

@@ -20,6 +20,7 @@ before(async () => {
     deps: {
       vouching: {
         revision: () => 0,
+        covers: () => true,
         vouch: async (bundle) => {
           asked.push('store');
           return bundle;

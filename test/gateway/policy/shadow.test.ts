@@ -12,6 +12,7 @@ import { until } from '../../support/until.ts';
 
 /** While there is a candidate, the newest collateral of nobody is to be had. */
 class SlowVouching implements Vouching {
+  readonly covers = (): boolean => true;
   desk: PolicyDesk | undefined;
   waiting = 0;
 

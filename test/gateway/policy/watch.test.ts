@@ -19,6 +19,7 @@ class SlowVouching implements Vouching {
 
   readonly revision = (): number => this.#revision;
 
+  readonly covers = (): boolean => true;
   readonly vouch: Vouching['vouch'] = async (bundle, signal) => {
     const ms = this.#takeMs[this.#asked++] ?? this.#takeMs.at(-1);
     await pause(ms, undefined, { signal });
