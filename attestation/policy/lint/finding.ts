@@ -33,6 +33,10 @@ export const LINT_KINDS = {
   'time.expired': { level: 'warning', about: 'An entry has expired and should go.' },
   'time.soon': { level: 'warning', about: 'Something expires within two weeks.' },
   'time.long': { level: 'warning', about: 'Something is granted for more than 90 days.' },
+  'time.old-word': {
+    level: 'warning',
+    about: 'Word on revocations may be older than a minute at gateways, or five at clients.',
+  },
   'time.outlives': { level: 'note', about: 'An entry lasts longer than its policy.' },
   'rule.empty': { level: 'warning', about: 'A list is empty, so that the rule admits nobody.' },
   'rule.no-tuples': {
@@ -81,6 +85,10 @@ export const LINT_KINDS = {
   },
   'waived.strict': { level: 'warning', about: 'Not checked, and checking it is usual.' },
   'waived.check': { level: 'note', about: 'Not checked.' },
+  'waived.silent': {
+    level: 'note',
+    about: 'A demand that everything meets: in truth not checked.',
+  },
 } as const satisfies Readonly<Record<string, LintKind>>;
 
 export type LintId = keyof typeof LINT_KINDS;

@@ -3,10 +3,14 @@
 import { formatInstant } from '../../../core/clock.ts';
 import { finding, type LintFinding, type LintSubject } from './finding.ts';
 
+const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
 const LONG_DAYS = 90;
 const SOON_DAYS = 14;
 const CLOCK_SKEW_MS = 60_000;
+
+/** What SECURITY.md promises of revocations; a timestamp is signed every 20 s. */
+const WORD_MAX_S = { gateway: 60, client: 300 } as const;
 
 interface Entry {
   readonly what: string;
@@ -17,6 +21,7 @@ interface Entry {
 export function lintTimes(subject: LintSubject): readonly LintFinding[] {
   return [
     ...policyTimes(subject),
+    ...oldWord(subject),
     ...entriesOf(subject).flatMap((entry) => entryTimes(subject, entry)),
   ];
 }
@@ -36,6 +41,20 @@ function policyTimes(subject: LintSubject): readonly LintFinding[] {
       : []),
     ...remaining(subject, { what: 'the policy', at, expires }),
   ];
+}
+
+function oldWord({ policy }: LintSubject): readonly LintFinding[] {
+  const age = policy.document.limits.revocation_age;
+  if ('any' in age) return [];
+  return (['gateway', 'client'] as const)
+    .filter((who) => age[who] > WORD_MAX_S[who] * SECOND_MS)
+    .map((who) =>
+      finding('time.old-word', {
+        at: policy.at('limits', 'revocation_age', who),
+        message: `a ${who} goes on for ${age[who] / SECOND_MS} s without word on revocations`,
+        hint: `${WORD_MAX_S[who]}s is usual`,
+      }),
+    );
 }
 
 function entriesOf({ policy }: LintSubject): readonly Entry[] {

@@ -1,6 +1,7 @@
 /** Everything that a policy does not check, line by line: a reviewer sees what is there, and seldom what is not. @module */
 
 import { finding, type LintFinding, type LintSubject } from './finding.ts';
+import type { SnpCpuRule, TdxCpuRule } from '../schema.ts';
 import type { PolicyPath } from '../yaml.ts';
 
 /** Where nearly every policy checks. */
@@ -25,8 +26,41 @@ export function lintWaivers({ policy }: LintSubject): readonly LintFinding[] {
         said(policy.at('rules', index, ...waiver.path), `rule ${id}: `, waiver),
       );
     }),
+    ...rules.flatMap(({ id, cpu }, index) =>
+      (cpu.tee === 'tdx' ? silentInTdx(cpu) : silentInSnp(cpu)).map((path) =>
+        finding('waived.silent', {
+          at: policy.at('rules', index, ...path),
+          message: `rule ${id}: everything meets ${path.map(String).join('.')}: nothing is checked`,
+          hint: 'raise it, or say {any: true, note: …} where that is possible',
+        }),
+      ),
+    ),
   ];
 }
+
+/** What reads like a demand and refuses nobody. A component of a TCB may be zero: the vendor's numbers begin there. */
+function silentInTdx({ xfam, tdx_module: { min_isvsvn: floors } }: TdxCpuRule): Paths {
+  const modules = Object.entries(floors).filter(([, min]) => min === 0);
+  return [
+    ...(xfam.forbid === 0n ? [['cpu', 'xfam', 'forbid']] : []),
+    ...modules.map(([name]) => ['cpu', 'tdx_module', 'min_isvsvn', name]),
+  ];
+}
+
+function silentInSnp({ guest_svn: svn, abi, firmware, mitigations }: SnpCpuRule): Paths {
+  const isZero = (parts: Readonly<Record<string, number>>): boolean =>
+    Object.values(parts).every((part) => part === 0);
+  const lines = 'any' in mitigations ? {} : mitigations.lines;
+  const masks = Object.entries(lines).filter(([, { launch, current }]) => launch + current === 0n);
+  return [
+    ...('min' in svn && svn.min === 0 ? [['cpu', 'guest_svn', 'min']] : []),
+    ...('min' in abi && isZero(abi.min) ? [['cpu', 'abi', 'min']] : []),
+    ...('min' in firmware && isZero(firmware.min) ? [['cpu', 'firmware', 'min']] : []),
+    ...masks.map(([line]) => ['cpu', 'mitigations', 'lines', line]),
+  ];
+}
+
+type Paths = readonly PolicyPath[];
 
 interface Waiver {
   readonly path: PolicyPath;

@@ -444,6 +444,50 @@ const ROWS: readonly Row[] = [
     }),
     says: /cpu\.attributes\.lass is not checked$/,
   },
+  {
+    id: 'time.old-word',
+    what: 'a day without word on revocations',
+    edit: {
+      limits: {
+        evidence_age: '1h',
+        reattest_every: '1h',
+        revocation_age: { gateway: '60s', client: '1d' },
+        collateral_grace: '0s',
+        challenge: 'required',
+      },
+    },
+    says: /a client goes on for 86400 s without word/,
+  },
+  {
+    id: 'waived.silent',
+    what: 'a mask without bits',
+    edit: cpu({ xfam: { require: '0x0000000000000003', forbid: '0x0000000000000000' } }),
+    says: /rule test-rule: everything meets cpu\.xfam\.forbid/,
+  },
+  {
+    id: 'waived.silent',
+    what: 'a module of any security version',
+    edit: cpu({
+      tdx_module: { identities: ['TDX_01'], min_isvsvn: { TDX_01: 0 }, mrsigner: 'intel' },
+    }),
+    says: /everything meets cpu\.tdx_module\.min_isvsvn\.TDX_01/,
+  },
+  {
+    id: 'waived.silent',
+    what: 'any firmware, as a floor',
+    edit: snp({ firmware: { min: '0.0.0' } }),
+    says: /everything meets cpu\.firmware\.min/,
+  },
+  {
+    id: 'waived.silent',
+    what: 'mitigations, and none of them',
+    edit: snp({
+      mitigations: {
+        lines: { turin: { launch: '0x0000000000000000', current: '0x0000000000000000' } },
+      },
+    }),
+    says: /everything meets cpu\.mitigations\.lines\.turin/,
+  },
 ];
 
 test('a sound production policy leaves lint silent', () => {
