@@ -4,7 +4,7 @@ import { heldBundles } from '../../attestation/publication/find-bundles.ts';
 import type { PublicationState } from '../../attestation/publication/memory.ts';
 import type { Release, ReleasedPolicy } from '../../attestation/publication/release.ts';
 import type { DatedRevocation, RevocationList } from '../../attestation/publication/revocations.ts';
-import { toHex } from '../../core/bytes.ts';
+import { equalPublic, toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { policyInForce } from './bundle-checks.ts';
 import { documentDigest, documentName, policyNameOf, type OpenedDocument } from './documents.ts';
@@ -88,6 +88,7 @@ function releaseChanges(next: Release, state: PublicationState): readonly string
   if (before.current.serial !== next.current.serial) {
     lines.push(`~ in force: serial ${before.current.serial} → ${next.current.serial}`);
   }
+  lines.push(...otherContents(next, state));
   const candidateText = ({ candidate }: Release): string =>
     candidate === null ? 'none' : `serial ${candidate.serial} at ${candidate.share} %`;
   if (candidateText(before) !== candidateText(next)) {
@@ -105,6 +106,20 @@ function releaseChanges(next: Release, state: PublicationState): readonly string
   );
   if (from === undefined || to === undefined || from === to) return lines;
   return [...lines, ...changeLines(from, to).map((line) => `  ${line}`)];
+}
+
+/** Readers take it for what it is, two contents under one serial; whoever signs it should not have to find out from them. */
+function otherContents(
+  { current, candidate }: Release,
+  state: PublicationState,
+): readonly string[] {
+  return [current, ...(candidate === null ? [] : [candidate])].flatMap(({ serial, digest }) => {
+    const held = heldBundles(state)
+      .map(({ document }) => document.payload.policy)
+      .find(({ document }) => document.serial === serial);
+    if (held === undefined || equalPublic(held.digest, digest)) return [];
+    return [`! serial ${serial} with ANOTHER CONTENT than the one that is published`];
+  });
 }
 
 /** By kind and value, as readers do. */
