@@ -8,6 +8,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsyncSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -18,6 +19,7 @@ import {
   writeFileSync,
   type Stats,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { randomBytes } from '#primitives';
 import { toHex } from '../bytes.ts';
 import { defineErrors } from '../errors.ts';
@@ -120,9 +122,20 @@ export function saveOnce(path: string, bytes: Uint8Array | string): void {
   });
 }
 
-/** Takes the place of what is there. Throws the system's error. */
+/** Takes the place of what is there, on the disk before it returns. Throws the system's error. */
 export function saveOver(path: string, bytes: Uint8Array | string): void {
   viaDraft(path, bytes, (draft) => renameSync(draft, path));
+  // Without it the rename itself may be lost with the power, and what was remembered goes back.
+  syncFolder(dirname(path));
+}
+
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, constants.O_RDONLY);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** A crash in the middle leaves no half file under `path`. */
