@@ -50,6 +50,19 @@ const LIMITS: JsonObject = {
   collateral_grace: '0s',
   challenge: 'required',
 };
+const GPU: JsonObject = {
+  vendor: 'nvidia',
+  architectures: ['hopper'],
+  shapes: [{ count: 1, mode: 'spt' }],
+  method: 'local',
+  driver: { allow: ['570.172.08'], min: '570.172.08' },
+  vbios: { allow: ['96.00.9F.00.01'] },
+  fwid: 'require',
+  nonce: 'derived',
+  ocsp: { device: 'require', reference: 'require', age: '24h', hold: 'deny' },
+  reference: { sources: ['stapled'], signer_expired: 'deny' },
+  devices: { registry: 'hosts' },
+};
 const REGISTRY = cpu({ platforms: { registry: 'hosts' } });
 
 /** From the first to the second; the other direction has the other width, but where one is named. */
@@ -92,6 +105,19 @@ const ROWS: readonly Row[] = [
     now: { development: true },
     says: '+ policy  development: development: true added',
     width: 'widens',
+  },
+  {
+    was: { rules: [{ ...TEST_RULE, gpu: GPU }] },
+    now: { rules: [TEST_RULE] },
+    says: '~ rule test-rule  gpu: no longer demanded',
+    width: 'widens',
+  },
+  {
+    was: { rules: [TEST_RULE] },
+    now: { rules: [{ ...TEST_RULE, cpu: TEST_SNP_CPU }] },
+    says: '~ rule test-rule  cpu.tee: from tdx to snp',
+    width: 'widens',
+    back: 'widens',
   },
   {
     was: {},
