@@ -35,6 +35,8 @@ export interface TimestamperOptions {
   readonly secretKey: Bytes<32>;
   /** What it has accepted so far, in a file of its own. Without it, whoever restores an old repository is believed. */
   readonly memoryPath: string;
+  /** The first root that the repository has to hold. Without it, and without a memory, the one that lies there is believed. */
+  readonly pinnedRoot?: Uint8Array;
   readonly now: Clock;
 }
 
@@ -110,6 +112,7 @@ function remembered(options: TimestamperOptions): PublicationState {
   const nowMs = now();
   const [pinnedRoot] = files.roots;
   if (pinnedRoot === undefined) throw repositoryError('repository.unusable', 'no root');
+  assertPinned(pinnedRoot, options);
   if (saved !== undefined) {
     const state = openPublication({ pinnedRoot, saved, nowMs });
     assertRemembered(state, saved, options);
@@ -118,6 +121,16 @@ function remembered(options: TimestamperOptions): PublicationState {
   const { state } = ownState(files, nowMs);
   remember(memoryPath, state);
   return state;
+}
+
+function assertPinned(first: Uint8Array, { directory, pinnedRoot }: TimestamperOptions): void {
+  if (pinnedRoot === undefined) return;
+  const [want, got] = [pinnedRoot, first].map((bytes) => parseEnvelope(bytes, 'root').digest);
+  if (want !== undefined && got !== undefined && equalPublic(want, got)) return;
+  throw repositoryError(
+    'repository.unusable',
+    `the first root in ${directory} is not the one that was named\nnext: ask who else writes there, before anything is signed`,
+  );
 }
 
 /**

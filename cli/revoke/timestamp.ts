@@ -22,6 +22,7 @@ import { adviceFor } from '../publication/advice.ts';
 import { refused } from '../publication/errors.ts';
 import { readSigningKey } from '../publication/keys.ts';
 import { parseSpan } from '../publication/lifetime.ts';
+import { openRoot } from '../publication/root-report.ts';
 import {
   runTimestampService,
   signTimestampOnce,
@@ -38,6 +39,7 @@ interface TimestampOptions {
   readonly as: string;
   readonly every?: string;
   readonly memory?: string;
+  readonly root?: string;
   readonly once?: true;
   readonly json?: true;
 }
@@ -53,6 +55,7 @@ export function registerRevokeTimestampCommand(parent: Command): void {
       '--memory <file>',
       'what it has seen, so that nothing goes back (default: beside the key)',
     )
+    .option('--root <file>', 'the first root, as you know it: another one there is not believed')
     .option('--once', 'one timestamp, and end')
     .option('--json', 'one line of JSON for each change')
     .action((options: TimestampOptions) => {
@@ -73,6 +76,7 @@ async function timestampAnswer(
     directory: options.repo,
     secretKey: key.secretKey,
     memoryPath: options.memory ?? `${options.as}.seen`,
+    ...(options.root === undefined ? {} : { pinnedRoot: openRoot(options.root).bytes }),
     now: systemClock,
   };
   if (options.once === true) return onceAnswer(question, service);

@@ -25,12 +25,13 @@ import {
 } from '../support/publication.ts';
 import { firstRepository, type TestRepository } from '../support/repository.ts';
 
-function stampOnce({ directory, path }: TestRepository): TimestampReport {
+function stampOnce({ directory, path }: TestRepository, pinnedRoot?: Uint8Array): TimestampReport {
   const secretKey = secretKeyOf('server');
   return signTimestampOnce({
     directory,
     secretKey,
     memoryPath: path('seen.json'),
+    ...(pinnedRoot && { pinnedRoot }),
     now: () => NOW_MS,
   });
 }
@@ -60,6 +61,14 @@ test('a service that starts again vouches for nothing under a root that nobody i
   repository.write('revocations.json', list);
   assert.throws(() => stampOnce(repository), /repository\.unusable/);
   assert.deepEqual(readRepository(repository.directory).timestamp, before);
+});
+
+test('a service that was told the root begins under no other', () => {
+  using repository = firstRepository();
+  repository.write('root/1.json', foreignRoot(1));
+  assert.throws(() => stampOnce(repository, makeRoot()), /repository\.unusable/);
+  repository.write('root/1.json', makeRoot({}, ['alice', 'bob', 'carol']));
+  assert.equal(stampOnce(repository, makeRoot()).outcome, 'signed');
 });
 
 test('roots that the service has climbed may go from the repository', () => {
