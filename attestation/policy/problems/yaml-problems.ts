@@ -136,17 +136,20 @@ interface EndState {
 function endState(row: string): EndState {
   let quote: string | undefined;
   let brackets = 0;
+  /** The last character before this one that is no space; '' at the beginning. */
+  let last = '';
   for (let at = 0; at < row.length; at++) {
     const character = row[at] ?? '';
-    const before = row.slice(0, at);
+    const before = last;
+    if (character.trim() !== '') last = character;
     if (quote !== undefined) {
       if (quote === '"' && character === '\\') at++;
       else if (character === quote && row[at + 1] === quote && quote === "'") at++;
       else if (character === quote) quote = undefined;
       continue;
     }
-    if (character === '#' && /(?:^|\s)$/.test(before)) break;
-    if ((character === '"' || character === "'") && /(?:^|[:,[{-])\s*$/.test(before)) {
+    if (character === '#' && (row[at - 1] ?? ' ').trim() === '') break;
+    if ((character === '"' || character === "'") && ':,[{-'.includes(before)) {
       quote = character;
     }
     if (character === '[' || character === '{') brackets++;
