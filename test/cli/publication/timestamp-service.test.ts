@@ -23,6 +23,7 @@ import {
   makeRoot,
   named,
   policyOf,
+  rootFields,
   secretKeyOf,
 } from '../../support/publication.ts';
 import { bareRepository, firstRepository, type TestRepository } from '../../support/repository.ts';
@@ -72,6 +73,16 @@ test('a root that has expired vouches for nothing', () => {
   const tick = timestamper.tick('due');
   timestamper.close();
   assert.equal(tick.outcome === 'unable' && tick.refusal.code, 'publication.root_expired');
+});
+
+test('a list whose keys a new root took away is not vouched for', () => {
+  using repository = firstRepository();
+  assert.equal(signTimestampOnce(optionsFor(repository)).outcome, 'signed');
+  const { roles } = rootFields();
+  const revocation = { threshold: 1, keys: ['alice', 'bob'] };
+  repository.write('root/2.json', makeRoot({ version: 2, roles: { ...roles, revocation } }));
+  const tick = signTimestampOnce(optionsFor(repository));
+  assert.deepEqual(tick.outcome === 'waiting' && tick.missing, ['revocations']);
 });
 
 test('a repository restored from yesterday is not believed, also after a restart', () => {
