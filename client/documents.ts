@@ -41,7 +41,7 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 /** Without slashes at the end. Throws `client.option`, `client.insecure_url`. */
 export function plainUrlOf(text: string, what: string): string {
   const url = URL.parse(text);
-  if (url === null || url.search !== '' || url.hash !== '' || url.username !== '') {
+  if (url === null || url.search + url.hash + url.username + url.password !== '') {
     throw clientError('client.option', what);
   }
   const secure = url.protocol === 'https:';

@@ -103,3 +103,14 @@ test('documents come in the clear from this machine alone', () => {
   });
   assert.equal(plainUrlOf('http://127.0.0.1:8787/p/', 'x'), 'http://127.0.0.1:8787/p');
 });
+
+test('a URL with more in it than a place is refused, not cut down in silence', () => {
+  for (const more of [
+    'https://me@a.test/',
+    'https://:pw@a.test/',
+    'https://a.test/?x',
+    'https://a.test/#x',
+  ]) {
+    assert.throws(() => plainUrlOf(more, 'x'), { code: 'client.option' });
+  }
+});
