@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import type { Release } from '../../attestation/publication/release.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { Page } from '../attest/text.ts';
+import { readPinnedRepository, ROOT_OPTION } from '../publication/pinned-root.ts';
 import { assertInTime } from '../publication/bundle-checks.ts';
 import { collect } from '../publication/collect.ts';
 import { refused } from '../publication/errors.ts';
@@ -15,7 +16,6 @@ import { releaseAfter, signRelease } from '../publication/next-release.ts';
 import { ownState } from '../publication/own-state.ts';
 import { draftAnswer, publishedAnswer } from '../publication/publish-answer.ts';
 import { publish } from '../publication/publishing.ts';
-import { readRepository } from '../publication/repository.ts';
 import { respond, type PolicyAnswer, type PolicyQuestion } from './answer.ts';
 import { share } from './publish.ts';
 
@@ -24,6 +24,7 @@ interface PromoteOptions {
   readonly as: readonly string[];
   readonly share: number | 'full' | 'none';
   readonly out?: string;
+  readonly root?: string;
   readonly json?: true;
 }
 
@@ -39,6 +40,7 @@ export function registerPromoteCommand(parent: Command): void {
       collect,
     )
     .option('--out <file>', 'where the release goes if others have to sign it too')
+    .option(...ROOT_OPTION)
     .option('--json', 'one line of JSON')
     .action((options: PromoteOptions) => {
       const question = { command: 'promote', json: options.json === true };
@@ -56,7 +58,7 @@ async function promoteAnswer(
   page: Page,
 ): Promise<PolicyAnswer> {
   const nowMs = systemClock();
-  const files = readRepository(options.repo);
+  const files = readPinnedRepository(options.repo, options.root);
   const { state } = ownState(files, nowMs);
   const before = state.release?.document.payload;
   const candidate = state.release?.candidate?.document.payload.policy;

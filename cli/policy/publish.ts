@@ -10,6 +10,7 @@ import type { Release } from '../../attestation/publication/release.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { Page } from '../attest/text.ts';
 import { cliError } from '../errors.ts';
+import { readPinnedRepository, ROOT_OPTION } from '../publication/pinned-root.ts';
 import { assertInTime, assertNextSerial, assertSameName } from '../publication/bundle-checks.ts';
 import { collect } from '../publication/collect.ts';
 import { openDocument, type OpenedBundle, type OpenedDocument } from '../publication/documents.ts';
@@ -18,7 +19,7 @@ import { releaseAfter, signRelease } from '../publication/next-release.ts';
 import { ownState } from '../publication/own-state.ts';
 import { draftAnswer, publishedAnswer } from '../publication/publish-answer.ts';
 import { publish, type Publication } from '../publication/publishing.ts';
-import { readRepository, type RepositoryFiles } from '../publication/repository.ts';
+import { type RepositoryFiles } from '../publication/repository.ts';
 import { standing, standingText } from '../publication/standing.ts';
 import { respond, type PolicyAnswer, type PolicyQuestion } from './answer.ts';
 
@@ -31,6 +32,7 @@ interface PublishOptions {
   readonly candidate?: number | true;
   readonly out?: string;
   readonly retire?: true;
+  readonly root?: string;
   readonly json?: true;
 }
 
@@ -64,6 +66,7 @@ export function registerPublishCommand(parent: Command): void {
     )
     .option('--out <file>', 'where the release goes if others have to sign it too')
     .option('--retire', 'a root that puts out of force what is published: its keys were stolen')
+    .option(...ROOT_OPTION)
     .option('--json', 'one line of JSON')
     .addHelpText('after', EXAMPLES)
     .action((paths: readonly string[], options: PublishOptions) => {
@@ -90,7 +93,7 @@ async function publishAnswer(
     );
   }
   const nowMs = systemClock();
-  const files = readRepository(options.repo);
+  const files = readPinnedRepository(options.repo, options.root);
   const { state } = ownState(files, nowMs);
   if (bundle !== undefined)
     return releaseBundle(question, { ...options, bundle }, { files, state, nowMs, page });

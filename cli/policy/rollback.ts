@@ -18,6 +18,7 @@ import { utf8 } from '../../core/bytes.ts';
 import { formatInstant, systemClock } from '../../core/clock.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Page } from '../attest/text.ts';
+import { readPinnedRepository, ROOT_OPTION } from '../publication/pinned-root.ts';
 import { highestSerial, supportedBundle } from '../publication/bundle-checks.ts';
 import { collect } from '../publication/collect.ts';
 import { documentDigest, documentName, openBytes, policyNameOf } from '../publication/documents.ts';
@@ -25,7 +26,7 @@ import { refused } from '../publication/errors.ts';
 import { readSigningKey } from '../publication/keys.ts';
 import { parseExpiry, wholeSecond } from '../publication/lifetime.ts';
 import { ownState } from '../publication/own-state.ts';
-import { readBundleFile, readRepository } from '../publication/repository.ts';
+import { readBundleFile } from '../publication/repository.ts';
 import { facts, indented, nextSteps } from '../publication/rows.ts';
 import { shownDocument } from '../publication/show-document.ts';
 import { assertMaySign, standing, standingText } from '../publication/standing.ts';
@@ -48,6 +49,7 @@ interface RollbackOptions {
   readonly expires?: string;
   readonly as?: readonly string[];
   readonly out: string;
+  readonly root?: string;
   readonly json?: true;
 }
 
@@ -61,6 +63,7 @@ export function registerRollbackCommand(parent: Command): void {
     .option('--source <path>', 'a checkout of that policy: has to say the same')
     .option('--expires <when>', 'default: as long a life as it had')
     .option('--as <keyfile>', 'sign it at once; several times for several people', collect)
+    .option(...ROOT_OPTION)
     .option('--json', 'one line of JSON')
     .action((options: RollbackOptions) => {
       const question = { command: 'rollback', json: options.json === true };
@@ -79,7 +82,7 @@ function rollbackAnswer(
   page: Page,
 ): PolicyAnswer {
   const nowMs = systemClock();
-  const files = readRepository(options.repo);
+  const files = readPinnedRepository(options.repo, options.root);
   const { state } = ownState(files, nowMs);
   const bytes = readBundleFile(options.repo, options.to);
   if (bytes === undefined) {

@@ -21,6 +21,7 @@ import { parseStrictJson } from '../../core/json.ts';
 import type { Page } from '../attest/text.ts';
 import { cliError } from '../errors.ts';
 import { readBoundedFile } from '../measure/files.ts';
+import { readPinnedRepository, ROOT_OPTION } from '../publication/pinned-root.ts';
 import {
   assertInTime,
   assertLintClean,
@@ -39,7 +40,7 @@ import {
 import { refused } from '../publication/errors.ts';
 import { readSigningKey, type SigningKey } from '../publication/keys.ts';
 import { ownState } from '../publication/own-state.ts';
-import { readRepository, type RepositoryFiles } from '../publication/repository.ts';
+import { type RepositoryFiles } from '../publication/repository.ts';
 import { facts, indented, nextSteps } from '../publication/rows.ts';
 import { shownDocument } from '../publication/show-document.ts';
 import {
@@ -69,6 +70,7 @@ interface SignOptions {
   readonly source?: string;
   readonly nextRoot?: string;
   readonly yes?: true;
+  readonly root?: string;
   readonly json?: true;
 }
 
@@ -91,6 +93,7 @@ export function registerSignCommand(parent: Command): void {
     .option('--source <path>', 'your own checkout of the policy: has to compile to the same digest')
     .option('--next-root <file>', 'a root to come whose keys may sign as well')
     .option('--yes', 'do not ask')
+    .option(...ROOT_OPTION)
     .option('--json', 'one line of JSON')
     .addHelpText('after', EXAMPLES)
     .action((path: string, options: SignOptions) => {
@@ -106,7 +109,7 @@ async function signAnswer(
 ): Promise<PolicyAnswer> {
   const nowMs = systemClock();
   const key = readSigningKey(options.as);
-  const files = readRepository(options.repo);
+  const files = readPinnedRepository(options.repo, options.root);
   const { state } = ownState(files, nowMs);
   const { document, isFirst } = documentToSign(options);
   const out = options.out ?? options.path;

@@ -20,14 +20,17 @@ import { refused } from './errors.ts';
 import type { SigningKey } from './keys.ts';
 import { wholeSecond } from './lifetime.ts';
 import { assertNotPutBack, ownState, type OwnState } from './own-state.ts';
+import { readPinnedRepository } from './pinned-root.ts';
 import { publish, type Published } from './publishing.ts';
-import { readRepository, REVOCATIONS_FILE, type RepositoryFiles } from './repository.ts';
+import { REVOCATIONS_FILE, type RepositoryFiles } from './repository.ts';
 import { assertMaySign, standing, standingText, type Standing } from './standing.ts';
 
 const ATTEMPTS_MAX = 8;
 
 export interface ListRequest {
   readonly directory: string;
+  /** Path of the first root, as whoever signs knows it; without it the one that lies there is believed. */
+  readonly root?: string | undefined;
   readonly keys: readonly SigningKey[];
   /** Who has to sign; a list that gives back needs `policy` besides. */
   readonly roles: readonly Role[];
@@ -69,6 +72,7 @@ export async function publishList(request: ListRequest): Promise<ListResult> {
 
 async function publishOnce({
   directory,
+  root: pinned,
   keys,
   roles,
   now,
@@ -76,7 +80,7 @@ async function publishOnce({
   change,
 }: ListRequest): Promise<ListResult> {
   const nowMs = now();
-  const files = readRepository(directory);
+  const files = readPinnedRepository(directory, pinned);
   const own = ownState(files, nowMs);
   const { state } = own;
   const root = state.root.payload;

@@ -19,6 +19,7 @@ import { readPrivate, saveOver, systemCodeOf } from '../../core/node/private-fil
 import { takeWriterLock } from '../../core/node/writer-lock.ts';
 import { repositoryError } from './errors.ts';
 import { offeredOf, ownState } from './own-state.ts';
+import { assertFirstRoot } from './pinned-root.ts';
 import { readRepository, replaceFile, TIMESTAMP_FILE } from './repository.ts';
 
 const SECOND_MS = 1000;
@@ -112,7 +113,7 @@ function remembered(options: TimestamperOptions): PublicationState {
   const nowMs = now();
   const [pinnedRoot] = files.roots;
   if (pinnedRoot === undefined) throw repositoryError('repository.unusable', 'no root');
-  assertPinned(pinnedRoot, options);
+  if (options.pinnedRoot !== undefined) assertFirstRoot(files, options.pinnedRoot);
   if (saved !== undefined) {
     const state = openPublication({ pinnedRoot, saved, nowMs });
     assertRemembered(state, saved, options);
@@ -121,16 +122,6 @@ function remembered(options: TimestamperOptions): PublicationState {
   const { state } = ownState(files, nowMs);
   remember(memoryPath, state);
   return state;
-}
-
-function assertPinned(first: Uint8Array, { directory, pinnedRoot }: TimestamperOptions): void {
-  if (pinnedRoot === undefined) return;
-  const [want, got] = [pinnedRoot, first].map((bytes) => parseEnvelope(bytes, 'root').digest);
-  if (want !== undefined && got !== undefined && equalPublic(want, got)) return;
-  throw repositoryError(
-    'repository.unusable',
-    `the first root in ${directory} is not the one that was named\nnext: ask who else writes there, before anything is signed`,
-  );
 }
 
 /**

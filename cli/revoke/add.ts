@@ -13,13 +13,13 @@ import {
   type PolicyAnswer,
   type PolicyQuestion,
 } from '../policy/answer.ts';
+import { readPinnedRepository, ROOT_OPTION } from '../publication/pinned-root.ts';
 import { collect } from '../publication/collect.ts';
 import { refused } from '../publication/errors.ts';
 import { untilHeard } from '../publication/gateway-view.ts';
 import { readSigningKey } from '../publication/keys.ts';
 import { fromNow } from '../publication/lifetime.ts';
 import { publishList, type ListContext } from '../publication/next-list.ts';
-import { readRepository } from '../publication/repository.ts';
 import { facts, nextSteps } from '../publication/rows.ts';
 import { nameOfKey } from '../publication/standing.ts';
 import { draftListAnswer } from './draft.ts';
@@ -35,6 +35,7 @@ interface AddOptions {
   readonly unknown?: true;
   readonly wait?: string;
   readonly out?: string;
+  readonly root?: string;
   readonly json?: true;
 }
 
@@ -54,6 +55,7 @@ export function registerRevokeAddCommand(parent: Command): void {
     .option('--unknown', 'a name that no published policy has yet')
     .option('--wait <url>', 'until this gateway has it: its admin listener, on this machine')
     .option('--out <file>', 'where the list goes if others have to sign it too')
+    .option(...ROOT_OPTION)
     .option('--json', 'one line of JSON')
     .action((kind: string, value: string, options: AddOptions) => {
       const question = { command: 'revoke add', json: options.json === true };
@@ -67,7 +69,7 @@ async function addAnswer(
   page: Page,
 ): Promise<PolicyAnswer> {
   const kind = kindFrom(options.kind);
-  const value = valueFrom(kind, options.value, readRepository(options.repo));
+  const value = valueFrom(kind, options.value, readPinnedRepository(options.repo, options.root));
   const keys = options.as.map(readSigningKey);
   if (options.reason.trim() === '')
     throw cliError('cli.option', '--reason is empty: whoever is denied asks why');
@@ -75,6 +77,7 @@ async function addAnswer(
   let remarks: readonly string[] = [];
   const result = await publishList({
     directory: options.repo,
+    root: options.root,
     keys,
     roles: ['revocation'],
     now: systemClock,

@@ -11,11 +11,11 @@ import {
   type PolicyAnswer,
   type PolicyQuestion,
 } from '../policy/answer.ts';
+import { readPinnedRepository, ROOT_OPTION } from '../publication/pinned-root.ts';
 import { collect } from '../publication/collect.ts';
 import { refused } from '../publication/errors.ts';
 import { readSigningKey } from '../publication/keys.ts';
 import { publishList } from '../publication/next-list.ts';
-import { readRepository } from '../publication/repository.ts';
 import { facts } from '../publication/rows.ts';
 import { draftListAnswer } from './draft.ts';
 import { kindFrom, valueFrom } from './value.ts';
@@ -24,6 +24,7 @@ interface RemoveOptions {
   readonly repo: string;
   readonly as: readonly string[];
   readonly out?: string;
+  readonly root?: string;
   readonly json?: true;
 }
 
@@ -40,6 +41,7 @@ export function registerRevokeRemoveCommand(parent: Command): void {
       collect,
     )
     .option('--out <file>', 'where the list goes for the others to sign')
+    .option(...ROOT_OPTION)
     .option('--json', 'one line of JSON')
     .action((kind: string, value: string, options: RemoveOptions) => {
       const question = { command: 'revoke remove', json: options.json === true };
@@ -52,11 +54,12 @@ async function removeAnswer(
   options: RemoveOptions & { readonly kind: string; readonly value: string },
   page: Page,
 ): Promise<PolicyAnswer> {
-  const { repo } = options;
+  const { repo, root } = options;
   const kind = kindFrom(options.kind);
-  const value = valueFrom(kind, options.value, readRepository(repo));
+  const value = valueFrom(kind, options.value, readPinnedRepository(repo, root));
   const result = await publishList({
     directory: repo,
+    root,
     keys: options.as.map(readSigningKey),
     roles: ['revocation', 'policy'],
     now: systemClock,

@@ -18,6 +18,7 @@ import {
   type PolicyAnswer,
   type PolicyQuestion,
 } from '../policy/answer.ts';
+import { ROOT_OPTION } from '../publication/pinned-root.ts';
 import { adviceFor } from '../publication/advice.ts';
 import { refused } from '../publication/errors.ts';
 import { readSigningKey } from '../publication/keys.ts';
@@ -55,7 +56,7 @@ export function registerRevokeTimestampCommand(parent: Command): void {
       '--memory <file>',
       'what it has seen, so that nothing goes back (default: beside the key)',
     )
-    .option('--root <file>', 'the first root, as you know it: another one there is not believed')
+    .option(...ROOT_OPTION)
     .option('--once', 'one timestamp, and end')
     .option('--json', 'one line of JSON for each change')
     .action((options: TimestampOptions) => {
