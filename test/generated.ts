@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { LINT_KINDS } from '../attestation/policy/lint/finding.ts';
 import { policyJsonSchema } from '../attestation/policy/schema.ts';
 import { declaredErrors } from '../core/errors.ts';
+import { buildContracts } from '../settlement/ton/contracts/build.ts';
 import { protocolVectorFiles } from './protocol/vectors/generate.ts';
 
 export interface GeneratedFile {
@@ -18,6 +19,7 @@ export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
     { path: 'docs/errors.md', text: await errorList() },
     { path: 'docs/policy-lint.md', text: lintList() },
     ...protocolVectorFiles().map(({ path, text }) => ({ path, text })),
+    ...(await buildContracts()),
   ];
 }
 

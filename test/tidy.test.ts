@@ -125,12 +125,30 @@ const ONE_IMPORTER: readonly (readonly [
   [/^node:sqlite$/, ['gateway/store/sqlite.ts'], 'go through the Store port'],
 ];
 
+/** Packages with one folder. */
+const ONE_FOLDER: readonly (readonly [specifier: RegExp, folder: string, instead: string])[] = [
+  [/^@ton\//, 'settlement/ton/', 'use what settlement/ton/ exports'],
+  [/^@ton\/tolk-js$/, 'settlement/ton/contracts/build.ts', 'load the committed code'],
+];
+
 test('each outside library has one importer', () => {
   complain(
     SOURCES.flatMap((path) =>
       importsOf(path).flatMap((specifier) =>
         ONE_IMPORTER.filter(
           ([pattern, homes]) => pattern.test(specifier) && !homes.includes(path),
+        ).map(([, , instead]) => `${path} imports ${specifier}: ${instead}`),
+      ),
+    ),
+  );
+});
+
+test('each outside library with one folder stays in it', () => {
+  complain(
+    SOURCES.flatMap((path) =>
+      importsOf(path).flatMap((specifier) =>
+        ONE_FOLDER.filter(
+          ([pattern, folder]) => pattern.test(specifier) && !path.startsWith(folder),
         ).map(([, , instead]) => `${path} imports ${specifier}: ${instead}`),
       ),
     ),

@@ -1,0 +1,22 @@
+/**
+ * The committed code of the contracts. The compiler is not here: what runs is what was reviewed, and `npm run check`
+ * rebuilds it identically. @module
+ */
+
+import { Cell } from '@ton/core';
+import { assert } from '../../../core/errors.ts';
+import payChannel from './build/PayChannel.json' with { type: 'json' };
+
+export interface CompiledContract {
+  readonly code: Cell;
+  /** Lower-case hex; what allow lists and the registry name. */
+  readonly codeHash: string;
+}
+
+export const PAY_CHANNEL: CompiledContract = load(payChannel);
+
+function load(file: { readonly codeBoc64: string; readonly codeHash: string }): CompiledContract {
+  const code = Cell.fromBase64(file.codeBoc64);
+  assert(code.hash().toString('hex') === file.codeHash, 'committed code and its hash');
+  return { code, codeHash: file.codeHash };
+}
