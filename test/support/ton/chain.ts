@@ -16,6 +16,7 @@ export interface Outcome {
   /** Exit code of its action phase; 0 is success. */
   readonly actionCode: number;
   readonly skippedActions: number;
+  readonly isExternal: boolean;
 }
 
 export interface Sent {
@@ -87,6 +88,7 @@ export class Chain {
         sent: [],
         actionCode: 0,
         skippedActions: 0,
+        isExternal: true,
       };
     }
   }
@@ -116,6 +118,7 @@ export function outcomeOf(transactions: readonly Transaction[], to: Address): Ou
     sent: computed.exitCode === 0 ? sentBy(at) : [],
     actionCode: actionPhase?.resultCode ?? 0,
     skippedActions: actionPhase?.skippedActions ?? 0,
+    isExternal: at.inMessage?.info.type === 'external-in',
   };
 }
 
