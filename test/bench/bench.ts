@@ -33,6 +33,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'gateway', file: 'gateway.ts' },
   { name: 'up', file: 'up.ts' },
   { name: 'policy', file: 'policy.ts' },
+  { name: 'ton', file: 'ton.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {

@@ -17,7 +17,11 @@ export interface BuiltContract {
 const HERE = 'settlement/ton/contracts';
 
 /** Every contract. To add one: write its folder, add its line here. */
-const CONTRACTS = [{ name: 'PayChannel', folder: 'pay-channel' }] as const;
+const CONTRACTS = [
+  { name: 'PayChannel', folder: 'pay-channel' },
+  { name: 'PolicyRegistry', folder: 'policy-registry' },
+  { name: 'LedgerAnchor', folder: 'ledger-anchor' },
+] as const;
 
 export async function buildContracts(): Promise<readonly BuiltContract[]> {
   const built: BuiltContract[] = [];

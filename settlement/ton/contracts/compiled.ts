@@ -5,7 +5,9 @@
 
 import { Cell } from '@ton/core';
 import { assert } from '../../../core/errors.ts';
+import ledgerAnchor from './build/LedgerAnchor.json' with { type: 'json' };
 import payChannel from './build/PayChannel.json' with { type: 'json' };
+import policyRegistry from './build/PolicyRegistry.json' with { type: 'json' };
 
 export interface CompiledContract {
   readonly code: Cell;
@@ -14,6 +16,8 @@ export interface CompiledContract {
 }
 
 export const PAY_CHANNEL: CompiledContract = load(payChannel);
+export const POLICY_REGISTRY: CompiledContract = load(policyRegistry);
+export const LEDGER_ANCHOR: CompiledContract = load(ledgerAnchor);
 
 function load(file: { readonly codeBoc64: string; readonly codeHash: string }): CompiledContract {
   const code = Cell.fromBase64(file.codeBoc64);

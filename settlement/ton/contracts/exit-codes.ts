@@ -28,3 +28,21 @@ export const CHANNEL_EXIT = {
   workchain: 113,
   cover: 114,
 } as const;
+
+export const REGISTRY_EXIT = {
+  value: 100,
+  sender: 108,
+  locked: 109,
+  pending: 201,
+  nothing: 202,
+  version: 203,
+  kind: 204,
+  proposal: 205,
+} as const;
+
+export const ANCHOR_EXIT = {
+  cover: 114,
+  seq: 301,
+  expired: 302,
+  signature: 303,
+} as const;

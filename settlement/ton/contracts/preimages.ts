@@ -55,3 +55,19 @@ export function encodeWithdraw({ channel, epoch, amount, validUntil }: WithdrawT
   const head = concat(ascii('VGW1'), channel, u16be(epoch), Uint8Array.of(0), u128be(amount));
   return concat(head, u32be(validUntil));
 }
+
+export interface HeadTerms {
+  /** Account id of the anchor. */
+  readonly anchor: Bytes<32>;
+  readonly seq: bigint;
+  readonly head: Bytes<32>;
+  /** The head that stands there now. */
+  readonly previous: Bytes<32>;
+  readonly validUntil: number;
+}
+
+/** 80 bytes, signed by the anchor's key. */
+export function encodeHead({ anchor, seq, head, previous, validUntil }: HeadTerms): Uint8Array {
+  const difference = head.map((byte, at) => byte ^ (previous[at] ?? 0));
+  return concat(ascii('VGH1'), u64be(seq), difference, u32be(validUntil), anchor);
+}

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { CHANNEL_FEES } from '../../../settlement/ton/contracts/pay-channel.ts';
 import { measureChannel } from '../../support/ton/measure-channel.ts';
+import { measurePolicy } from '../../support/ton/measure-policy.ts';
 
 function constants(path: string): ReadonlyMap<string, bigint> {
   const text = readFileSync(path, 'utf8');
@@ -17,16 +18,23 @@ function constants(path: string): ReadonlyMap<string, bigint> {
   return new Map([...ton, ...gas]);
 }
 
-test('every gas constant of PayChannel is the most that its operation uses', async () => {
-  const written = constants('settlement/ton/contracts/pay-channel/fees.tolk');
-  const measured = await measureChannel();
-  for (const [name, gas] of [...written].filter(([key]) => key.startsWith('GAS_'))) {
-    const most = measured
-      .filter(({ constant }) => constant === name)
-      .reduce((max, row) => (row.gas > max ? row.gas : max), 0n);
-    assert.equal(gas, most, name);
-  }
-});
+const MEASURED = [
+  ['pay-channel', measureChannel],
+  ['ledger-anchor', measurePolicy],
+] as const;
+
+for (const [folder, measure] of MEASURED) {
+  test(`every gas constant of ${folder} is the most that its operation uses`, async () => {
+    const written = constants(`settlement/ton/contracts/${folder}/fees.tolk`);
+    const measured = await measure();
+    for (const [name, gas] of [...written].filter(([key]) => key.startsWith('GAS_'))) {
+      const most = measured
+        .filter(({ constant }) => constant === name)
+        .reduce((max, row) => (row.gas > max ? row.gas : max), 0n);
+      assert.equal(gas, most, name);
+    }
+  });
+}
 
 test('the fee table of the wrapper is the one of the contract', () => {
   const written = constants('settlement/ton/contracts/pay-channel/fees.tolk');

@@ -1,7 +1,6 @@
 /** Every rule of PayChannel, each with a case in which exactly that rule fails. Spec: ton-settlement §4.8, §7 I7. @module */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Address, beginCell, Cell } from '@ton/core';
 import { signEd25519 } from '#primitives';
@@ -57,15 +56,6 @@ async function refusedOutside(lab: ChannelLab, body: Cell, code: number): Promis
   await refused(lab.external(body), code);
   assert.deepEqual([await lab.state(), await lab.balance()], before);
 }
-
-test('the exit codes of the wrapper are those of the contract', () => {
-  const text = readFileSync('settlement/ton/contracts/pay-channel/errors.tolk', 'utf8');
-  const written = [...text.matchAll(/^const ERR_(\w+) = (\d+)/gm)].map(([, name = '', code]) => [
-    name.toLowerCase().replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
-    Number(code),
-  ]);
-  assert.deepEqual(Object.fromEntries(written.filter(([, code]) => code !== 0)), CHANNEL_EXIT);
-});
 
 test('the first deposit opens and leaves the rent, a later one is credited less its gas', async () => {
   const lab = await ChannelLab.open(FIRST);
