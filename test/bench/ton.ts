@@ -1,6 +1,7 @@
 /** Gas and fees of the contracts in the sandbox beside the figures of the design. Spec: ton-settlement §3.2. @module */
 
 import { measureChannel, type Measured } from '../support/ton/measure-channel.ts';
+import { measureJetton } from '../support/ton/measure-jetton.ts';
 import { measurePolicy } from '../support/ton/measure-policy.ts';
 import type { Bench, BenchResult } from './bench.ts';
 
@@ -20,6 +21,9 @@ const DESIGNED: Readonly<Record<string, Designed>> = {
   'finalize, internal': { gas: 6457, ton: 0.0051 },
   'close, internal': { gas: 13_482, ton: 0.0102 },
   'close, external': { gas: 11_151, ton: 0.0063 },
+  'jetton: deploy and init': { ton: 0.0177 },
+  'jetton: claim': { ton: 0.0101 },
+  'jetton: close': { ton: 0.0149 },
   'registry: propose': { ton: 0.0033 },
   'registry: activate': { ton: 0.0028 },
   'registry: revoke': { ton: 0.0034 },
@@ -37,7 +41,11 @@ function rowText({ operation, gas, fees }: Measured): string {
 }
 
 async function run(): Promise<BenchResult> {
-  const rows = [...(await measureChannel()), ...(await measurePolicy())];
+  const rows = [
+    ...(await measureChannel()),
+    ...(await measureJetton()),
+    ...(await measurePolicy()),
+  ];
   return {
     figures: {
       operations: rows.map(({ operation, gas, fees }) => ({

@@ -21,6 +21,7 @@ const CONTRACTS = [
   { name: 'PayChannel', folder: 'pay-channel' },
   { name: 'PolicyRegistry', folder: 'policy-registry' },
   { name: 'LedgerAnchor', folder: 'ledger-anchor' },
+  { name: 'JettonPayChannel', folder: 'jetton-pay-channel' },
 ] as const;
 
 export async function buildContracts(): Promise<readonly BuiltContract[]> {

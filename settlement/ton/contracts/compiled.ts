@@ -5,6 +5,7 @@
 
 import { Cell } from '@ton/core';
 import { assert } from '../../../core/errors.ts';
+import jettonPayChannel from './build/JettonPayChannel.json' with { type: 'json' };
 import ledgerAnchor from './build/LedgerAnchor.json' with { type: 'json' };
 import payChannel from './build/PayChannel.json' with { type: 'json' };
 import policyRegistry from './build/PolicyRegistry.json' with { type: 'json' };
@@ -16,6 +17,7 @@ export interface CompiledContract {
 }
 
 export const PAY_CHANNEL: CompiledContract = load(payChannel);
+export const JETTON_PAY_CHANNEL: CompiledContract = load(jettonPayChannel);
 export const POLICY_REGISTRY: CompiledContract = load(policyRegistry);
 export const LEDGER_ANCHOR: CompiledContract = load(ledgerAnchor);
 

@@ -46,3 +46,12 @@ export const ANCHOR_EXIT = {
   expired: 302,
   signature: 303,
 } as const;
+
+/** Beside those of CHANNEL_EXIT. */
+export const JETTON_EXIT = {
+  walletKnown: 120,
+  walletUnknown: 121,
+  notMinter: 122,
+  notWallet: 123,
+  asset: 124,
+} as const;

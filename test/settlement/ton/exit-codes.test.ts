@@ -6,11 +6,13 @@ import { test } from 'node:test';
 import {
   ANCHOR_EXIT,
   CHANNEL_EXIT,
+  JETTON_EXIT,
   REGISTRY_EXIT,
 } from '../../../settlement/ton/contracts/exit-codes.ts';
 
 const TABLES = [
   ['pay-channel', CHANNEL_EXIT],
+  ['jetton-pay-channel', JETTON_EXIT],
   ['policy-registry', REGISTRY_EXIT],
   ['ledger-anchor', ANCHOR_EXIT],
 ] as const;

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { CHANNEL_FEES } from '../../../settlement/ton/contracts/pay-channel.ts';
 import { measureChannel } from '../../support/ton/measure-channel.ts';
+import { measureJetton } from '../../support/ton/measure-jetton.ts';
 import { measurePolicy } from '../../support/ton/measure-policy.ts';
 
 function constants(path: string): ReadonlyMap<string, bigint> {
@@ -21,6 +22,7 @@ function constants(path: string): ReadonlyMap<string, bigint> {
 const MEASURED = [
   ['pay-channel', measureChannel],
   ['ledger-anchor', measurePolicy],
+  ['jetton-pay-channel', measureJetton],
 ] as const;
 
 for (const [folder, measure] of MEASURED) {
