@@ -87,7 +87,10 @@ class Toncenter implements TonChain {
   }
 
   async readAccount(address: Address, options: ReadOptions = {}): Promise<AccountState> {
-    return await this.#tracked(async () => await this.#account(address, this.#deadline(options)));
+    return await this.#tracked(
+      options,
+      async () => await this.#account(address, this.#deadline(options)),
+    );
   }
 
   async #account(address: Address, signal: AbortSignal): Promise<AccountState> {
@@ -119,7 +122,7 @@ class Toncenter implements TonChain {
     options: ReadOptions = {},
   ): Promise<readonly TupleItem[]> {
     const params = { address: address.toString(), method, stack: encodeStack(stack) };
-    const answer = await this.#tracked(async () => {
+    const answer = await this.#tracked(options, async () => {
       const { values } = await agree<RunAnswer>({
         ...this.#question(this.#deadline(options)),
         ask: async (provider, asked) => {
@@ -147,7 +150,7 @@ class Toncenter implements TonChain {
     { limit = HISTORY_MAX, ...options }: ReadOptions & { readonly limit?: number } = {},
   ): Promise<TransactionsSince> {
     const signal = this.#deadline(options);
-    return await this.#tracked(async () => {
+    return await this.#tracked(options, async () => {
       let next = (await this.#account(address, signal)).last;
       const newestFirst: Transaction[] = [];
       while (next !== undefined && next.lt > afterLt && newestFirst.length < limit) {
@@ -193,7 +196,7 @@ class Toncenter implements TonChain {
   async send(message: Cell, options: ReadOptions = {}): Promise<void> {
     const params = { boc: message.toBoc().toString('base64') };
     const signal = this.#deadline(options);
-    await this.#tracked(async () => {
+    await this.#tracked(options, async () => {
       const sent = this.#usable().map(
         async (provider) => await provider.call('sendBoc', params, signal),
       );
@@ -254,21 +257,26 @@ class Toncenter implements TonChain {
   }
 
   /** What the chain says is an answer, whatever it says; only silence and dispute are trouble. */
-  async #tracked<T>(work: () => Promise<T>): Promise<T> {
+  async #tracked<T>({ signal }: ReadOptions, work: () => Promise<T>): Promise<T> {
     try {
       const done = await work();
       this.#health = { kind: 'reachable' };
       return done;
     } catch (error) {
-      const code = error instanceof VeilError ? error.code : 'unknown';
-      if (hasCode(error, 'ton.not_accepted')) this.#health = { kind: 'reachable' };
-      else if (this.#health.kind === 'reachable') {
+      const isCancelled = signal?.aborted === true || this.#closing.signal.aborted;
+      if (error instanceof VeilError && ANSWERS.includes(error.code)) {
+        this.#health = { kind: 'reachable' };
+      } else if (!isCancelled && this.#health.kind === 'reachable') {
+        const code = error instanceof VeilError ? error.code : 'unknown';
         this.#health = { kind: 'unreachable', sinceMs: this.#options.now(), code };
       }
       throw error;
     }
   }
 }
+
+/** The providers are there and agree, only not with the caller. */
+const ANSWERS: readonly string[] = ['ton.not_accepted', 'ton.history'];
 
 function accountDigest({ state, balanceNanoton, code, data, last }: AccountAnswer): string {
   const parts = [code, data].map((cell) => cell?.hash().toString('hex') ?? '');

@@ -38,7 +38,7 @@ export const FAULT = z.discriminatedUnion('kind', [
   /** A page for people, as load balancers send. */
   z.strictObject({
     kind: z.literal('html'),
-    status: z.union([z.literal(200), z.literal(502), z.literal(503)]),
+    status: z.literal([200, 429, 502, 503]),
     ...WHEN,
   }),
   /** An answer without end. */

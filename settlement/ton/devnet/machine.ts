@@ -169,10 +169,16 @@ async function receive(
     });
   } catch (cause) {
     if (!(cause instanceof EmulationError)) throw cause;
-    throw devnetError('devnet.not_accepted', `exit code ${cause.exitCode ?? 'unknown'}`, {
-      facts: { exitCode: cause.exitCode ?? 0 },
-      cause,
-    });
+    const { exitCode } = cause;
+    throw devnetError(
+      'devnet.not_accepted',
+      exitCode === undefined ? '' : `exit code ${exitCode}`,
+      {
+        // None where there is no code that could have ended with one.
+        facts: exitCode === undefined ? {} : { exitCode },
+        cause,
+      },
+    );
   }
 }
 

@@ -217,10 +217,11 @@ interface Failure {
 /** In toncenter's words where clients read them. */
 function rpcFailure(error: unknown): Failure {
   if (hasCode(error, 'devnet.not_accepted')) {
-    const exitCode = String(error.facts['exitCode']);
+    const { exitCode } = error.facts;
+    const why = exitCode === undefined ? '' : `: exitcode=${exitCode}`;
     return {
       status: 500,
-      why: `LITE_SERVER_UNKNOWN: cannot apply external message to current state : External message was not accepted, exitcode=${exitCode}`,
+      why: `LITE_SERVER_UNKNOWN: cannot apply external message to current state : External message was not accepted${why}`,
     };
   }
   if (hasCode(error, 'devnet.unknown'))

@@ -5,12 +5,15 @@
  */
 
 import { randomBytes } from '#primitives';
+import type { z } from 'zod';
+import { utf8 } from '../../../core/bytes.ts';
 import type { Clock } from '../../../core/clock.ts';
 import { hasCode, VeilError } from '../../../core/errors.ts';
+import { parseJson } from '../../../core/json.ts';
 import {
   createPinnedPool,
-  fetchJson,
-  type FetchedJson,
+  fetchBytes,
+  type FetchedBytes,
   type HttpPool,
 } from '../../../core/node/http-client.ts';
 import { pause } from '../../../core/node/lifecycle.ts';
@@ -134,30 +137,40 @@ export class Provider {
     const waitMs = this.#notBeforeMs - this.#now();
     if (waitMs > 0 && !(await pause(waitMs, signal))) throw tonError('ton.rate_limited', this.name);
     const answer = await this.#post({ id: '1', jsonrpc: '2.0', method, params }, signal);
+    // Before reading it: whoever stands in front of a provider says this to people, in HTML.
     if (answer.status === 429) {
       this.#notBeforeMs = this.#now() + retryAfterMs(answer);
       throw tonError('ton.rate_limited', this.name);
     }
-    const envelope = ENVELOPE.safeParse(answer.json);
-    if (!envelope.success) throw tonError('ton.answer', `${this.name}: status ${answer.status}`);
-    if (envelope.data.ok) return envelope.data.result;
-    const refusal = method === 'sendBoc' ? refusalOf(envelope.data.error) : undefined;
+    const envelope = this.#envelope(answer);
+    if (envelope.ok) return envelope.result;
+    const refusal = method === 'sendBoc' ? refusalOf(envelope.error) : undefined;
     // Its words stay out: they may quote what was sent.
-    throw (
-      refusal ??
-      tonError('ton.provider', `${this.name}: status ${answer.status}`, {
-        facts: { status: answer.status },
-      })
-    );
+    throw refusal ?? this.#failure(answer);
   }
 
-  async #post(json: object, signal: AbortSignal): Promise<FetchedJson> {
+  #envelope(answer: FetchedBytes): z.output<typeof ENVELOPE> {
     try {
-      return await fetchJson(this.#pool, {
+      return ENVELOPE.parse(parseJson(answer.body, ANSWER_MAX_BYTES));
+    } catch {
+      // Neither the text nor what is wrong with it is worth more than where it came from.
+      throw answer.status === 200
+        ? tonError('ton.answer', `${this.name}: not an answer`)
+        : this.#failure(answer);
+    }
+  }
+
+  #failure({ status }: FetchedBytes): VeilError {
+    return tonError('ton.provider', `${this.name}: status ${status}`, { facts: { status } });
+  }
+
+  async #post(call: object, signal: AbortSignal): Promise<FetchedBytes> {
+    try {
+      return await fetchBytes(this.#pool, {
         method: 'POST',
         path: this.#path,
-        headers: this.#headers,
-        json,
+        headers: { ...this.#headers, 'content-type': 'application/json' },
+        body: utf8(JSON.stringify(call)),
         maxBytes: ANSWER_MAX_BYTES,
         timeoutMs: REQUEST_TIMEOUT_MS,
         signal,
@@ -190,7 +203,7 @@ function backoffMs(attempt: number): number {
 
 const MS_PER_S = 1000;
 
-function retryAfterMs({ headers }: FetchedJson): number {
+function retryAfterMs({ headers }: FetchedBytes): number {
   const text = headers['retry-after'];
   const seconds = typeof text === 'string' && /^\d{1,6}$/.test(text) ? Number(text) : 0;
   return Math.min(RETRY_AFTER_MAX_MS, seconds * MS_PER_S);

@@ -7,6 +7,8 @@ import { systemClock } from '../../../core/clock.ts';
 import type { Fault } from '../../../settlement/ton/devnet/devnet.ts';
 import { DEVNET, MAINNET, networkOf } from '../../../settlement/ton/network.ts';
 import { openToncenter } from '../../../settlement/ton/toncenter.ts';
+import { fixed } from '../../../core/bytes.ts';
+import { openWallet } from '../../../settlement/ton/wallet.ts';
 import { until } from '../../support/until.ts';
 import { addressOf, clientOf, TON, transfer, walletOf, withDevnet } from './devnet/wallets.ts';
 import { withLab } from './lab.ts';
@@ -93,6 +95,7 @@ const SILENCES: readonly Fault[] = [
   { kind: 'hang_up' },
   { kind: 'html', status: 200 },
   { kind: 'html', status: 502 },
+  { kind: 'html', status: 429 },
   { kind: 'huge' },
   { kind: 'delay', ms: 60_000 },
   { kind: 'rate_limit', retryAfterS: 60 },
@@ -258,6 +261,45 @@ test('nobody there is an error in time, also for a single provider', async () =>
   await assert.rejects(chain.send(Cell.EMPTY, { deadlineMs: 400 }), { code: 'ton.unreachable' });
   await chain.close();
   await assert.rejects(chain.readAccount(ADDRESS), { code: 'ton.unreachable' });
+});
+
+test('a read that its caller gave up says nothing about the providers', async () => {
+  await withLab({}, async ({ fronts, chain }) => {
+    for (const { faults } of fronts) faults.add({ kind: 'delay', ms: 60_000 });
+    const signal = AbortSignal.timeout(100);
+    await assert.rejects(chain.readAccount(ADDRESS, { signal }), { code: 'ton.unreachable' });
+    assert.equal(chain.health().kind, 'reachable');
+    const gone = assert.rejects(chain.readAccount(ADDRESS), { code: 'ton.unreachable' });
+    await chain.close();
+    await gone;
+    assert.equal(chain.health().kind, 'reachable');
+  });
+});
+
+test('a message reaches the chain through whoever is there', async () => {
+  await withLab({}, async ({ devnet, fronts, chain }) => {
+    const wallet = openWallet(fixed(new Uint8Array(32).fill(9), 32), DEVNET);
+    await devnet.faucet(wallet.address, 2n * TON);
+    fronts[0].faults.add({ kind: 'hang_up', method: 'sendBoc' });
+    fronts[1].faults.add({ kind: 'drop' });
+    const payments = [{ to: ADDRESS, nanoton: TON }];
+    await chain.send(await wallet.order({ payments, seqno: 0, validUntilS: devnet.nowS() + 60 }));
+    await until(async () => (await chain.readAccount(ADDRESS)).balanceNanoton > 0n);
+  });
+});
+
+test('one provider alone cannot say that a contract refuses', async () => {
+  await withLab({}, async ({ devnet, fronts, chain }) => {
+    const wallet = openWallet(fixed(new Uint8Array(32).fill(8), 32), DEVNET);
+    await devnet.faucet(wallet.address, 2n * TON);
+    const payments = [{ to: ADDRESS, nanoton: TON }];
+    const wrong = await wallet.order({ payments, seqno: 7, validUntilS: devnet.nowS() + 60 });
+    for (const front of [fronts[0], fronts[1]])
+      front.faults.add({ kind: 'hang_up', method: 'sendBoc' });
+    await assert.rejects(chain.send(wrong, { deadlineMs: SHORT_MS }), { code: 'ton.unreachable' });
+    fronts[0].faults.clear();
+    await assert.rejects(chain.send(wrong), { code: 'ton.not_accepted' });
+  });
 });
 
 test('networks are known by their first state', () => {

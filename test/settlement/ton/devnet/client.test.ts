@@ -5,6 +5,8 @@ import { test } from 'node:test';
 import { beginCell, Cell, external, SendMode, storeMessage } from '@ton/core';
 import { keyPairFromSeed } from '@ton/crypto';
 import { WalletContractV4 } from '@ton/ton';
+import { fixed } from '../../../../core/bytes.ts';
+import { openHighloadWallet } from '../../../../settlement/ton/wallet/highload.ts';
 import { until } from '../../../support/until.ts';
 import { addressOf, clientOf, MODES, TON, transfer, walletOf, withDevnet } from './wallets.ts';
 
@@ -112,6 +114,26 @@ for (const { mode, blockTimeMs } of MODES) {
       for (const to of [targets[0], targets[50], targets[99]]) {
         assert.ok(to !== undefined && (await client.getBalance(to)) > 0n);
       }
+    });
+  });
+
+  test(`a highload batch goes through, and its wallet remembers (${mode})`, async () => {
+    await withDevnet({ blockTimeMs }, async (devnet) => {
+      const client = clientOf(devnet);
+      const seed = fixed(new Uint8Array(32).fill(12), 32);
+      const wallet = openHighloadWallet(seed, { timeoutS: 3600 });
+      await devnet.faucet(wallet.address, 5n * TON);
+      await until(async () => (await client.getBalance(wallet.address)) > 0n);
+      const payments = [1, 2, 3].map((byte) => ({ to: addressOf(byte), nanoton: TON }));
+      const createdAtS = devnet.nowS() - 5;
+      const batch = wallet.batch({ number: 5, payments, createdAtS, wallet: 'new' });
+      await client.sendFile(batch.message.toBoc());
+      await until(async () => (await client.getBalance(addressOf(3))) > 0n);
+      const { stack } = await client.runMethod(wallet.address, 'processed?', [
+        { type: 'int', value: 5n },
+        { type: 'int', value: 0n },
+      ]);
+      assert.equal(stack.readBoolean(), true);
     });
   });
 
