@@ -38,6 +38,13 @@ export interface ChainOptions {
   readonly mode: 'instant' | 'timed';
 }
 
+/** `height`: an empty block, and nothing else is different. */
+export type Change = 'state' | 'height';
+
+/** What a crash may have taken: whoever saw it must not see its places again with something else in them. */
+const LT_SKIPPED = 1_000_000_000_000n;
+const SEQNOS_SKIPPED = 100_000;
+
 interface Pending {
   readonly message: Message;
   /** The first block that may execute it. */
@@ -73,7 +80,7 @@ export class DevnetChain {
   #minted = 0n;
   #busy: Promise<unknown> = Promise.resolve();
   readonly #snapshots = new Map<string, Snapshot>();
-  #onBlock: () => void = () => undefined;
+  #onChange: (what: Change) => void = () => undefined;
 
   private constructor(machine: Machine, options: ChainOptions) {
     this.#machine = machine;
@@ -88,12 +95,12 @@ export class DevnetChain {
 
   #begin(state: ChainState | undefined): void {
     if (state !== undefined) {
-      this.#machine.moveLt(state.lt);
+      this.#machine.moveLt(state.lt + LT_SKIPPED);
       for (const [address, account] of state.accounts) this.#machine.setAccount(address, account);
       this.#history = History.of([], state.transactions);
       this.#aheadS = Math.max(0, state.timeS - this.#clockS());
     }
-    this.#pushBlock((state?.seqno ?? 0) + 1, {
+    this.#pushBlock(state === undefined ? 1 : state.seqno + SEQNOS_SKIPPED, {
       transactions: [],
       externals: [],
       before: new Map(),
@@ -105,8 +112,8 @@ export class DevnetChain {
   }
 
   /** Called after every block. */
-  onBlock(listener: () => void): void {
-    this.#onBlock = listener;
+  onChange(listener: (what: Change) => void): void {
+    this.#onChange = listener;
   }
 
   #clockS(): number {
@@ -129,6 +136,7 @@ export class DevnetChain {
     return await this.#alone(async () => {
       this.#aheadS = this.timeS() - this.#clockS() + seconds;
       await this.#makeBlock();
+      this.#onChange('state');
       return this.timeS();
     });
   }
@@ -269,7 +277,7 @@ export class DevnetChain {
     const previous = this.#history.head()?.hash ?? new Uint8Array();
     const hash = blockHash(previous, seqno, made.transactions, this.#forks);
     this.#history.push({ ...made, seqno, timeS: this.timeS(), hash });
-    this.#onBlock();
+    this.#onChange(made.transactions.length === 0 ? 'height' : 'state');
   }
 
   /**
@@ -301,6 +309,7 @@ export class DevnetChain {
         this.#pending.unshift(...again.map((message) => ({ message, fromSeqno: 0 })));
       }
       for (let i = 0; i < depth; i++) await this.#makeBlock();
+      this.#onChange('state');
     });
   }
 
@@ -332,6 +341,7 @@ export class DevnetChain {
       this.#waiting = [...found.waiting];
       this.#forks++;
       this.#pushBlock(seqno, { transactions: [], externals: [], before: new Map() });
+      this.#onChange('state');
     });
   }
 

@@ -13,7 +13,7 @@ import { DEVNET, type TonNetwork } from '../network.ts';
 import { DevnetChain } from './chain.ts';
 import { devnetError } from './errors.ts';
 import type { Fault } from './faults.ts';
-import { BLOCK_TIME_MAX_MS, STATE_SAVE_EVERY_MS } from './limits.ts';
+import { BLOCK_TIME_MAX_MS, HEIGHT_SAVE_ROUNDS, STATE_SAVE_EVERY_MS } from './limits.ts';
 import { openProvider, type Provider } from './server.ts';
 import { loadState, saveState } from './state-file.ts';
 
@@ -119,20 +119,22 @@ async function makeBlocks(chain: DevnetChain, everyMs: number, signal: AbortSign
 /** One devnet at a time has the file. */
 function keepState(path: string) {
   const release = takeWriterLock(`${path}.lock`);
-  let isChanged = true;
+  let [isChanged, isHigher, rounds] = [true, false, 0];
   const save = async (chain: DevnetChain): Promise<void> => {
-    isChanged = false;
+    [isChanged, isHigher, rounds] = [false, false, 0];
     saveState(path, DEVNET, await chain.state());
   };
   return {
     release,
     load: () => loadState(path, DEVNET),
     follow: async (chain: DevnetChain, signal: AbortSignal): Promise<void> => {
-      chain.onBlock(() => {
-        isChanged = true;
+      chain.onChange((what) => {
+        if (what === 'state') isChanged = true;
+        else isHigher = true;
       });
       while (await pause(STATE_SAVE_EVERY_MS, signal)) {
-        if (!isChanged) continue;
+        rounds++;
+        if (!isChanged && !(isHigher && rounds >= HEIGHT_SAVE_ROUNDS)) continue;
         await save(chain).catch(() => {
           // A disk may be full for a while. If it still is at the end, closing says so.
           isChanged = true;

@@ -35,3 +35,5 @@ export const STATE_FILE_MAX_BYTES = 268_435_456;
 export const STATE_TRANSACTIONS_KEPT = 1000;
 /** Between two writes of the state file. */
 export const STATE_SAVE_EVERY_MS = 500;
+/** Empty blocks alone are written so much more rarely. */
+export const HEIGHT_SAVE_ROUNDS = 60;

@@ -1,6 +1,6 @@
 /**
- * The devnet between two runs: accounts, time and the newest transactions in one private file. It is written after blocks,
- * at most twice a second, and at the end; what a crash takes is less than a second of play money. Faults and snapshots are
+ * The devnet between two runs: accounts, time and the newest transactions in one private file. It is written after
+ * transactions, at most twice a second, and at the end; what a crash takes is less than a second of play money. Faults and snapshots are
  * not kept. Spec: ton-settlement §6.
  * @module
  */

@@ -1,12 +1,13 @@
 /** The devnet between two runs. @module */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { manualClock } from '../../../../core/clock.ts';
 import { openDevnet } from '../../../../settlement/ton/devnet/devnet.ts';
+import { until } from '../../../support/until.ts';
 import { addressOf, clientOf, TON, transfer, walletOf, withDevnet } from './wallets.ts';
 
 async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
@@ -46,6 +47,30 @@ test('a reopened devnet goes on where it was: accounts, transactions and time', 
       const after = await client.getTransactions(wallet.address, { limit: 9 });
       assert.equal(after.length, 3);
       assert.equal(after[0]?.prevTransactionLt, seen.lt);
+    });
+  });
+});
+
+test('a devnet that was killed gives no place twice', async () => {
+  await withFolder(async (folder) => {
+    const statePath = join(folder, 'devnet.json');
+    const copy = join(folder, 'copy.json');
+    let seen = { seqno: 0, lt: 0n };
+    await withDevnet({ statePath }, async (devnet) => {
+      await devnet.faucet(addressOf(1), TON);
+      await until(() => existsSync(statePath));
+      // What a kill would leave: the file as it is now.
+      writeFileSync(copy, readFileSync(statePath), { mode: 0o600 });
+      await devnet.faucet(addressOf(1), TON);
+      await devnet.mine(5);
+      const [newest] = await clientOf(devnet).getTransactions(addressOf(1), { limit: 1 });
+      seen = { seqno: devnet.seqno(), lt: newest?.lt ?? 0n };
+    });
+    await withDevnet({ statePath: copy }, async (devnet) => {
+      assert.ok(devnet.seqno() > seen.seqno);
+      await devnet.faucet(addressOf(1), TON);
+      const [newest] = await clientOf(devnet).getTransactions(addressOf(1), { limit: 1 });
+      assert.ok((newest?.lt ?? 0n) > seen.lt);
     });
   });
 });
