@@ -13,6 +13,8 @@ import { CELL_TEXT_MAX, PAGE_SIZE, STACK_DEPTH_MAX, STACK_ITEMS_MAX } from '../l
 const DIGITS = z
   .union([z.string().regex(/^\d{1,20}$/), z.int().min(0)])
   .transform((value) => BigInt(value));
+/** Lite servers say −1 of an account that is not there, and not every toncenter makes 0 of it. */
+const BALANCE = z.union([z.literal(['-1', -1]).transform(() => 0n), DIGITS]);
 const HASH_TEXT = z.string().regex(/^[A-Za-z0-9+/]{43}=$/);
 const CELL_TEXT = z.string().max(CELL_TEXT_MAX);
 const SEQNO = z.int().min(0).max(0xffff_ffff);
@@ -28,7 +30,7 @@ export const MASTERCHAIN_INFO = z.object({
 });
 
 const ACCOUNT = z.object({
-  balance: DIGITS,
+  balance: BALANCE,
   state: z.enum(['uninitialized', 'active', 'frozen']),
   code: CELL_TEXT,
   data: CELL_TEXT,

@@ -36,10 +36,16 @@ test('an account is taken apart; what is not ours is ignored', () => {
   assert.equal(account.data, undefined);
 });
 
+test('an account that is not there holds nothing, in either spelling', () => {
+  for (const balance of ['0', '-1', 0, -1]) {
+    assert.equal(decodeAccount({ ...ACCOUNT, balance }).balanceNanoton, 0n);
+  }
+});
+
 const SPOILT: readonly (readonly [what: string, with_: Readonly<Record<string, unknown>>])[] = [
   ['a block of a shard, which may be undone', { block_id: { workchain: 0, seqno: 9 } }],
   ['no block', { block_id: undefined }],
-  ['a negative balance', { balance: '-1' }],
+  ['a negative balance', { balance: '-2' }],
   ['a balance beyond all coins', { balance: '9'.repeat(21) }],
   ['a fraction', { balance: 1.5 }],
   ['another state', { state: 'rich' }],
