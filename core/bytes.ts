@@ -219,6 +219,15 @@ export function u64be(value: bigint): Uint8Array {
   return out;
 }
 
+export function u128be(value: bigint): Uint8Array {
+  assert(value >= 0n && value < 1n << 128n, 'u128be range');
+  const out = new Uint8Array(16);
+  const view = new DataView(out.buffer);
+  view.setBigUint64(0, value >> 64n);
+  view.setBigUint64(8, BigInt.asUintN(64, value));
+  return out;
+}
+
 /** 4-byte big-endian length, then the bytes: `lp(x)` of the specifications. */
 export function lengthPrefixed(bytes: Uint8Array): Uint8Array {
   return concat(u32be(bytes.length), bytes);
@@ -298,6 +307,11 @@ export class Reader {
 
   u64be(field: string): bigint {
     return this.#view.getBigUint64(this.#take(8, field));
+  }
+
+  u128be(field: string): bigint {
+    const at = this.#take(16, field);
+    return (this.#view.getBigUint64(at) << 64n) | this.#view.getBigUint64(at + 8);
   }
 
   /** What is left, as a view; the cursor moves to the end. */

@@ -11,6 +11,7 @@ import {
   Reader,
   u32be,
   u64be,
+  u128be,
   equalPublic,
   toHex,
   type Bytes,
@@ -73,10 +74,6 @@ export interface SignedReceipt {
   readonly hash: Bytes<32>;
 }
 
-function u128be(value: bigint): Uint8Array {
-  return concat(u64be(value >> 64n), u64be(value & 0xffff_ffff_ffff_ffffn));
-}
-
 export function encodeReceipt(receipt: Receipt): Bytes<381> {
   const outcome = OUTCOMES.indexOf(receipt.outcome);
   const bytes = concat(
@@ -129,7 +126,7 @@ export function parseReceiptUnverified(bytes: Uint8Array): SignedReceipt {
     completion: reader.u32be('completion'), // +236
     reasoning: reader.u32be('reasoning'), // +240
   };
-  const amount = (reader.u64be('amount') << 64n) | reader.u64be('amount'); // +244
+  const amount = reader.u128be('amount'); // +244
   const status = reader.u8('status'); // +260
   const outcome = OUTCOMES[status & ~SIMULATED];
   if (outcome === undefined) throw malformed('status');
