@@ -34,6 +34,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'up', file: 'up.ts' },
   { name: 'policy', file: 'policy.ts' },
   { name: 'ton', file: 'ton.ts' },
+  { name: 'ledger', file: 'ledger.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {

@@ -1,0 +1,264 @@
+/**
+ * Rows of one commit: read when they are needed, changed in memory, written together. An operation that throws is undone
+ * in memory, and nothing of it reaches the file. The file has one writer (fencing), so what is in memory between two
+ * commits is what is in the file. @module
+ */
+
+import type { Bytes } from '../../../core/bytes.ts';
+import { assert } from '../../../core/errors.ts';
+import { NOTHING, type Asset } from '../../money.ts';
+import { chainEntry, type EntryDraft } from '../journal.ts';
+import type {
+  Account,
+  JournalEntry,
+  JournalHead,
+  Nullifier,
+  Payout,
+  Reservation,
+  WorkerBalance,
+} from '../ledger.ts';
+import { ROWS_CACHED_MAX } from '../limits.ts';
+import type { SignBytes } from '../signer.ts';
+import type { LedgerUnit, RequestRow, WorkerChain } from '../unit.ts';
+import type { LedgerDatabase, Parameter, SqlName } from './database.ts';
+import * as rows from './rows.ts';
+
+/** Rows by key, and which of them the file does not have yet. */
+interface Held<Value> {
+  readonly values: Map<string, Value>;
+  readonly changed: Set<string>;
+}
+
+function held<Value>(): Held<Value> {
+  return { values: new Map(), changed: new Set() };
+}
+
+/** As text of one character per byte: the cheapest key of a Map. */
+function keyOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
+interface Write {
+  readonly sql: SqlName;
+  readonly parameters: readonly Parameter[];
+}
+
+export class SqliteUnit implements LedgerUnit {
+  readonly sign: SignBytes;
+  readonly #database: LedgerDatabase;
+  readonly #accounts = held<Account>();
+  /** Every open reservation, and those that this commit closes. */
+  readonly #requests = held<RequestRow>();
+  readonly #closed = new Set<string>();
+  readonly #workers = held<WorkerBalance>();
+  readonly #chains = held<WorkerChain>();
+  readonly #synced = new Set<string>();
+  #head: JournalHead;
+  #writes: Write[] = [];
+  /** Of the operation at work. */
+  #undo: (() => void)[] = [];
+
+  constructor(database: LedgerDatabase, sign: SignBytes, start: SqliteUnitStart) {
+    this.#database = database;
+    this.sign = sign;
+    this.#head = start.head;
+    for (const row of start.openRequests) {
+      this.#requests.values.set(keyOf(row.reservation.requestId), row);
+    }
+  }
+
+  /** Runs one operation; if it throws, nothing of it remains. */
+  attempt<Result>(operation: () => Result): Result {
+    this.#undo = [];
+    try {
+      return operation();
+    } catch (cause) {
+      for (const undo of this.#undo.toReversed()) undo();
+      throw cause;
+    } finally {
+      this.#undo = [];
+    }
+  }
+
+  /** Writes what the operations so far have changed, inside the transaction that is open. */
+  flush(): void {
+    assert(this.#undo.length === 0, 'an operation reads before it changes');
+    for (const { sql, parameters } of this.#writes) this.#database.run(sql, ...parameters);
+    this.#writes = [];
+    this.#flushRows(this.#accounts, 'putAccount', rows.accountParameters);
+    this.#flushRows(this.#requests, 'putRequest', rows.requestParameters);
+    this.#flushRows(this.#workers, 'putWorker', rows.workerParameters);
+    this.#flushRows(this.#chains, 'putWorkerChain', rows.workerChainParameters);
+  }
+
+  #flushRows<Value>(
+    { values, changed }: Held<Value>,
+    sql: SqlName,
+    parametersOf: (value: Value) => readonly Parameter[],
+  ): void {
+    for (const key of changed) {
+      const value = values.get(key);
+      // Gone when the operation that made it was undone.
+      if (value !== undefined) this.#database.run(sql, ...parametersOf(value));
+    }
+    changed.clear();
+  }
+
+  /** After a commit: forgets what nobody will soon need. The file has it. */
+  settleDown(): void {
+    for (const key of this.#closed) this.#requests.values.delete(key);
+    this.#closed.clear();
+    for (const { values } of [this.#accounts, this.#workers, this.#chains]) {
+      if (values.size > ROWS_CACHED_MAX) values.clear();
+    }
+  }
+
+  #find<Value>({ values }: Held<Value>, key: string, load: () => Value | undefined) {
+    const known = values.get(key);
+    if (known !== undefined) return known;
+    const loaded = load();
+    if (loaded !== undefined) values.set(key, loaded);
+    return loaded;
+  }
+
+  #put<Value>({ values, changed }: Held<Value>, key: string, value: Value): void {
+    const before = values.get(key);
+    this.#undo.push(() => {
+      if (before === undefined) values.delete(key);
+      else values.set(key, before);
+    });
+    values.set(key, value);
+    changed.add(key);
+  }
+
+  #write(sql: SqlName, parameters: readonly Parameter[]): void {
+    this.#undo.push(() => void this.#writes.pop());
+    this.#writes.push({ sql, parameters });
+  }
+
+  account(id: Bytes<32>): Account | undefined {
+    return this.#find(this.#accounts, keyOf(id), () => {
+      const row = this.#database.get('account', id);
+      return row === undefined ? undefined : rows.accountOf(row);
+    });
+  }
+
+  putAccount(account: Account): void {
+    this.#put(this.#accounts, keyOf(account.id), account);
+  }
+
+  isSynced(id: Bytes<32>): boolean {
+    return this.#synced.has(keyOf(id));
+  }
+
+  markSynced(id: Bytes<32>): void {
+    this.#synced.add(keyOf(id));
+  }
+
+  request(requestId: Bytes<16>): RequestRow | undefined {
+    const known = this.#requests.values.get(keyOf(requestId));
+    if (known !== undefined) return known;
+    const row = this.#database.get('request', requestId);
+    return row === undefined ? undefined : rows.requestOf(row);
+  }
+
+  putRequest(row: RequestRow): void {
+    const key = keyOf(row.reservation.requestId);
+    this.#put(this.#requests, key, row);
+    if (row.state === 'reserved') return;
+    this.#undo.push(() => void this.#closed.delete(key));
+    this.#closed.add(key);
+  }
+
+  reservations(after: Bytes<16> | undefined, limit: number): readonly Reservation[] {
+    const start = after === undefined ? '' : keyOf(after);
+    return [...this.#requests.values]
+      .filter(([key, row]) => row.state === 'reserved' && (after === undefined || key > start))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .slice(0, limit)
+      .map(([, { reservation }]) => reservation);
+  }
+
+  purge(nowMs: number): number {
+    this.flush();
+    return this.#database.run('purge', nowMs);
+  }
+
+  head(): JournalHead {
+    return this.#head;
+  }
+
+  append(draft: EntryDraft): JournalEntry {
+    const before = this.#head;
+    const entry = chainEntry(before, draft);
+    this.#undo.push(() => (this.#head = before));
+    this.#head = { seq: entry.seq, hash: entry.hash };
+    this.#write('appendEntry', rows.entryParameters(entry));
+    return entry;
+  }
+
+  entry(seq: bigint): JournalEntry | undefined {
+    this.flush();
+    const row = this.#database.get('entry', seq);
+    return row === undefined ? undefined : rows.entryOf(row);
+  }
+
+  entries(fromSeq: bigint, limit: number): readonly JournalEntry[] {
+    this.flush();
+    return this.#database.all('entries', fromSeq, limit).map(rows.entryOf);
+  }
+
+  hasReference(_kind: 'credit', reference: Bytes<32>): boolean {
+    this.flush();
+    return this.#database.get('creditReference', reference) !== undefined;
+  }
+
+  worker(workerId: Bytes<32>, asset: Asset): WorkerBalance {
+    const known = this.#find(this.#workers, keyOf(workerId) + asset, () => {
+      const row = this.#database.get('worker', ...rows.workerKey(workerId, asset));
+      return row === undefined ? undefined : rows.workerOf(row);
+    });
+    return known ?? { workerId, asset, earned: NOTHING, planned: NOTHING, paid: NOTHING };
+  }
+
+  putWorker(balance: WorkerBalance): void {
+    this.#put(this.#workers, keyOf(balance.workerId) + balance.asset, balance);
+  }
+
+  workerChain(statementHash: Bytes<32>): WorkerChain | undefined {
+    return this.#find(this.#chains, keyOf(statementHash), () => {
+      const row = this.#database.get('workerChain', statementHash);
+      return row === undefined ? undefined : rows.workerChainOf(row);
+    });
+  }
+
+  putWorkerChain(chain: WorkerChain): void {
+    this.#put(this.#chains, keyOf(chain.statementHash), chain);
+  }
+
+  payouts(queryId: bigint): readonly Payout[] {
+    this.flush();
+    return this.#database.all('payouts', queryId).map(rows.payoutOf);
+  }
+
+  putPayout(payout: Payout): void {
+    this.#write('putPayout', rows.payoutParameters(payout));
+  }
+
+  putNullifier({ epoch, hash }: Nullifier): boolean {
+    this.flush();
+    if (this.#database.get('nullifier', epoch, hash) !== undefined) return false;
+    this.#write('putNullifier', [epoch, hash]);
+    return true;
+  }
+
+  dropNullifiers(beforeEpoch: number): number {
+    this.flush();
+    return this.#database.run('dropNullifiers', beforeEpoch);
+  }
+}
+
+export interface SqliteUnitStart {
+  readonly head: JournalHead;
+  readonly openRequests: readonly RequestRow[];
+}
