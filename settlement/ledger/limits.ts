@@ -15,3 +15,7 @@ export const FEE_BPS_MAX = 10_000;
 /** Accounts and workers kept in memory; the rest is read when it is needed. */
 export const ROWS_CACHED_MAX = 65_536;
 export const BUSY_TIMEOUT_MS = 5000;
+/** Of SQLite's pages in memory. */
+export const CACHE_KIB = 65_536;
+/** Of the log before it is copied into the file: 16 MiB. */
+export const CHECKPOINT_PAGES = 4096;

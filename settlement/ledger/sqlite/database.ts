@@ -12,7 +12,7 @@ import {
   type StatementSync,
 } from 'node:sqlite';
 import { ledgerError } from '../../errors.ts';
-import { BUSY_TIMEOUT_MS } from '../limits.ts';
+import { BUSY_TIMEOUT_MS, CACHE_KIB, CHECKPOINT_PAGES } from '../limits.ts';
 
 const SCHEMA_VERSION = 1n;
 
@@ -67,8 +67,8 @@ const SQL = {
   request: 'SELECT * FROM request WHERE request_id = ?',
   openRequests: 'SELECT * FROM request WHERE state = 0',
   settledRequests: 'SELECT request_id, account, seq FROM request WHERE state = 2',
-  putRequest:
-    'INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO UPDATE SET state = excluded.state, seq = excluded.seq',
+  putRequest: 'INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  endRequest: 'UPDATE request SET state = ?, seq = ? WHERE request_id = ?',
   purge: 'DELETE FROM request WHERE state = 1 AND expires_ms <= ?',
   appendEntry: 'INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   entry: 'SELECT * FROM journal WHERE seq = ?',
@@ -117,6 +117,9 @@ export class LedgerDatabase {
       this.#database.exec('PRAGMA journal_mode = WAL');
       this.#database.exec(`PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`);
       this.#database.exec('PRAGMA trusted_schema = OFF');
+      // Ids are random, so an insert may touch any page of their index: keep it in memory, and copy it back seldom.
+      this.#database.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
+      this.#database.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
       chmodSync(path, 0o600);
       this.#migrate();
       this.#token = this.#takeOver();

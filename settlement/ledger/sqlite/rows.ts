@@ -78,6 +78,11 @@ export function requestParameters(row: RequestRow): readonly Parameter[] {
   ];
 }
 
+export function endParameters(row: RequestRow): readonly Parameter[] {
+  const seq = row.state === 'settled' ? row.seq : null;
+  return [REQUEST_STATES.indexOf(row.state), seq, row.reservation.requestId];
+}
+
 export function requestOf(row: Row): RequestRow {
   const reservation: Reservation = {
     requestId: bytesAt(row, 'request_id', 16),

@@ -6,6 +6,7 @@
 
 import type { Bytes } from '../../../core/bytes.ts';
 import { assert } from '../../../core/errors.ts';
+import { byteKey } from '../../../core/node/byte-key.ts';
 import { NOTHING, type Asset } from '../../money.ts';
 import { chainEntry, type EntryDraft } from '../journal.ts';
 import type {
@@ -33,11 +34,6 @@ function held<Value>(): Held<Value> {
   return { values: new Map(), changed: new Set() };
 }
 
-/** As text of one character per byte: the cheapest key of a Map. */
-function keyOf(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
-}
-
 interface Write {
   readonly sql: SqlName;
   readonly parameters: readonly Parameter[];
@@ -50,6 +46,8 @@ export class SqliteUnit implements LedgerUnit {
   /** Every open reservation, and those that this commit closes. */
   readonly #requests = held<RequestRow>();
   readonly #closed = new Set<string>();
+  /** Open reservations that the file has. */
+  readonly #stored = new Set<string>();
   readonly #workers = held<WorkerBalance>();
   readonly #chains = held<WorkerChain>();
   readonly #synced = new Set<string>();
@@ -63,7 +61,9 @@ export class SqliteUnit implements LedgerUnit {
     this.sign = sign;
     this.#head = start.head;
     for (const row of start.openRequests) {
-      this.#requests.values.set(keyOf(row.reservation.requestId), row);
+      const key = byteKey(row.reservation.requestId);
+      this.#requests.values.set(key, row);
+      this.#stored.add(key);
     }
   }
 
@@ -86,7 +86,7 @@ export class SqliteUnit implements LedgerUnit {
     for (const { sql, parameters } of this.#writes) this.#database.run(sql, ...parameters);
     this.#writes = [];
     this.#flushRows(this.#accounts, 'putAccount', rows.accountParameters);
-    this.#flushRows(this.#requests, 'putRequest', rows.requestParameters);
+    this.#flushRequests();
     this.#flushRows(this.#workers, 'putWorker', rows.workerParameters);
     this.#flushRows(this.#chains, 'putWorkerChain', rows.workerChainParameters);
   }
@@ -104,9 +104,25 @@ export class SqliteUnit implements LedgerUnit {
     changed.clear();
   }
 
+  /** One that the file has is ended by its key alone, which is half the work of finding out whether it has it. */
+  #flushRequests(): void {
+    const { values, changed } = this.#requests;
+    for (const key of changed) {
+      const row = values.get(key);
+      if (row === undefined) continue;
+      if (this.#stored.has(key)) this.#database.run('endRequest', ...rows.endParameters(row));
+      else this.#database.run('putRequest', ...rows.requestParameters(row));
+      if (row.state === 'reserved') this.#stored.add(key);
+    }
+    changed.clear();
+  }
+
   /** After a commit: forgets what nobody will soon need. The file has it. */
   settleDown(): void {
-    for (const key of this.#closed) this.#requests.values.delete(key);
+    for (const key of this.#closed) {
+      this.#requests.values.delete(key);
+      this.#stored.delete(key);
+    }
     this.#closed.clear();
     for (const { values } of [this.#accounts, this.#workers, this.#chains]) {
       if (values.size > ROWS_CACHED_MAX) values.clear();
@@ -137,33 +153,33 @@ export class SqliteUnit implements LedgerUnit {
   }
 
   account(id: Bytes<32>): Account | undefined {
-    return this.#find(this.#accounts, keyOf(id), () => {
+    return this.#find(this.#accounts, byteKey(id), () => {
       const row = this.#database.get('account', id);
       return row === undefined ? undefined : rows.accountOf(row);
     });
   }
 
   putAccount(account: Account): void {
-    this.#put(this.#accounts, keyOf(account.id), account);
+    this.#put(this.#accounts, byteKey(account.id), account);
   }
 
   isSynced(id: Bytes<32>): boolean {
-    return this.#synced.has(keyOf(id));
+    return this.#synced.has(byteKey(id));
   }
 
   markSynced(id: Bytes<32>): void {
-    this.#synced.add(keyOf(id));
+    this.#synced.add(byteKey(id));
   }
 
   request(requestId: Bytes<16>): RequestRow | undefined {
-    const known = this.#requests.values.get(keyOf(requestId));
+    const known = this.#requests.values.get(byteKey(requestId));
     if (known !== undefined) return known;
     const row = this.#database.get('request', requestId);
     return row === undefined ? undefined : rows.requestOf(row);
   }
 
   putRequest(row: RequestRow): void {
-    const key = keyOf(row.reservation.requestId);
+    const key = byteKey(row.reservation.requestId);
     this.#put(this.#requests, key, row);
     if (row.state === 'reserved') return;
     this.#undo.push(() => void this.#closed.delete(key));
@@ -171,7 +187,7 @@ export class SqliteUnit implements LedgerUnit {
   }
 
   reservations(after: Bytes<16> | undefined, limit: number): readonly Reservation[] {
-    const start = after === undefined ? '' : keyOf(after);
+    const start = after === undefined ? '' : byteKey(after);
     return [...this.#requests.values]
       .filter(([key, row]) => row.state === 'reserved' && (after === undefined || key > start))
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -214,7 +230,7 @@ export class SqliteUnit implements LedgerUnit {
   }
 
   worker(workerId: Bytes<32>, asset: Asset): WorkerBalance {
-    const known = this.#find(this.#workers, keyOf(workerId) + asset, () => {
+    const known = this.#find(this.#workers, byteKey(workerId) + asset, () => {
       const row = this.#database.get('worker', ...rows.workerKey(workerId, asset));
       return row === undefined ? undefined : rows.workerOf(row);
     });
@@ -222,18 +238,18 @@ export class SqliteUnit implements LedgerUnit {
   }
 
   putWorker(balance: WorkerBalance): void {
-    this.#put(this.#workers, keyOf(balance.workerId) + balance.asset, balance);
+    this.#put(this.#workers, byteKey(balance.workerId) + balance.asset, balance);
   }
 
   workerChain(statementHash: Bytes<32>): WorkerChain | undefined {
-    return this.#find(this.#chains, keyOf(statementHash), () => {
+    return this.#find(this.#chains, byteKey(statementHash), () => {
       const row = this.#database.get('workerChain', statementHash);
       return row === undefined ? undefined : rows.workerChainOf(row);
     });
   }
 
   putWorkerChain(chain: WorkerChain): void {
-    this.#put(this.#chains, keyOf(chain.statementHash), chain);
+    this.#put(this.#chains, byteKey(chain.statementHash), chain);
   }
 
   payouts(queryId: bigint): readonly Payout[] {
