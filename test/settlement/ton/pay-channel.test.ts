@@ -261,6 +261,14 @@ test('a final claim returns what is left to the payer and begins a new epoch', a
   assert.deepEqual([state.status, state.epoch, availableOf(state)], ['idle', 1, 0n]);
 });
 
+test('a final claim ends a withdraw that was under way', async () => {
+  const lab = await ChannelLab.open();
+  await accepted(lab.requestWithdraw());
+  await accepted(lab.claim({ charged: TON, ends: 'final' }));
+  const state = await lab.state();
+  assert.deepEqual([state.status, state.withdrawing, state.refunded], ['idle', 0n, CREDIT - TON]);
+});
+
 test('a final claim of nothing new closes too', async () => {
   const lab = await ChannelLab.open();
   await accepted(lab.claim({ charged: TON }));
@@ -302,7 +310,8 @@ test('a withdraw waits for its delay, then anybody finalizes it', async () => {
   const paid = await accepted(lab.send(finalizeWithdrawBody(1n), STRANGER));
   assert.equal(paid.sent[0]?.to.toString(), PAYER.toString());
   assert.ok((paid.sent[0]?.value ?? 0n) >= TON);
-  assert.deepEqual([(await lab.state()).status, (await lab.state()).epoch], ['open', 0]);
+  const { status, epoch, withdrawing } = await lab.state();
+  assert.deepEqual([status, epoch, withdrawing], ['open', 0, 0n]);
 });
 
 test('withdrawing everything begins a new epoch', async () => {
