@@ -9,6 +9,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { systemClock, type Clock } from '../core/clock.ts';
 import { createLifecycle, type Lifecycle } from '../core/node/lifecycle.ts';
 import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
+import { NO_SETTLEMENT } from '../protocol/gateway-document.ts';
 import { createAccounts, type Account } from './accounts.ts';
 import { openAudit, type Audit } from './audit.ts';
 import { BodyBudget } from './body-budget.ts';
@@ -223,6 +224,7 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
     identity,
     tlsSpkiSha256: tls === undefined ? [] : [tls.spkiSha256],
     baseUrls: () => baseUrls(config, open),
+    settlement: NO_SETTLEMENT,
     clock: parts.clock,
   });
   const handler = requestHandler(built, document);

@@ -17,6 +17,7 @@ import {
   audOf,
   signGatewayDocument,
   type GatewayDocumentJson,
+  type GatewaySettlement,
 } from '../protocol/gateway-document.ts';
 import { gatewayError } from './errors.ts';
 import { certificateSpki, readCertificate, type TlsIdentity } from './tls-identity.ts';
@@ -107,6 +108,7 @@ export interface DocumentOptions {
   readonly tlsSpkiSha256: readonly Bytes<32>[];
   /** Asked at signing time: ports are known only after listening. */
   readonly baseUrls: () => readonly string[];
+  readonly settlement: GatewaySettlement;
   readonly clock: Clock;
 }
 
@@ -121,6 +123,7 @@ export function documentSource(options: DocumentOptions): () => GatewayDocumentJ
         identity: options.identity.publicKey,
         tlsSpkiSha256: options.tlsSpkiSha256,
         baseUrls: options.baseUrls(),
+        settlement: options.settlement,
         issuedMs: nowMs,
         expiresMs: nowMs + DOCUMENT_LIFETIME_MS,
       },

@@ -1,6 +1,6 @@
 /**
- * What a gateway says of itself under its own key: its TLS keys, addresses and, later, how it settles. Workers and
- * clients pin the audience, which is the hash of that key. Spec: overview "Identities".
+ * What a gateway says of itself under its own key: its TLS keys, its addresses, and how it settles. Workers and clients pin
+ * the audience, which is the hash of that key. Spec: overview "Identities"; ton-settlement §4.6.
  * @module
  */
 
@@ -47,11 +47,39 @@ export function audOf(identity: Bytes<32>): string {
   return `${AUD_PREFIX}${toBase64Url(sha256(identity))}`;
 }
 
+/** Whom a payment channel of this gateway has to name, and what it has to promise. */
+export interface ChannelPayee {
+  /** CAIP-2, such as `tvm:-239`. */
+  readonly network: string;
+  /** Treasury that claims pay out to, raw: `0:` and 64 lower-case hex digits. */
+  readonly address: string;
+  /** Signs charges. */
+  readonly key: Bytes<32>;
+  /** Of the channel's contract. */
+  readonly codeHash: Bytes<32>;
+  readonly withdrawDelayMinS: number;
+  /** nanoTON, in all. */
+  readonly depositMin: bigint;
+}
+
+export interface GatewaySettlement {
+  /** Null: this gateway takes no channels. */
+  readonly payee: ChannelPayee | null;
+  /** Of the worker's part, in basis points; never added to a price. */
+  readonly feeBps: number;
+  /** Raw Ed25519 keys that sign ledger lines. */
+  readonly ledgerKeys: readonly Bytes<32>[];
+}
+
+/** Of a gateway that keeps no books. */
+export const NO_SETTLEMENT: GatewaySettlement = { payee: null, feeBps: 0, ledgerKeys: [] };
+
 export interface GatewayDocument {
   /** Raw Ed25519 public key. */
   readonly identity: Bytes<32>;
   readonly tlsSpkiSha256: readonly Bytes<32>[];
   readonly baseUrls: readonly string[];
+  readonly settlement: GatewaySettlement;
   readonly issuedMs: number;
   readonly expiresMs: number;
 }
@@ -81,9 +109,7 @@ export function signGatewayDocument(
       identity: toBase64Url(document.identity),
       tlsSpkiSha256: document.tlsSpkiSha256.map((pin) => toBase64Url(pin)),
       baseUrls: document.baseUrls,
-      payee: null,
-      feeBps: 0,
-      ledgerKeys: [],
+      ...settlementJson(document.settlement),
       issued: document.issuedMs,
       expires: document.expiresMs,
     }),
@@ -91,7 +117,34 @@ export function signGatewayDocument(
   return { document: toBase64(bytes), signature: toBase64(sign(signatureInput(bytes))) };
 }
 
+function settlementJson({ payee, feeBps, ledgerKeys }: GatewaySettlement) {
+  return {
+    payee:
+      payee === null
+        ? null
+        : {
+            network: payee.network,
+            address: payee.address,
+            key: toBase64Url(payee.key),
+            codeHash: toBase64Url(payee.codeHash),
+            withdrawDelayMinS: payee.withdrawDelayMinS,
+            depositMin: payee.depositMin.toString(),
+          },
+    feeBps,
+    ledgerKeys: ledgerKeys.map((key) => toBase64Url(key)),
+  };
+}
+
 const KEY = z.string().length(43);
+const FEE_BPS_MAX = 10_000;
+const PAYEE = z.strictObject({
+  network: z.string().regex(/^tvm:-?\d{1,10}$/),
+  address: z.string().regex(/^0:[0-9a-f]{64}$/),
+  key: KEY,
+  codeHash: KEY,
+  withdrawDelayMinS: z.int().min(0).max(0xffff_ffff),
+  depositMin: z.string().regex(/^(0|[1-9]\d{0,18})$/),
+});
 const ENVELOPE = z.strictObject({
   document: z.string().max(DOCUMENT_MAX_BYTES * 2),
   signature: z.string().length(88),
@@ -101,10 +154,9 @@ const BODY = z.strictObject({
   identity: KEY,
   tlsSpkiSha256: z.array(KEY).max(ENTRIES_MAX),
   baseUrls: z.array(z.string().max(URL_MAX_CHARS)).max(ENTRIES_MAX),
-  // Settlement fills these in; a first-light client must not act on what it cannot check.
-  payee: z.null(),
-  feeBps: z.literal(0),
-  ledgerKeys: z.array(z.never()).max(0),
+  payee: PAYEE.nullable(),
+  feeBps: z.int().min(0).max(FEE_BPS_MAX),
+  ledgerKeys: z.array(KEY).max(ENTRIES_MAX),
   issued: z.int().min(0),
   expires: z.int().min(0),
 });
@@ -154,10 +206,30 @@ function parseDocument(bytes: Uint8Array): GatewayDocument {
       identity: fixed(fromBase64Url(body.identity), 32),
       tlsSpkiSha256: body.tlsSpkiSha256.map((pin) => fixed(fromBase64Url(pin), 32)),
       baseUrls: body.baseUrls,
+      settlement: settlementOf(body),
       issuedMs: body.issued,
       expiresMs: body.expires,
     };
   } catch (cause) {
     throw gatewayDocumentError('gatewayDocument.format', 'document', { cause });
   }
+}
+
+function settlementOf({ payee, feeBps, ledgerKeys }: z.output<typeof BODY>): GatewaySettlement {
+  const key = (text: string): Bytes<32> => fixed(fromBase64Url(text), 32);
+  return {
+    payee:
+      payee === null
+        ? null
+        : {
+            network: payee.network,
+            address: payee.address,
+            key: key(payee.key),
+            codeHash: key(payee.codeHash),
+            withdrawDelayMinS: payee.withdrawDelayMinS,
+            depositMin: BigInt(payee.depositMin),
+          },
+    feeBps,
+    ledgerKeys: ledgerKeys.map(key),
+  };
 }

@@ -31,7 +31,7 @@ import { statementHash } from '../../attestation/statement.ts';
 import type { AttestedKey } from '../../attestation/verdict.ts';
 import { selfSign } from '../../attestation/x509.ts';
 import { ed25519CryptoKeys } from '../../attestation/x509-keys.ts';
-import { audOf, signGatewayDocument } from '../../protocol/gateway-document.ts';
+import { audOf, NO_SETTLEMENT, signGatewayDocument } from '../../protocol/gateway-document.ts';
 
 export interface Registration {
   readonly key: AttestedKey;
@@ -90,6 +90,7 @@ export async function startTestGateway(rootSha256: Bytes<32>, clock: Clock): Pro
             identity: identity.publicKey,
             tlsSpkiSha256: [],
             baseUrls: [],
+            settlement: NO_SETTLEMENT,
             issuedMs: clock(),
             expiresMs: clock() + DAY_MS,
           },

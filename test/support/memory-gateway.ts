@@ -15,7 +15,7 @@ import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { statementHash } from '../../attestation/statement.ts';
 import type { KemName, PriceList } from '../../attestation/verdict.ts';
 import type { Fetch } from '../../client/fetch-bounded.ts';
-import { audOf, signGatewayDocument } from '../../protocol/gateway-document.ts';
+import { audOf, NO_SETTLEMENT, signGatewayDocument } from '../../protocol/gateway-document.ts';
 import { generateHpkeKeyPair } from '../../protocol/hpke.ts';
 import { openAiFailure } from '../../protocol/openai/errors.ts';
 import { ReceiptSigner } from '../../protocol/receipt.ts';
@@ -167,6 +167,7 @@ export async function memoryGateway(inputs: readonly WorkerInput[] = [{}]): Prom
         identity: identity.publicKey,
         tlsSpkiSha256: [],
         baseUrls: [],
+        settlement: NO_SETTLEMENT,
         issuedMs: clock(),
         expiresMs: clock() + 3_600_000,
       },
