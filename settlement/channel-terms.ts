@@ -67,3 +67,24 @@ export function channelTermsJson(terms: ChannelTerms): JsonObject {
 export function announcedChannelJson({ channel, terms }: AnnouncedChannel): JsonObject {
   return { channel: toHex(channel), terms: channelTermsJson(terms) };
 }
+
+export const CHANNEL_FILE_FORMAT = 'veilgate.channel/1';
+const PATH_MAX = 4096;
+const URL_MAX = 512;
+
+/**
+ * A channel as its payer keeps it: which gateway it pays, its terms, and where the key lies that signs vouchers. Made by
+ * `veilgate channel open`, read by the client. Holds no secret itself.
+ */
+export const CHANNEL_FILE = z.strictObject({
+  fmt: z.literal(CHANNEL_FILE_FORMAT),
+  /** `gw1.…`: the only gateway that this channel pays. */
+  gateway: z.string().regex(/^gw1\.[A-Za-z0-9_-]{43}$/, 'want gw1. and 43 base64url characters'),
+  /** Origin. */
+  url: z.url({ protocol: /^https?$/ }).max(URL_MAX),
+  channel: hexField(32),
+  terms: CHANNEL_TERMS,
+  /** 32 bytes, owner-only; relative to this file. */
+  keyFile: z.string().min(1).max(PATH_MAX),
+});
+export type ChannelFile = z.output<typeof CHANNEL_FILE>;
