@@ -8,15 +8,36 @@ import { randomBytes, sha256 } from '#primitives';
 import { toBase64Url, toHex, utf8, type Bytes } from '../core/bytes.ts';
 import { ExpiringCache } from '../core/cache.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Caveat } from '../settlement/bearer.ts';
+import type { VerifiedVoucher } from '../settlement/voucher.ts';
 import { gatewayError } from './errors.ts';
 import { ACCOUNT_STATES_MAX, API_KEYS_MAX } from './limits.ts';
 import type { ApiKeyRecord, Store } from './store/store.ts';
 
 export interface Account {
+  /** What logs and limits call it; of a channel, the beginning of its id. */
   readonly keyId: string;
-  /** SHA-256 of the API key's text; undefined where the gateway serves without keys, and payers are not compared. */
+  /**
+   * SHA-256 of the API key's text, or the id of the channel; undefined where the gateway serves without keys, and payers are
+   * not compared.
+   */
   readonly payer: Bytes<32> | undefined;
+  readonly means: Means;
 }
+
+/** How an account pays. */
+export type Means =
+  /** It does not: only workers without prices serve it. */
+  | { readonly kind: 'none' }
+  /** From the balance that the operator keeps for it. */
+  | { readonly kind: 'custodial' }
+  | {
+      readonly kind: 'channel';
+      /** Absent: on the strength of one that the ledger holds. */
+      readonly voucher?: VerifiedVoucher;
+      /** Of a bearer token. */
+      readonly caveats: readonly Caveat[];
+    };
 
 export interface AccountLimits {
   readonly concurrencyMax: number;
@@ -70,7 +91,7 @@ export function listApiKeys(store: Store): readonly Omit<ApiKeyRecord, 'keyHash'
   }));
 }
 
-const ANONYMOUS: Account = { keyId: 'anonymous', payer: undefined };
+const ANONYMOUS: Account = { keyId: 'anonymous', payer: undefined, means: { kind: 'none' } };
 const BEARER = /^Bearer ([\x21-\x7e]{1,256})$/i;
 const KNOWN_FOR_MS = 5000;
 
@@ -87,10 +108,12 @@ export interface AccountsOptions {
   readonly limits: AccountLimits;
   /** `open`: no key is asked for; for one machine only. */
   readonly mode: 'keys' | 'open';
+  /** Of whoever comes with an API key. */
+  readonly means: 'none' | 'custodial';
 }
 
 export function createAccounts(options: AccountsOptions): Accounts {
-  const { store, clock, limits, mode } = options;
+  const { store, clock, limits, mode, means } = options;
   // A revoked key dies within seconds without a database read per request.
   const known = new ExpiringCache<Account>(ACCOUNT_STATES_MAX);
   const states = new Map<string, AccountState>();
@@ -108,7 +131,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (record === undefined || record.revokedMs !== undefined) {
       throw gatewayError('gateway.unauthorized');
     }
-    const account: Account = { keyId: record.keyId, payer };
+    const account: Account = { keyId: record.keyId, payer, means: { kind: means } };
     known.set(name, account, nowMs + KNOWN_FOR_MS);
     return account;
   };

@@ -9,8 +9,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { systemClock, type Clock } from '../core/clock.ts';
 import { createLifecycle, type Lifecycle } from '../core/node/lifecycle.ts';
 import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
-import { NO_SETTLEMENT } from '../protocol/gateway-document.ts';
-import { createAccounts, type Account } from './accounts.ts';
+import type { Account } from './accounts.ts';
 import { openAudit, type Audit } from './audit.ts';
 import { BodyBudget } from './body-budget.ts';
 import type { GatewayConfig } from './config.ts';
@@ -30,10 +29,13 @@ import {
 import { BODY_BYTES_IN_FLIGHT_MAX, SILENCE_MARGIN_MS } from './limits.ts';
 import { keepHouse, openAdmin } from './house.ts';
 import { listen, type ListenerLimits } from './listeners.ts';
-import { CHAT_BODY_MAX_BYTES } from './openai/limits.ts';
+import { plainCaller } from './openai/plain-caller.ts';
 import { serveOpenAi } from './openai/routes.ts';
 import type { Sealer } from './openai/sealer.ts';
 import type { GatewayParts } from './parts.ts';
+import { demandHeaders } from './payments/demand.ts';
+import type { PaymentRefusal } from './payments/cashier.ts';
+import { openPayments, type Payments } from './payments/open-payments.ts';
 import { openPolicies, type Policies } from './policy/open-policies.ts';
 import { RefusedEvidence } from './policy/refused-evidence.ts';
 import { ReceiptRecovery } from './receipt-recovery.ts';
@@ -132,8 +134,9 @@ async function build(basis: Basis): Promise<Built> {
   const policies = await openPolicies({ config, clock, log, counters, audit, lifecycle });
   const { desk, isDevelopment } = policies;
   const store = openStore(basis);
+  const payments = await openPayments({ config, store, desk, clock, log, lifecycle });
   const registry = openRegistry(basis, audit);
-  const dispatch = openDispatch(basis, { registry, desk, store });
+  const dispatch = openDispatch(basis, { registry, desk, payments });
   const { collateral } = config;
   const vouching =
     deps.vouching ??
@@ -147,8 +150,9 @@ async function build(basis: Basis): Promise<Built> {
     ...(vouching === undefined ? {} : { vouching }),
   });
   await audit.started(aud);
-  const parts = { aud, desk, registry, store, clock };
-  return { deps, parts, identity, dispatch, log, lifecycle, audit, judge, policies };
+  const { ledger } = payments;
+  const parts = { aud, desk, registry, store, ledger, clock };
+  return { deps, parts, identity, dispatch, payments, log, lifecycle, audit, judge, policies };
 }
 
 function openStore({ deps: { config }, lifecycle }: Basis): Store {
@@ -173,22 +177,27 @@ function openRegistry({ log, counters, lifecycle }: Basis, audit: Audit): Worker
 
 function openDispatch(
   { deps, clock, log, lifecycle, counters }: Basis,
-  { registry, desk, store }: Pick<DispatchDeps, 'registry' | 'desk' | 'store'>,
+  {
+    registry,
+    desk,
+    payments,
+  }: Pick<DispatchDeps, 'registry' | 'desk'> & {
+    readonly payments: Payments;
+  },
 ): DispatchDeps {
   const { config } = deps;
-  const recovery = new ReceiptRecovery(store, log);
+  const { cashier, accounts } = payments;
+  const recovery = new ReceiptRecovery(cashier, log);
   lifecycle.onClose('receipts', () => recovery.close());
   const deadlines = createDeadlines(clock);
   lifecycle.onClose('deadlines', () => deadlines.close());
-  const { mode, ...accountLimits } = config.accounts;
-  const accounts = createAccounts({ store, clock, limits: accountLimits, mode });
   const { limits } = config;
   const load = { active: 0 };
   return {
     clock,
     registry,
     desk,
-    store,
+    cashier,
     accounts,
     deadlines,
     recovery,
@@ -204,6 +213,7 @@ interface Built {
   readonly parts: GatewayParts;
   readonly identity: GatewayIdentity;
   readonly dispatch: DispatchDeps;
+  readonly payments: Payments;
   readonly log: GatewayLog;
   readonly lifecycle: Lifecycle;
   readonly audit: Audit;
@@ -212,7 +222,7 @@ interface Built {
 }
 
 async function openGateway(built: Built): Promise<ListeningPorts> {
-  const { deps, parts, identity, dispatch, log, lifecycle } = built;
+  const { deps, parts, identity, dispatch, payments, log, lifecycle } = built;
   const { config } = deps;
   const { listen: where } = config;
   const tls = where.httpsPort === null ? undefined : await tlsIdentity(config, parts.clock);
@@ -224,7 +234,7 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
     identity,
     tlsSpkiSha256: tls === undefined ? [] : [tls.spkiSha256],
     baseUrls: () => baseUrls(config, open),
-    settlement: NO_SETTLEMENT,
+    settlement: payments.settlement,
     clock: parts.clock,
   });
   const handler = requestHandler(built, document);
@@ -294,10 +304,14 @@ function requestHandler(
   built: Built,
   document: ReturnType<typeof documentSource>,
 ): RequestListener {
-  const { deps, parts, identity, dispatch, log, lifecycle, audit, judge, policies } = built;
+  const { deps, parts, identity, dispatch, payments, log, lifecycle } = built;
+  const { audit, judge, policies } = built;
   const { config } = deps;
   const { clock, registry, desk } = parts;
-  const { accounts, counters } = dispatch;
+  const { counters } = dispatch;
+  const { payers } = payments;
+  const network = payments.settlement.payee?.network;
+  const demand = (refusal: PaymentRefusal) => demandHeaders(payments.settlement, refusal);
   const refused = new RefusedEvidence();
   const challenges = new Challenges();
   const registrar = new Registrar({
@@ -339,13 +353,14 @@ function requestHandler(
   const bodies = new BodyBudget(BODY_BYTES_IN_FLIGHT_MAX);
   const openAi = {
     ...(sealer === undefined ? {} : { sealer }),
-    authenticate: (request: IncomingMessage) => plainCaller(dispatch, bodies, request),
+    authenticate: (request: IncomingMessage) =>
+      plainCaller({ dispatch, bodies, payers, demand, network }, request),
     onFailure: (error: unknown, stage: string) =>
       log.event('plain.failed', { code: codeOf(error), stage }),
     clock,
     models: () => publishedModels(registry, clock()),
   };
-  const sealed = { accounts, dispatch, bodies };
+  const sealed = { payers, dispatch, bodies, demand };
   return (request: IncomingMessage, response: ServerResponse) => {
     if (request.url === EXCHANGE_PATH) {
       if (request.method === 'POST') void handleSealed(sealed, request, response);
@@ -354,19 +369,6 @@ function requestHandler(
     }
     if (serveOpenAi(openAi, request, response)) return;
     void onControl(request, response);
-  };
-}
-
-function plainCaller(dispatch: DispatchDeps, bodies: BodyBudget, request: IncomingMessage) {
-  const account = dispatch.accounts.authenticate(request.headers.authorization);
-  const declared = Number(request.headers['content-length'] ?? CHAT_BODY_MAX_BYTES);
-  // The body's reader refuses more than the limit; without a length the limit is what may come.
-  request.once('close', bodies.take(account.keyId, Math.min(declared, CHAT_BODY_MAX_BYTES)));
-  return {
-    payer: account.payer ?? new Uint8Array(32),
-    send: async (sealed: Uint8Array, sink: SealedSink, signal: AbortSignal): Promise<void> => {
-      await dispatchSealed(dispatch, sealed, account, signal, sink);
-    },
   };
 }
 

@@ -30,7 +30,7 @@ export type AttemptEnd =
   | {
       readonly kind: 'held';
       readonly receipt: SignedReceipt;
-      readonly release: () => readonly Uint8Array[];
+      readonly release: (ledgerLine: Uint8Array) => readonly Uint8Array[];
     }
   /** The answer had begun and cannot be completed. `fault`: whose time-out or mistake it was. */
   | { readonly kind: 'broken'; readonly code: string; readonly fault: 'worker' | 'client' }
@@ -193,7 +193,7 @@ class Attempt {
     if (!step.final) return;
     if (this.#receipt === undefined) this.#fail('sx.receipt_missing', 'failed');
     else {
-      const release = () => this.#relay.release();
+      const release = (line: Uint8Array) => this.#relay.release(line);
       this.#finish({ kind: 'held', receipt: this.#receipt, release });
     }
   }

@@ -50,6 +50,16 @@ const ADMIN = z.strictObject({
   port: port.nullable().default(null),
 });
 
+const FEE_BPS_MAX = 10_000;
+
+/** Without any of it only workers without prices serve, and everything is counted all the same. */
+const SETTLEMENT = z.strictObject({
+  /** The gateway's part of what workers ask, in hundredths of a percent; never added to a price. */
+  feeBps: z.int().min(0).max(FEE_BPS_MAX).default(0),
+  /** Whether API keys pay from balances that this gateway keeps. Holding other people's money may be regulated. */
+  custodial: z.enum(['refuse', 'operator-holds-balances']).default('refuse'),
+});
+
 const STORE_NAMES = STORES.map(({ name }) => name);
 
 /** Signed policies and revocations, from a directory or a URL. Spec: docs/publication.md. */
@@ -91,6 +101,7 @@ export const GATEWAY_CONFIG = z.strictObject({
       requestsPerMinute: positive(10_000_000).default(ACCOUNT_REQUESTS_PER_MINUTE),
     })
     .prefault({}),
+  settlement: SETTLEMENT.prefault({}),
   /**
    * The gateway's own store of collateral. Workers bring theirs; the store remembers the newest lists it has seen and lets
    * nobody go back behind them. Offline unless the operator says otherwise; without a directory it is kept in `dataDir`.

@@ -7,7 +7,7 @@
 
 import { constantTimeEqual } from '#primitives';
 import { revokedAmong } from '../attestation/policy/revocations.ts';
-import { toHex, type Bytes } from '../core/bytes.ts';
+import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import { gatewayErrorFrame, parseClearRequest, type ClearRequest } from '../protocol/sx/clear.ts';
@@ -20,11 +20,11 @@ import type { Counters } from './counters.ts';
 import type { Deadlines } from './deadline.ts';
 import { gatewayError } from './errors.ts';
 import type { GatewayLog } from './events.ts';
-import { DEADLINE_GRACE_MS, RESERVATION_SKEW_MS } from './limits.ts';
+import { DEADLINE_GRACE_MS } from './limits.ts';
+import type { Cashier } from './payments/cashier.ts';
 import type { PolicyDesk } from './policy/desk.ts';
 import type { ReceiptRecovery } from './receipt-recovery.ts';
 import type { DispatchLimits, SealedSink } from './sealed-sink.ts';
-import type { Store } from './store/store.ts';
 import type { LiveWorker, WorkerRegistry } from './workers/registry.ts';
 import { noteChosen, noteDone, selectOrder } from './workers/select.ts';
 
@@ -32,7 +32,7 @@ export interface DispatchDeps {
   readonly clock: Clock;
   readonly registry: WorkerRegistry;
   readonly desk: PolicyDesk;
-  readonly store: Store;
+  readonly cashier: Cashier;
   readonly accounts: Accounts;
   readonly deadlines: Deadlines;
   readonly recovery: ReceiptRecovery;
@@ -104,7 +104,8 @@ class Exchange {
       },
       drain: () => sink.drain(),
       end: () => sink.end(),
-      fail: (code) => sink.fail(code),
+      settled: (settled) => sink.settled?.(settled),
+      fail: (code, refusal) => sink.fail(code, refusal),
     };
   }
 
@@ -119,8 +120,14 @@ class Exchange {
     this.#assertPayer(request);
     const leave = deps.accounts.enter(this.#account, this.#startMs);
     try {
-      await this.#reserve(request);
-      return await this.#serve(request);
+      const workers = this.#candidates(request);
+      if (workers.length === 0) {
+        // A repeat stays one when its workers are gone: whoever is told to seal anew would pay for a second answer.
+        const isRepeat = (await deps.cashier.find(request.prelude.msgId)) !== undefined;
+        return this.#refuse(isRepeat ? 'sx.replay' : emptyHanded([]));
+      }
+      const refused = await this.#reserve(request, workers);
+      return refused ?? (await this.#serve(request, workers));
     } finally {
       leave();
     }
@@ -161,20 +168,22 @@ class Exchange {
     }
   }
 
-  async #reserve({ prelude }: ClearRequest): Promise<void> {
-    const free = await this.#deps.store.reserve({
-      msgId: prelude.msgId,
-      keyId: this.#account.keyId,
-      maxAmount: prelude.maxAmount,
-      reservedMs: this.#startMs,
-      expiresMs: prelude.issuedAtMs + prelude.ttlS * 1000 + RESERVATION_SKEW_MS,
-    });
-    if (!free) throw sxError('sx.replay');
+  /** Undefined once it is durable. */
+  async #reserve(
+    request: ClearRequest,
+    workers: readonly LiveWorker[],
+  ): Promise<DispatchOutcome | undefined> {
+    const reserved = await this.#deps.cashier.reserve(this.#account, request, workers);
+    if (reserved.outcome === 'reserved') return undefined;
+    if (reserved.outcome === 'replayed') throw sxError('sx.replay');
+    const code = `payment.${reserved.refusal.code}`;
+    this.#sink.fail(code, reserved.refusal);
+    return { outcome: 'refused', code };
   }
 
-  async #serve(request: ClearRequest): Promise<DispatchOutcome> {
+  async #serve(request: ClearRequest, workers: readonly LiveWorker[]): Promise<DispatchOutcome> {
     const codes: string[] = [];
-    for (const { key } of this.#candidates(request)) {
+    for (const { key } of workers) {
       // While another one was asked it may have been revoked, or left the policy.
       const worker = this.#usable(key.kid, request);
       if (worker === undefined) continue;
@@ -186,7 +195,7 @@ class Exchange {
       // The first worker may have read it; whoever cannot accept a second execution said so.
       if (end.sent && request.prelude.flags.singleRecipient && end.code !== 'sx.price') break;
     }
-    this.#deps.store.release(request.prelude.msgId);
+    this.#deps.cashier.release(request.prelude.msgId);
     return this.#refuse(emptyHanded(codes));
   }
 
@@ -213,7 +222,7 @@ class Exchange {
   }
 
   async #attempt(worker: LiveWorker, request: ClearRequest): Promise<AttemptEnd> {
-    const { clock, deadlines, limits, store, counters } = this.#deps;
+    const { clock, deadlines, limits, counters } = this.#deps;
     const { prelude } = request;
     this.#attempts++;
     noteChosen(worker.load);
@@ -230,7 +239,6 @@ class Exchange {
       onFirstSealed: () => {
         this.#firstMs = clock() - this.#startMs;
         counters.firstFrame(this.#firstMs);
-        store.markRelayed(prelude.msgId, worker.key.workerId);
       },
     });
     noteDone(worker.load, noteOf(end), clock());
@@ -243,21 +251,21 @@ class Exchange {
     worker: LiveWorker,
     request: ClearRequest,
   ): Promise<DispatchOutcome | undefined> {
-    const { store, recovery } = this.#deps;
+    const { cashier, recovery } = this.#deps;
     const { msgId } = request.prelude;
     switch (end.kind) {
       case 'moved':
         this.#moved(end.code, worker);
         return undefined;
       case 'stopped':
-        store.release(msgId);
+        cashier.release(msgId);
         return this.#refuse(end.code);
       case 'held':
-        return this.#settle(end, worker, msgId);
+        return this.#settle(end, worker);
       case 'broken':
         // A client that stalls is a client that left: the worker may still be owed.
         if (end.fault === 'client') recovery.start(worker, request);
-        else store.release(msgId);
+        else cashier.release(msgId);
         return this.#breakOff(end.code, worker);
       case 'aborted':
         recovery.start(worker, request);
@@ -279,15 +287,19 @@ class Exchange {
   async #settle(
     end: Extract<AttemptEnd, { kind: 'held' }>,
     worker: LiveWorker,
-    msgId: Bytes<16>,
   ): Promise<DispatchOutcome> {
+    const { receipt } = end;
+    let line: Uint8Array;
     try {
-      await this.#deps.store.settle(msgId, worker.key.workerId, end.receipt.payload);
+      const statement = await this.#deps.cashier.settle(worker, receipt);
+      this.#sink.settled?.({ receipt, line: statement, asset: worker.key.prices.asset });
+      line = statement;
     } catch (error) {
       // FINAL says that the exchange is settled, so it must not leave when it is not.
+      this.#deps.cashier.leave(receipt.receipt.requestId);
       return this.#breakOff(error instanceof VeilError ? error.code : 'gateway.store', worker);
     }
-    for (const bytes of end.release()) this.#sink.write(bytes);
+    for (const bytes of end.release(line)) this.#sink.write(bytes);
     this.#sink.end();
     return { outcome: 'answered', workerId: worker.workerId };
   }

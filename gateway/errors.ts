@@ -94,6 +94,8 @@ export const gatewayError = defineErrors({
   'gateway.policy': { ...MISCONFIGURED, public: 'The gateway has no policy that it can use.' },
   'gateway.config': MISCONFIGURED,
   'gateway.identity': MISCONFIGURED,
+  /** A verified receipt that the ledger does not settle: for a request it let go, or a worker it does not know. */
+  'gateway.settlement': { ...BUSY, status: 500, public: 'The request could not be settled.' },
   'gateway.store': { ...BUSY, status: 500, public: 'The gateway cannot keep its records now.' },
 });
 

@@ -63,6 +63,9 @@ export const GATEWAY_EVENTS = defineEvents({
     level: 'info',
     fields: { requestId: 'id', workerId: 'id', found: 'flag', code: 'code' },
   },
+  /** A receipt asked for more than was reserved; the worker got what was reserved. */
+  'settlement.clamped': { level: 'warn', fields: { requestId: 'id', workerId: 'id' } },
+  'settlement.failed': { level: 'error', fields: { code: 'code' } },
   'worker.admitted': {
     level: 'info',
     fields: {

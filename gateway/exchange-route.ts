@@ -8,11 +8,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toHex } from '../core/bytes.ts';
 import { codeOf } from '../core/node/log.ts';
 import { REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
-import type { Accounts } from './accounts.ts';
 import type { BodyBudget } from './body-budget.ts';
 import { dispatchSealed, type DispatchDeps } from './dispatch.ts';
 import { drained } from './drained.ts';
 import { gatewayError } from './errors.ts';
+import type { PaymentRefusal } from './payments/cashier.ts';
+import type { Payers } from './payments/payers.ts';
 import { respondClear } from './respond-clear.ts';
 import type { SealedSink } from './sealed-sink.ts';
 
@@ -21,7 +22,9 @@ const REQUEST_TYPE = 'application/vnd.sx1.req';
 const RESPONSE_TYPE = 'application/vnd.sx1.res';
 
 export interface ExchangeRouteDeps {
-  readonly accounts: Accounts;
+  readonly payers: Payers;
+  /** Headers of a refusal for payment. */
+  readonly demand: (refusal: PaymentRefusal) => Readonly<Record<string, string>>;
   readonly dispatch: DispatchDeps;
   readonly bodies: BodyBudget;
 }
@@ -38,12 +41,13 @@ export async function handleSealed(
   });
   let giveBack: (() => void) | undefined;
   try {
-    // The key first: a stranger's body is not read at all.
-    const account = deps.accounts.authenticate(request.headers.authorization);
+    // The key or voucher first: a stranger's body is not read at all.
+    const account = await deps.payers.identify(request.headers);
     const size = declaredSize(request);
     giveBack = deps.bodies.take(account.keyId, size);
     const sealed = await readExactly(request, size);
-    await dispatchSealed(deps.dispatch, sealed, account, gone.signal, new ResponseSink(response));
+    const sink = new ResponseSink(response, deps.demand);
+    await dispatchSealed(deps.dispatch, sealed, account, gone.signal, sink);
   } catch (error) {
     refuse(request, response, codeOf(error) ?? 'internal.invariant');
   } finally {
@@ -90,9 +94,11 @@ function readExactly(request: IncomingMessage, size: number): Promise<Uint8Array
 
 class ResponseSink implements SealedSink {
   readonly #response: ServerResponse;
+  readonly #demand: ExchangeRouteDeps['demand'];
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, demand: ExchangeRouteDeps['demand']) {
     this.#response = response;
+    this.#demand = demand;
   }
 
   head(kid: Uint8Array): void {
@@ -117,7 +123,7 @@ class ResponseSink implements SealedSink {
     this.#response.end();
   }
 
-  fail(code: string): void {
-    respondClear(this.#response, code);
+  fail(code: string, refusal?: PaymentRefusal): void {
+    respondClear(this.#response, code, refusal === undefined ? {} : this.#demand(refusal));
   }
 }

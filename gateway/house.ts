@@ -11,7 +11,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { Metrics } from '../core/node/metrics.ts';
 import type { GatewayParts } from './parts.ts';
 import type { GatewayLog } from './events.ts';
-import { PURGE_INTERVAL_MS, RECEIPTS_KEPT_MS, SWEEP_INTERVAL_MS } from './limits.ts';
+import { PURGE_INTERVAL_MS, SWEEP_INTERVAL_MS } from './limits.ts';
 import { listen } from './listeners.ts';
 import type { Rounds } from './workers/rounds.ts';
 
@@ -39,9 +39,8 @@ export function keepHouse(input: HouseInput): void {
   const sweeps = repeat(input.sweepIntervalMs ?? SWEEP_INTERVAL_MS, () =>
     workers.sweep(lifecycle.closing),
   );
-  const purges = repeat(PURGE_INTERVAL_MS, () => {
-    const nowMs = parts.clock();
-    parts.store.purge(nowMs, nowMs - RECEIPTS_KEPT_MS);
+  const purges = repeat(PURGE_INTERVAL_MS, async () => {
+    await parts.ledger.purge(parts.clock());
   });
   lifecycle.onClose('rounds', async () => {
     await Promise.all([sweeps, purges]);

@@ -91,11 +91,13 @@ export const ACCOUNT_CONCURRENCY_MAX = 256;
 export const ACCOUNT_REQUESTS_PER_MINUTE = 6000;
 export const ACCOUNT_STATES_MAX = 16_384;
 
-// Store.
-export const RESERVATIONS_PENDING_MAX = 8192;
+// Reservations.
 export const RESERVATION_SKEW_MS = 60_000;
 export const PURGE_INTERVAL_MS = 60_000;
-export const RECEIPTS_KEPT_MS = 30 * 86_400_000;
+
+// Payments.
+/** Accounts of API keys known to be open; beyond this they are asked for again. */
+export const ACCOUNTS_OPENED_MAX = 65_536;
 
 // Audit log. What strangers cause, and whoever can write where the policy is published.
 export const AUDIT_DENIALS_PER_MINUTE_MAX = 60;

@@ -1,6 +1,7 @@
 /** The pieces of one gateway that outlive any request. @module */
 
 import type { Clock } from '../core/clock.ts';
+import type { Ledger } from '../settlement/ledger/ledger.ts';
 import type { PolicyDesk } from './policy/desk.ts';
 import type { Store } from './store/store.ts';
 import type { WorkerRegistry } from './workers/registry.ts';
@@ -11,5 +12,6 @@ export interface GatewayParts {
   readonly desk: PolicyDesk;
   readonly registry: WorkerRegistry;
   readonly store: Store;
+  readonly ledger: Ledger;
   readonly clock: Clock;
 }

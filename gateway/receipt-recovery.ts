@@ -1,6 +1,6 @@
 /**
- * After a client has left: the worker's receipt for what it did until then is fetched and kept, and only if there is
- * none is the reservation let go. Spec: overview "Once only"; gateways-and-e2ee §7.6 (receipts kept 15 min).
+ * After a client has left: the worker's receipt for what it did until then is fetched and settled. Where there is none the
+ * reservation stays until its time is over, because a worker that is slow to sign is owed all the same. Spec: overview "Once only"; gateways-and-e2ee §7.6 (receipts kept 15 min).
  * @module
  */
 
@@ -11,23 +11,26 @@ import { verifyReceipt } from '../protocol/sx/check-receipt.ts';
 import type { ClearRequest } from '../protocol/sx/clear.ts';
 import type { GatewayLog } from './events.ts';
 import { RECEIPT_FETCH_ATTEMPTS, RECEIPT_FETCH_PAUSE_MS, RECEIPT_FETCHES_MAX } from './limits.ts';
-import type { Store } from './store/store.ts';
+import type { Cashier } from './payments/cashier.ts';
 import type { LiveWorker } from './workers/registry.ts';
 
 export class ReceiptRecovery {
-  readonly #store: Store;
+  readonly #cashier: Cashier;
   readonly #log: GatewayLog;
   readonly #running = new Set<Promise<void>>();
   readonly #closing = new AbortController();
 
-  constructor(store: Store, log: GatewayLog) {
-    this.#store = store;
+  constructor(cashier: Cashier, log: GatewayLog) {
+    this.#cashier = cashier;
     this.#log = log;
   }
 
-  /** In the background. When too many wait already the row stays as it is, and says that something is owed. */
+  /** In the background. When too many wait already the reservation stays, and is looked after with the old ones. */
   start(worker: LiveWorker, request: ClearRequest): void {
-    if (this.#running.size >= RECEIPT_FETCHES_MAX || this.#closing.signal.aborted) return;
+    if (this.#running.size >= RECEIPT_FETCHES_MAX || this.#closing.signal.aborted) {
+      this.#cashier.leave(request.prelude.msgId);
+      return;
+    }
     const run = this.#recover(worker, request).finally(() => this.#running.delete(run));
     this.#running.add(run);
   }
@@ -38,22 +41,23 @@ export class ReceiptRecovery {
     let found = false;
     try {
       const payload = await this.#fetch(worker, request);
-      if (payload === undefined) this.#store.release(msgId);
-      else {
-        verifyReceipt(payload, {
+      if (payload !== undefined) {
+        const receipt = verifyReceipt(payload, {
           key: worker.key,
           prelude: request.prelude,
           th: request.th,
           respHash: 'cut',
           policyDigest: 'sealed',
         });
-        await this.#store.settle(msgId, worker.key.workerId, payload);
+        await this.#cashier.settle(worker, receipt);
         found = true;
       }
     } catch (error) {
       code = codeOf(error) ?? 'internal.invariant';
-      this.#store.release(msgId);
+      // A false receipt is as good as none. Anything else may pass, and what is reserved stays until it is too old.
+      if (code === 'sx.receipt') this.#cashier.release(msgId);
     }
+    this.#cashier.leave(msgId);
     this.#log.event('exchange.receipt_fetched', {
       requestId: toHex(msgId),
       workerId: worker.workerId,

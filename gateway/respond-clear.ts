@@ -50,17 +50,26 @@ export function clearErrorOf(code: string): ClearError {
         message,
         type: TYPES[status] ?? fallback,
         param: null,
-        code: status === 401 ? 'invalid_api_key' : code,
+        code: status === 401 ? 'invalid_api_key' : edgeCode(code),
       },
     },
   };
 }
 
+/** Payers are told the ledger's own words. */
+export function edgeCode(code: string): string {
+  return code.replace(/^payment\./, '');
+}
+
 /** Does nothing once an answer has begun or the client has left. */
-export function respondClear(response: ServerResponse, code: string): void {
+export function respondClear(
+  response: ServerResponse,
+  code: string,
+  more: Readonly<Record<string, string>> = {},
+): void {
   if (response.headersSent || response.destroyed) return;
   const { status, headers, body } = clearErrorOf(code);
-  response.writeHead(status, headers);
+  response.writeHead(status, { ...headers, ...more });
   response.end(JSON.stringify(body));
 }
 

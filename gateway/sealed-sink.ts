@@ -1,5 +1,8 @@
 /** Where a sealed answer goes on its way out of the gateway, and how long it may take to get there. @module */
 
+import type { PaymentRefusal } from './payments/cashier.ts';
+import type { Settled } from './payments/edge.ts';
+
 /** Its methods never throw. */
 export interface SealedSink {
   /** The answer begins: everything after this is sealed by the key of this kid. */
@@ -9,8 +12,10 @@ export interface SealedSink {
   /** Resolves too when the reader has gone. */
   drain(): Promise<void>;
   end(): void;
-  /** Refused before an answer began; `code` is one of the error tables. */
-  fail(code: string): void;
+  /** Durably, and before RECEIPT, ledger line and FINAL are written. */
+  settled?(settled: Settled): void;
+  /** Refused before an answer began; `code` is one of the error tables. With what a payer needs to mend it, where it can. */
+  fail(code: string, refusal?: PaymentRefusal): void;
 }
 
 export interface DispatchLimits {

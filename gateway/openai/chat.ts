@@ -7,10 +7,13 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toHex } from '../../core/bytes.ts';
+import { completionId, settlementChunk } from '../../protocol/openai/completion.ts';
 import { CHAT_PATH, decodeChatEnvelope } from '../../protocol/openai/envelope.ts';
 import { failureOf, openAiFailure, type OpenAiFailure } from '../../protocol/openai/errors.ts';
 import { SSE_HEADERS, SSE_PING, sseEvent } from '../../protocol/openai/sse.ts';
+import { PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
 import { drained } from '../drained.ts';
+import { paymentFailureOf, settledJson, type Settled } from '../payments/edge.ts';
 import { readJsonBody } from './body.ts';
 import { CHAT_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
 import { respondFailure } from './respond.ts';
@@ -20,7 +23,15 @@ import type { PlainHead, PlainSink, SealedSend, Sealer } from './sealer.ts';
 export interface PlainCaller {
   /** Channel id or SHA-256 of the API key; 32 bytes. */
   readonly payer: Uint8Array;
-  readonly send: SealedSend;
+  /** It is told what each request cost. */
+  readonly pays: boolean;
+  readonly send: (
+    ...exchange: [...Parameters<SealedSend>, onSettled: (settled: Settled) => void]
+  ) => Promise<void>;
+  /** Why it was refused for payment, if it was. */
+  readonly refusal: () => OpenAiFailure | undefined;
+  /** Value of the header PAYMENT-RESPONSE. */
+  readonly paymentResponse: (settled: Settled) => string;
 }
 
 export interface ChatDeps {
@@ -46,21 +57,27 @@ export async function handleChat(
   response.once('close', () => {
     if (!response.writableFinished) left.abort();
   });
+  let caller: PlainCaller | undefined;
   try {
     if (deps.sealer === undefined) {
       answer.refuse(openAiFailure('plaintext_disabled'));
       return;
     }
-    const { payer, send } = await deps.authenticate(request);
+    caller = await deps.authenticate(request);
+    const { payer, send, pays, paymentResponse } = caller;
     const body = await readJsonBody(request, deps.bodyMaxBytes ?? CHAT_BODY_MAX_BYTES);
     // Refused here, before a reservation is made for it; the sealer reads the same members again.
-    decodeChatEnvelope(body, body.length);
-    await deps.sealer.exchange({ path: CHAT_PATH, body, payer }, send, answer, left.signal);
+    const { model } = decodeChatEnvelope(body, body.length);
+    const onSettled = (settled: Settled): void => {
+      if (pays) answer.settled(settled, { model, header: paymentResponse(settled) });
+    };
+    const carry: SealedSend = (...exchange) => send(...exchange, onSettled);
+    await deps.sealer.exchange({ path: CHAT_PATH, body, payer }, carry, answer, left.signal);
     answer.complete();
   } catch (error) {
     if (left.signal.aborted) return;
     deps.onFailure?.(error, answer.stage);
-    answer.fail(failureOf(error));
+    answer.fail(caller?.refusal() ?? paymentFailureOf(error) ?? failureOf(error));
   } finally {
     answer.stop();
     // An unread rest of a refused body must not become the next request.
@@ -77,6 +94,7 @@ const PASSED_HEADERS: readonly string[] = [
 ];
 
 const LINE_FEED = 0x0a;
+const MS_PER_S = 1000;
 
 class ChatAnswer implements PlainSink {
   readonly #response: ServerResponse;
@@ -122,6 +140,27 @@ class ChatAnswer implements PlainSink {
   /** Until the app has read, or has left. */
   drain(): Promise<void> {
     return drained(this.#response);
+  }
+
+  /** After the last content and before `[DONE]`; in a whole answer, as a header. */
+  settled(
+    settled: Settled,
+    { model, header }: { readonly model: string; readonly header: string },
+  ): void {
+    const response = this.#response;
+    if (response.destroyed) return;
+    if (!response.headersSent) {
+      response.setHeader(PAYMENT_RESPONSE_HEADER, header);
+      return;
+    }
+    if (!this.#streams()) return;
+    const { requestId, endMs } = settled.receipt.receipt;
+    const created = Math.floor(endMs / MS_PER_S);
+    const chunk = settlementChunk(
+      { id: completionId(requestId), created, model },
+      settledJson(settled),
+    );
+    response.write(sseEvent(chunk));
   }
 
   complete(): void {

@@ -5,6 +5,7 @@
  */
 
 import { toHex } from '../../core/bytes.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { sha256 } from '#primitives';
 import type { Usage } from '../receipt.ts';
 
@@ -140,4 +141,18 @@ export function finishChunk(answer: AnswerIdentity, finishReason: FinishReason):
 /** Only when asked for, after `finishChunk`. `choices` is there and empty: several SDKs throw without it. */
 export function usageChunk(answer: AnswerIdentity, usage: Usage): ChatChunk {
   return { ...chunk(answer, []), usage: openAiUsage(usage) };
+}
+
+/** What a request cost, before `[DONE]`: a chunk without choices, as the one with the usage is. Not of OpenAI's. */
+export interface SettlementChunk extends Omit<ChatChunk, 'system_fingerprint' | 'choices'> {
+  readonly choices: readonly [];
+  readonly x_settlement: JsonObject;
+}
+
+export function settlementChunk(
+  { id, created, model }: Omit<AnswerIdentity, 'systemFingerprint'>,
+  settlement: JsonObject,
+): SettlementChunk {
+  const object = 'chat.completion.chunk';
+  return { id, object, created, model, choices: [], x_settlement: settlement };
 }

@@ -4,7 +4,7 @@
  */
 
 import { utf8 } from '../../core/bytes.ts';
-import type { ChatChunk } from './completion.ts';
+import type { ChatChunk, SettlementChunk } from './completion.ts';
 import type { OpenAiErrorBody } from './errors.ts';
 
 export const SSE_HEADERS = [
@@ -14,7 +14,7 @@ export const SSE_HEADERS = [
 ] as const satisfies readonly (readonly [string, string])[];
 
 /** JSON escapes line breaks, so one event is always one `data:` line. */
-export function sseEvent(data: ChatChunk | OpenAiErrorBody): Uint8Array {
+export function sseEvent(data: ChatChunk | SettlementChunk | OpenAiErrorBody): Uint8Array {
   return utf8(`data: ${JSON.stringify(data)}\n\n`);
 }
 

@@ -33,6 +33,7 @@ import {
   adoptSum,
   chargePart,
   isOfTerms,
+  ofTerms,
   mergeChainState,
   newAccount,
   releaseNeed,
@@ -47,11 +48,13 @@ type Operations = {
 export const OPERATIONS: Operations = {
   openAccount: (unit, terms) => {
     const known = unit.account(terms.id);
-    if (known !== undefined) {
+    // Whose requests cost nothing so far may begin to pay: nothing was charged, so nothing is lost.
+    const isOpen = known !== undefined && !(known.kind === 'none' && terms.kind === 'custodial');
+    if (isOpen) {
       if (!isOfTerms(known, terms)) return { outcome: 'refused', code: 'account_differs' };
       return { outcome: 'existing', account: known };
     }
-    const account = newAccount(terms);
+    const account = known === undefined ? newAccount(terms) : { ...known, ...ofTerms(terms) };
     unit.putAccount(account);
     return { outcome: 'opened', account };
   },

@@ -17,12 +17,15 @@ import type {
   VoucherOutcome,
 } from './ledger.ts';
 
+/** What terms say of an account. */
+export function ofTerms(terms: AccountTerms): Pick<Account, 'id' | 'kind' | 'asset' | 'payerKey'> {
+  const { id, kind, asset } = terms;
+  return { id, kind, asset, payerKey: kind === 'channel' ? terms.payerKey : undefined };
+}
+
 export function newAccount(terms: AccountTerms): Account {
   return {
-    id: terms.id,
-    kind: terms.kind,
-    asset: terms.asset,
-    payerKey: terms.kind === 'channel' ? terms.payerKey : undefined,
+    ...ofTerms(terms),
     epoch: 0,
     deposited: NOTHING,
     refunded: NOTHING,

@@ -77,6 +77,24 @@ for (const driver of LEDGERS) {
     assert.equal(await ledger.findAccount(unsound.id), undefined);
   });
 
+  test(`${name}: whoever paid nothing may begin to pay, and not the other way round`, async (context) => {
+    const ledger = (await fresh(context)).ledger();
+    const id = randomBytes(32);
+    const free = { kind: 'none', id, asset: 'TON' } as const;
+    const paying = { kind: 'custodial', id, asset: 'USDT' } as const;
+    await ledger.openAccount(free);
+    await ledger.setStanding(id, 'frozen');
+    const answer = await ledger.openAccount(paying);
+    assert.equal(answer.outcome, 'opened');
+    assert.equal(answer.account.kind, 'custodial');
+    assert.equal(answer.account.asset, 'USDT');
+    assert.equal(answer.account.standing, 'frozen', 'a change of terms must not thaw it');
+    assert.deepEqual(await ledger.openAccount(free), {
+      outcome: 'refused',
+      code: 'account_differs',
+    });
+  });
+
   /** What would be admitted, and one thing about it that is not as it should be. */
   const REFUSALS: readonly (readonly [
     code: AdmissionCode,

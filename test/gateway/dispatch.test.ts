@@ -72,9 +72,9 @@ test('a sealed exchange comes back whole, with its receipt kept', async () => {
   assert.equal(textOf(events), 'hello');
   assert.ok(events.some(({ kind }) => kind === 'receipt'));
   assert.equal(events.at(-1)?.kind, 'final');
-  const record = lab.gateway.store.findExchange(sealed.msgId);
-  assert.equal(record?.state, 'settled');
-  assert.equal(record?.receipt?.length, 445);
+  const request = await lab.gateway.ledger.findRequest(sealed.msgId);
+  assert.ok(request?.state === 'settled');
+  assert.equal(request.entry.receipt.length, 445);
 });
 
 test('the same sealed bytes are never forwarded twice', async () => {
@@ -202,7 +202,7 @@ for (const [name, code, script] of BROKEN) {
     assert.throws(() => read(sealed, answer));
     assert.ok(fromUtf8Loose(answer.body).includes(code), 'the code of the error frame');
     assert.equal(good.seen.count, before);
-    assert.notEqual(lab.gateway.store.findExchange(sealed.msgId)?.state, 'settled');
+    assert.notEqual((await lab.gateway.ledger.findRequest(sealed.msgId))?.state, 'settled');
   });
 }
 
@@ -259,7 +259,7 @@ test('when the client leaves, the worker is aborted within a second and its rece
   leave.abort();
   assert.ok((await closed.promise) - leftMs < 1000);
   for (;;) {
-    const record = lab.gateway.store.findExchange(sealed.msgId);
+    const record = await lab.gateway.ledger.findRequest(sealed.msgId);
     if (record?.state === 'settled') break;
     assert.notEqual(record?.state, 'released');
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -312,7 +312,7 @@ test('a client that reads nothing costs the worker neither its standing nor its 
   outgoing.setHeader('content-length', sealed.bytes.length);
   outgoing.end(sealed.bytes);
   for (;;) {
-    const record = lab.gateway.store.findExchange(sealed.msgId);
+    const record = await lab.gateway.ledger.findRequest(sealed.msgId);
     if (record?.state === 'settled') break;
     assert.notEqual(record?.state, 'released');
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -51,7 +51,7 @@ test('after kill -9 the same sealed bytes are a replay, and the identity is the 
   writeFileSync(configFile, JSON.stringify({ ...config, store: { durability: 'full' } }));
   const store = openSqliteStore({ path: join(dataDir, 'gateway.sqlite'), durability: 'full' });
   const { apiKey } = createApiKey(store, 'restart', systemClock());
-  await store.close();
+  store.close();
 
   const first = await startGateway(configFile);
   context.after(() => first.child.kill('SIGKILL'));

@@ -36,11 +36,16 @@ import type { ClientOptions } from '../../client/open-session.ts';
 import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
 import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
-import { createApiKey } from '../../gateway/accounts.ts';
+import { createApiKey, keyHashOf } from '../../gateway/accounts.ts';
 import { createGateway, type Gateway } from '../../gateway/app.ts';
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
+import { creditBalance } from '../../gateway/payments/balances.ts';
+import { amount } from '../../settlement/money.ts';
 
 export const STACK_MODEL = DEMO_MODEL.id;
+
+/** A thousand TON. */
+const CREDIT = 10n ** 12n;
 
 const PRICES: PriceList = {
   asset: 'TON',
@@ -144,6 +149,7 @@ async function assemble(
       admin: { port: 0 },
       workers: { allowPrivateEndpoints: true },
       plaintext: 'operator-can-read',
+      settlement: { feeBps: 500, custodial: 'operator-holds-balances' },
       logLevel: 'debug',
       closeGraceMs: CLOSE_GRACE_MS,
       ...options.gateway,
@@ -155,6 +161,13 @@ async function assemble(
   const { httpPort, adminPort } = await gateway.listen();
   const gatewayUrl = `http://127.0.0.1:${httpPort}`;
   const { apiKey } = createApiKey(gateway.store, 'test', systemClock());
+  await creditBalance(gateway.ledger, {
+    account: keyHashOf(apiKey),
+    asset: 'TON',
+    amount: amount(CREDIT),
+    reference: 'a test',
+    nowMs: systemClock(),
+  });
   const parts = { ...options, gatewayUrl, gateway, pkiDir, provider } as const;
   const workers = await startWorkers(dataDir, parts, closers);
   const baseURL = `${gatewayUrl}/v1`;

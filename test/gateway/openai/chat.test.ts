@@ -49,7 +49,13 @@ async function serve(
   const deps: OpenAiDeps = {
     clock: systemClock,
     models: () => [{ id: 'org/name', contextLength: 192 }],
-    authenticate: () => ({ payer: new Uint8Array(32), send: () => Promise.resolve() }),
+    authenticate: () => ({
+      payer: new Uint8Array(32),
+      pays: false,
+      refusal: () => undefined,
+      paymentResponse: () => '',
+      send: () => Promise.resolve(),
+    }),
     ...(script === 'sealed-only' ? {} : { sealer }),
     ...more,
   };

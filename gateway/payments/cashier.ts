@@ -1,0 +1,215 @@
+/**
+ * One request's way through the ledger: what it can cost is reserved before any worker hears of it, what the receipt says
+ * is settled before FINAL leaves, and what nobody is owed for is let go. Spec: ton-settlement §4.2, §4.11; overview "Once
+ * only".
+ * @module
+ */
+
+import { equalPublic, fixed, toHex, type Bytes } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
+import { codeOf } from '../../core/node/log.ts';
+import type { SignedReceipt } from '../../protocol/receipt.ts';
+import type { ClearRequest } from '../../protocol/sx/clear.ts';
+import { forbiddenBy, type Caveat } from '../../settlement/bearer.ts';
+import type {
+  Account as LedgerAccount,
+  AdmissionCode,
+  Ledger,
+  RequestState,
+} from '../../settlement/ledger/ledger.ts';
+import { amount, assetOfCode, NOTHING, type Amount, type Asset } from '../../settlement/money.ts';
+import { ceilingOf } from '../../settlement/price.ts';
+import type { Account } from '../accounts.ts';
+import { gatewayError } from '../errors.ts';
+import type { GatewayLog } from '../events.ts';
+import { ACCOUNTS_OPENED_MAX, RESERVATION_SKEW_MS } from '../limits.ts';
+import type { PolicyDesk } from '../policy/desk.ts';
+import type { LiveWorker } from '../workers/registry.ts';
+import { paymentError } from './errors.ts';
+
+export interface CashierOptions {
+  readonly ledger: Ledger;
+  readonly desk: PolicyDesk;
+  readonly clock: Clock;
+  readonly feeBps: number;
+  readonly log: GatewayLog;
+  /** After it is durable. */
+  readonly onSettled?: (worker: LiveWorker, receipt: SignedReceipt) => void;
+}
+
+/** What a payer is told beside the code, so that the next request fits. */
+export interface PaymentRefusal {
+  readonly code: AdmissionCode;
+  readonly need: Amount;
+  readonly asset: Asset;
+  /** As it stands after the voucher was taken. */
+  readonly account: LedgerAccount | undefined;
+}
+
+export type Reserved =
+  | { readonly outcome: 'reserved' }
+  | { readonly outcome: 'replayed'; readonly request: RequestState }
+  | { readonly outcome: 'refused'; readonly refusal: PaymentRefusal };
+
+const ANYBODY: Bytes<32> = fixed(new Uint8Array(32), 32);
+const FREE_ASSET: Asset = 'TON';
+const MS_PER_S = 1000;
+
+export class Cashier {
+  readonly #options: CashierOptions;
+  readonly #opened = new Set<string>();
+  readonly #running = new Set<string>();
+  #watchers: (() => void)[] = [];
+
+  constructor(options: CashierOptions) {
+    this.#options = options;
+  }
+
+  get ledger(): Ledger {
+    return this.#options.ledger;
+  }
+
+  find(requestId: Bytes<16>): Promise<RequestState | undefined> {
+    return this.#options.ledger.findRequest(requestId);
+  }
+
+  /**
+   * Durable when it resolves. Throws `payment.*` for what no other account would change, `ledger.busy`, `ledger.store`.
+   */
+  async reserve(
+    account: Account,
+    { prelude }: ClearRequest,
+    workers: readonly LiveWorker[],
+  ): Promise<Reserved> {
+    const { ledger, clock, feeBps } = this.#options;
+    const nowMs = clock();
+    const asset = assetOfCode(prelude.asset);
+    const payable = workers.filter(({ key }) => key.prices.asset === asset);
+    if (asset === undefined || payable.length === 0) {
+      throw paymentError('payment.asset_unsupported');
+    }
+    const need = needOf(payable, prelude);
+    const id = await this.#open(account, asset);
+    const { means } = account;
+    if (means.kind === 'channel') assertAllowed(means.caveats, payable, { nowMs, need });
+    const lastsMs = Math.max(prelude.ttlS * MS_PER_S, prelude.deadlineMs);
+    const outcome = await ledger.reserve({
+      requestId: prelude.msgId,
+      account: id,
+      // Whoever pays nothing has one account for all assets.
+      asset: means.kind === 'none' ? FREE_ASSET : asset,
+      need,
+      ...(means.kind === 'channel' && means.voucher !== undefined
+        ? { voucher: means.voucher }
+        : {}),
+      workers: payable.map(({ key }) => key.workerId),
+      feeBps,
+      // A card promises its prices for as long as its statement lives.
+      quoteValidUntilMs: Math.min(...payable.map(({ key }) => key.expiresAtMs)),
+      nowMs,
+      expiresMs: prelude.issuedAtMs + lastsMs + RESERVATION_SKEW_MS,
+    });
+    if (outcome.outcome === 'refused') {
+      const { code, account: standing } = outcome;
+      return { outcome: 'refused', refusal: { code, need, asset, account: standing } };
+    }
+    if (outcome.outcome === 'reserved') this.#running.add(toHex(prelude.msgId));
+    return outcome;
+  }
+
+  /** The ledger line, once it is durable. Throws `gateway.settlement`, `ledger.*`: then FINAL must not leave. */
+  async settle(worker: LiveWorker, receipt: SignedReceipt): Promise<Bytes<230>> {
+    const { ledger, desk, clock, log, onSettled } = this.#options;
+    const { requestId, workerId } = receipt.receipt;
+    const policyDigest = desk.policyFor(workerId).digest;
+    const settled = await ledger.settle({ receipt, policyDigest, nowMs: clock() });
+    if (settled.outcome === 'refused') throw gatewayError('gateway.settlement', settled.code);
+    this.#end(requestId);
+    if (settled.clamped) {
+      log.event('settlement.clamped', { requestId: toHex(requestId), workerId: toHex(workerId) });
+    }
+    onSettled?.(worker, receipt);
+    for (const wake of this.#watchers.splice(0)) wake();
+    return settled.statement;
+  }
+
+  /** Nobody is owed. In the background: until it is written the money is only held for longer. */
+  release(requestId: Bytes<16>): void {
+    const { ledger, log } = this.#options;
+    ledger
+      .release(requestId)
+      .catch((error: unknown) => log.event('settlement.failed', { code: codeOf(error) }))
+      .finally(() => this.#end(requestId));
+  }
+
+  /** Its receipt could not be had now: recovery asks again. */
+  leave(requestId: Bytes<16>): void {
+    this.#end(requestId);
+  }
+
+  isRunning(requestId: Bytes<16>): boolean {
+    return this.#running.has(toHex(requestId));
+  }
+
+  /** Resolves with the next settlement, or when `signal` fires. */
+  nextSettlement(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) {
+        resolve();
+        return;
+      }
+      this.#watchers.push(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  #end(requestId: Bytes<16>): void {
+    this.#running.delete(toHex(requestId));
+  }
+
+  /** API keys have an account from their first request on; a channel has to be announced. */
+  async #open({ payer, means }: Account, asset: Asset): Promise<Bytes<32>> {
+    const id = payer ?? ANYBODY;
+    if (means.kind === 'channel') return id;
+    const terms =
+      means.kind === 'none' ? ({ kind: 'none', asset: FREE_ASSET } as const) : { ...means, asset };
+    const name = toHex(id);
+    if (this.#opened.has(name)) return id;
+    const opened = await this.#options.ledger.openAccount({ ...terms, id });
+    if (opened.outcome === 'refused') throw paymentError('payment.account_differs');
+    if (this.#opened.size >= ACCOUNTS_OPENED_MAX) this.#opened.clear();
+    this.#opened.add(name);
+    return id;
+  }
+}
+
+/** A token may name models, a cap, an end. */
+function assertAllowed(
+  caveats: readonly Caveat[],
+  workers: readonly LiveWorker[],
+  use: { readonly nowMs: number; readonly need: Amount },
+): void {
+  for (const { key } of workers) {
+    const [forbids] = forbiddenBy(caveats, { ...use, model: key.model.id });
+    if (forbids !== undefined) throw paymentError('payment.bearer_forbids', forbids);
+  }
+}
+
+/** The dearest recipient at the declared bounds, and never more than the payer allowed: the worker enforces both. */
+function needOf(
+  workers: readonly LiveWorker[],
+  { maxPrompt, maxOutput, maxAmount }: ClearRequest['prelude'],
+): Amount {
+  const dearest = workers
+    .map(({ key }) => ceilingOf(key.prices, maxPrompt, maxOutput))
+    .reduce((most, ceiling) => (ceiling > most ? ceiling : most), 0n);
+  const need = dearest < maxAmount ? dearest : maxAmount;
+  return need === 0n ? NOTHING : amount(need);
+}
+
+/** Whether a request's settlement is this account's to see. */
+export function isOfAccount(request: RequestState, { payer }: Account): boolean {
+  const id = payer ?? ANYBODY;
+  if (request.state === 'settled') return equalPublic(request.entry.account, id);
+  return request.state === 'reserved' && equalPublic(request.reservation.account, id);
+}

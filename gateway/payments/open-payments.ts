@@ -1,0 +1,80 @@
+/**
+ * The money side of one gateway put together: its ledger, the keys it signs ledger lines with, who may pay and how.
+ * Spec: ton-settlement §4.11 rule 6, §5.
+ * @module
+ */
+
+import { join } from 'node:path';
+import { ed25519PublicKey, generateEd25519 } from '#primitives';
+import { fixed, type Bytes } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Lifecycle } from '../../core/node/lifecycle.ts';
+import { readPrivate, saveOnce } from '../../core/node/private-files.ts';
+import type { GatewaySettlement } from '../../protocol/gateway-document.ts';
+import type { Ledger } from '../../settlement/ledger/ledger.ts';
+import { LEDGERS } from '../../settlement/ledger/ledgers.ts';
+import { seedSigner } from '../../settlement/ledger/seed-signer.ts';
+import { createAccounts, type Accounts } from '../accounts.ts';
+import type { GatewayConfig } from '../config.ts';
+import { gatewayError } from '../errors.ts';
+import type { GatewayLog } from '../events.ts';
+import type { PolicyDesk } from '../policy/desk.ts';
+import type { Store } from '../store/store.ts';
+import { Cashier } from './cashier.ts';
+import { Payers } from './payers.ts';
+
+export interface PaymentsInput {
+  readonly config: GatewayConfig;
+  readonly store: Store;
+  readonly desk: PolicyDesk;
+  readonly clock: Clock;
+  readonly log: GatewayLog;
+  readonly lifecycle: Lifecycle;
+}
+
+export interface Payments {
+  readonly ledger: Ledger;
+  readonly cashier: Cashier;
+  readonly accounts: Accounts;
+  readonly payers: Payers;
+  /** For the gateway's document. */
+  readonly settlement: GatewaySettlement;
+}
+
+const LEDGER_KEY_FILE = 'ledger.key';
+const SEED_BYTES = 32;
+
+/** Throws `ledger.*`, `file.private`, `gateway.config`. */
+export async function openPayments(input: PaymentsInput): Promise<Payments> {
+  const { config, store, desk, clock, log, lifecycle } = input;
+  const { mode, ...limits } = config.accounts;
+  const { custodial, feeBps } = config.settlement;
+  const holdsBalances = custodial === 'operator-holds-balances';
+  if (holdsBalances && mode === 'open') {
+    throw gatewayError('gateway.config', 'balances belong to API keys: accounts.mode is open');
+  }
+  const ledgerKey = loadLedgerKey(config.dataDir);
+  const ledger = await openLedger(config, ledgerKey);
+  lifecycle.onClose('ledger', () => ledger.close());
+  const means = holdsBalances ? 'custodial' : 'none';
+  const accounts = createAccounts({ store, clock, limits, mode, means });
+  const cashier = new Cashier({ ledger, desk, clock, feeBps, log });
+  const payers = new Payers({ accounts, ledger, clock, takesChannels: false });
+  const settlement = { payee: null, feeBps, ledgerKeys: [ed25519PublicKey(ledgerKey)] };
+  return { ledger, cashier, accounts, payers, settlement };
+}
+
+function openLedger({ store, dataDir }: GatewayConfig, key: Bytes<32>): Promise<Ledger> {
+  const kind = LEDGERS.find(({ name }) => name === store.kind);
+  if (kind === undefined) throw gatewayError('gateway.config', 'store.kind');
+  return kind.open({ dataDir, durability: store.durability, signer: seedSigner(key) });
+}
+
+/** Made once; two processes that start together agree on one. */
+function loadLedgerKey(dataDir: string): Bytes<32> {
+  const path = join(dataDir, LEDGER_KEY_FILE);
+  saveOnce(path, generateEd25519().secretKey);
+  const bytes = readPrivate(path, { privacy: 'secret', maxBytes: SEED_BYTES });
+  if (bytes === undefined) throw gatewayError('gateway.identity', path);
+  return fixed(bytes, SEED_BYTES, 'ledger key');
+}
