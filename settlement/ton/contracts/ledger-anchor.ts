@@ -5,7 +5,8 @@
  */
 
 import { beginCell, contractAddress, type Address, type Cell, type TupleReader } from '@ton/core';
-import { fixed, type Bytes } from '../../../core/bytes.ts';
+import { signEd25519 } from '#primitives';
+import { ascii, concat, fixed, u32be, u64be, type Bytes } from '../../../core/bytes.ts';
 import { assert } from '../../../core/errors.ts';
 import { LEDGER_ANCHOR } from './compiled.ts';
 import type { ContractInit } from './pay-channel.ts';
@@ -31,6 +32,26 @@ export function anchorInit({ key, genesis }: AnchorTerms): ContractInit {
 
 export function anchorAddress(terms: AnchorTerms): Address {
   return contractAddress(BASECHAIN, anchorInit(terms));
+}
+
+export interface HeadTerms {
+  /** Account id of the anchor. */
+  readonly anchor: Bytes<32>;
+  readonly seq: bigint;
+  readonly head: Bytes<32>;
+  /** The head that stands there now. */
+  readonly previous: Bytes<32>;
+  readonly validUntil: number;
+}
+
+/** VGH1: 80 bytes, signed by the anchor's key. */
+export function encodeHead({ anchor, seq, head, previous, validUntil }: HeadTerms): Uint8Array {
+  const difference = head.map((byte, at) => byte ^ (previous[at] ?? 0));
+  return concat(ascii('VGH1'), u64be(seq), difference, u32be(validUntil), anchor);
+}
+
+export function signHead(secretKey: Bytes<32>, terms: HeadTerms): Bytes<64> {
+  return signEd25519(secretKey, encodeHead(terms));
 }
 
 export interface SignedHead {

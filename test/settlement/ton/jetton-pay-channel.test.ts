@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Address, beginCell, Cell } from '@ton/core';
-import { signEd25519 } from '#primitives';
 import {
   CHANNEL_EXIT,
   JETTON_EXIT,
@@ -18,7 +17,8 @@ import {
   finalizeWithdrawBody,
   requestWithdrawBody,
 } from '../../../settlement/ton/contracts/pay-channel.ts';
-import { encodeVoucher } from '../../../settlement/ton/contracts/preimages.ts';
+import { amount } from '../../../settlement/money.ts';
+import { signVoucher } from '../../../settlement/voucher.ts';
 import {
   DELAY_S,
   PAYEE,
@@ -99,8 +99,8 @@ test('claims pay jettons, whoever brings them, and the rest of the coins returns
 test('both locks hold', async () => {
   const lab = await JettonLab.open();
   const signed = lab.signed({ charged: USDT });
-  const voucher = encodeVoucher({ channel: lab.id, epoch: 0, ceiling: USDT });
-  const voucherSignature = signEd25519(STRANGER_SEED, voucher);
+  const promise = { channel: lab.id, epoch: 0, ceiling: amount(USDT) };
+  const voucherSignature = signVoucher(STRANGER_SEED, promise).signature;
   const forged = claimBody({ ...signed, voucherSignature }, 1n);
   assert.equal((await lab.send(forged)).exitCode, CHANNEL_EXIT.payerSignature);
   const uncharged = claimBody({ ...signed, chargeSignature: voucherSignature }, 1n);

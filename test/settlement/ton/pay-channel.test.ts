@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Address, beginCell, Cell } from '@ton/core';
-import { signEd25519 } from '#primitives';
 import { CHANNEL_EXIT, TVM_EXIT } from '../../../settlement/ton/contracts/exit-codes.ts';
 import {
   availableOf,
@@ -21,7 +20,9 @@ import {
   requestWithdrawBody,
   WITHDRAW_WINDOW_S,
 } from '../../../settlement/ton/contracts/pay-channel.ts';
-import { encodeCharge, encodeVoucher } from '../../../settlement/ton/contracts/preimages.ts';
+import { signCharge } from '../../../settlement/charge.ts';
+import { amount } from '../../../settlement/money.ts';
+import { signVoucher } from '../../../settlement/voucher.ts';
 import {
   ChannelLab,
   DELAY_S,
@@ -161,10 +162,8 @@ for (const way of BOTH_WAYS) {
   test(`${way} claim: a voucher signed by another, or for another ceiling`, async () => {
     const lab = await ChannelLab.open();
     const claim = lab.signed({ charged: TON });
-    const forged = signEd25519(
-      STRANGER_SEED,
-      encodeVoucher({ channel: lab.id, epoch: 0, ceiling: TON }),
-    );
+    const promise = { channel: lab.id, epoch: 0, ceiling: amount(TON) };
+    const forged = signVoucher(STRANGER_SEED, promise).signature;
     const { payerSignature } = CHANNEL_EXIT;
     await refused(act(lab, { ...claim, voucherSignature: forged }), payerSignature);
     await refused(act(lab, { ...claim, ceiling: TON + 1n }), payerSignature);
@@ -173,13 +172,13 @@ for (const way of BOTH_WAYS) {
   test(`${way} claim: a charge signed by another, for another amount, another end, or absent`, async () => {
     const lab = await ChannelLab.open();
     const claim = lab.signed({ charged: TON });
-    const charge = { channel: lab.id, epoch: 0, charged: TON, ends: 'open' } as const;
+    const charge = { channel: lab.id, epoch: 0, charged: amount(TON), isFinal: false };
     const { chargeSignature: code } = CHANNEL_EXIT;
     for (const chargeSignature of [
-      signEd25519(PAYER_SEED, encodeCharge(charge)),
-      signEd25519(PAYEE_SEED, encodeCharge({ ...charge, charged: TON - 1n })),
-      signEd25519(PAYEE_SEED, encodeCharge({ ...charge, ends: 'final' })),
-      signEd25519(PAYEE_SEED, encodeCharge({ ...charge, epoch: 1 })),
+      signCharge(PAYER_SEED, charge),
+      signCharge(PAYEE_SEED, { ...charge, charged: amount(TON - 1n) }),
+      signCharge(PAYEE_SEED, { ...charge, isFinal: true }),
+      signCharge(PAYEE_SEED, { ...charge, epoch: 1 }),
       claim.voucherSignature,
     ]) {
       await refused(act(lab, { ...claim, chargeSignature }), code);

@@ -10,10 +10,11 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { signEd25519, verifyEd25519 } from '#primitives';
 import * as portable from '../../../core/primitives.ts';
 import { concat, fixed, fromHex, type Bytes } from '../../../core/bytes.ts';
-import { channelKeyProblem } from '../../../settlement/ton/contracts/channel-key.ts';
 import { CHANNEL_EXIT } from '../../../settlement/ton/contracts/exit-codes.ts';
 import { claimBody } from '../../../settlement/ton/contracts/pay-channel.ts';
-import { encodeVoucher } from '../../../settlement/ton/contracts/preimages.ts';
+import { amount } from '../../../settlement/money.ts';
+import { appraisePayerKey } from '../../../settlement/payer-key.ts';
+import { encodeVoucherTerms } from '../../../settlement/voucher.ts';
 import { ChannelLab, PAYER_SEED, STRANGER, TON } from '../../support/ton/channel-lab.ts';
 
 const L = (1n << 252n) + 27742317777372353535851937790883648493n;
@@ -48,18 +49,18 @@ const NON_CANONICAL = [
 ];
 
 test('keys that everybody can sign for, or that have two encodings, open no channel', () => {
-  for (const value of SMALL) assert.equal(channelKeyProblem(key(value)), 'small-order');
-  for (const value of NON_CANONICAL) assert.equal(channelKeyProblem(key(value)), 'non-canonical');
-  assert.equal(channelKeyProblem(key(2n)), 'not-on-curve');
+  for (const value of SMALL) assert.equal(appraisePayerKey(key(value)), 'small_order');
+  for (const value of NON_CANONICAL) assert.equal(appraisePayerKey(key(value)), 'non_canonical');
+  assert.equal(appraisePayerKey(key(2n)), 'not_a_point');
 });
 
 test('the check of keys agrees with strict decoding of another library', () => {
   for (let n = 0; n < 200; n++) {
     const bytes = fixed(Uint8Array.from(portable.sha256(Uint8Array.of(n)), identity), 32);
-    assert.equal(channelKeyProblem(bytes) === undefined, isSoundByNoble(bytes), `${n}`);
+    assert.equal(appraisePayerKey(bytes) === 'sound', isSoundByNoble(bytes), `${n}`);
   }
   for (const value of [...SMALL, ...NON_CANONICAL, 2n, 3n, 4n, 5n, 6n, 7n]) {
-    assert.equal(channelKeyProblem(key(value)) === undefined, isSoundByNoble(key(value)));
+    assert.equal(appraisePayerKey(key(value)) === 'sound', isSoundByNoble(key(value)));
   }
 });
 
@@ -129,12 +130,12 @@ test('off-chain acceptance lies within on-chain acceptance', async () => {
     const terms = { payerKey, payeeKey: 'single-lock', salt: BigInt(n) } as const;
     const lab = await ChannelLab.create(terms, chain);
     await lab.deposit(2n * TON);
-    const voucher = encodeVoucher({ channel: lab.id, epoch: 0, ceiling: TON });
+    const voucher = encodeVoucherTerms({ channel: lab.id, epoch: 0, ceiling: amount(TON) });
     const claim = { ...lab.signed({ charged: TON }), voucherSignature: signature(voucher) };
     const { exitCode } = await lab.send(claimBody(claim, 1n), STRANGER);
     const onChain = exitCode === 0;
     assert.ok(onChain || exitCode === CHANNEL_EXIT.payerSignature, `${name}: ${exitCode}`);
-    const isSound = channelKeyProblem(payerKey) === undefined;
+    const isSound = appraisePayerKey(payerKey) === 'sound';
     for (const verify of [verifyEd25519, portable.verifyEd25519]) {
       const offChain = isSound && accepts(verify, payerKey, claim.voucherSignature, voucher);
       assert.ok(onChain || !offChain, `${name}: accepted off chain only`);

@@ -8,11 +8,11 @@ import {
   anchorBody,
   anchorInit,
   decodeAnchor,
+  encodeHead,
   type AnchorState,
   type AnchorTerms,
   type SignedHead,
 } from '../../../settlement/ton/contracts/ledger-anchor.ts';
-import { encodeHead } from '../../../settlement/ton/contracts/preimages.ts';
 import { Chain } from './chain.ts';
 import { seed, STRANGER, TON } from './channel-lab.ts';
 

@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs';
 import { beginCell, Cell, contractAddress, type Address } from '@ton/core';
 import { runTolkCompiler } from '@ton/tolk-js';
-import { signEd25519 } from '#primitives';
 import type { Bytes } from '../../../core/bytes.ts';
 import {
   decodeChannelAsset,
@@ -22,7 +21,9 @@ import {
   type ChannelState,
   type SignedClaim,
 } from '../../../settlement/ton/contracts/pay-channel.ts';
-import { encodeCharge, encodeVoucher } from '../../../settlement/ton/contracts/preimages.ts';
+import { signCharge } from '../../../settlement/charge.ts';
+import { amount } from '../../../settlement/money.ts';
+import { signVoucher } from '../../../settlement/voucher.ts';
 import { Chain, type Outcome } from './chain.ts';
 import {
   labTerms,
@@ -120,15 +121,15 @@ export class JettonLab {
 
   signed({ charged, ceiling = charged, epoch = 0, ends = 'open' }: ClaimWish): SignedClaim {
     const { id: channel } = this;
-    const voucher = encodeVoucher({ channel, epoch, ceiling });
-    const charge = encodeCharge({ channel, epoch, charged, ends });
+    const promise = { channel, epoch, ceiling: amount(ceiling) };
+    const charge = { channel, epoch, charged: amount(charged), isFinal: ends === 'final' };
     return {
       epoch,
       ends,
       ceiling,
       charged,
-      voucherSignature: signEd25519(PAYER_SEED, voucher),
-      chargeSignature: signEd25519(PAYEE_SEED, charge),
+      voucherSignature: signVoucher(PAYER_SEED, promise).signature,
+      chargeSignature: signCharge(PAYEE_SEED, charge),
     };
   }
 
