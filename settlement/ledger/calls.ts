@@ -13,12 +13,15 @@ import type {
   AdoptOutcome,
   ChainOutcome,
   ChainState,
+  CloseOutcome,
   ConfirmOutcome,
   Credit,
   CreditOutcome,
   ExpireOutcome,
   JournalEntry,
   JournalHead,
+  Note,
+  NotesAfter,
   Nullifier,
   OpenOutcome,
   PlanOutcome,
@@ -59,6 +62,11 @@ interface QueryAt {
   readonly nowMs: number;
 }
 
+interface NoteKey {
+  readonly kind: string;
+  readonly key: Bytes<32>;
+}
+
 export interface Methods {
   readonly openAccount: Method<AccountTerms, OpenOutcome>;
   readonly findAccount: Method<Bytes<32>, Account | undefined>;
@@ -70,6 +78,7 @@ export interface Methods {
   readonly acceptVoucher: Method<VerifiedVoucher, VoucherOutcome>;
   readonly recordChainState: Method<ChainState, ChainOutcome>;
   readonly adoptCharge: Method<AdoptCharge, AdoptOutcome>;
+  readonly closeAccount: Method<Bytes<32>, CloseOutcome>;
   readonly reserve: Method<Reserve, ReserveOutcome>;
   readonly settle: Method<SettleCall, SettleOutcome>;
   readonly release: Method<Bytes<16>, ReleaseOutcome>;
@@ -92,9 +101,14 @@ export interface Methods {
     readonly JournalEntry[]
   >;
   readonly hasHead: Method<JournalHead, boolean>;
+  readonly findHead: Method<Bytes<32>, JournalHead | undefined>;
   readonly hasWorkerSeq: Method<WorkerWitness, boolean>;
   readonly spendNullifier: Method<Nullifier, boolean>;
   readonly dropNullifiers: Method<number, number>;
+  readonly saveNote: Method<Note, undefined>;
+  readonly dropNote: Method<NoteKey, boolean>;
+  readonly findNote: Method<NoteKey, Note | undefined>;
+  readonly listNotes: Method<NotesAfter, readonly Note[]>;
 }
 
 export type MethodName = keyof Methods;

@@ -37,6 +37,8 @@ export interface Account {
   /** Number of the last statement. */
   readonly n: bigint;
   readonly standing: Standing;
+  /** The last charge of this epoch is about to be signed, see `closeAccount`. Ends with the epoch. */
+  readonly isClosing: boolean;
   /** Masterchain block that the counters were read at; 0 before any. */
   readonly blockSeqno: number;
 }
@@ -67,8 +69,10 @@ export type AdmissionCode =
   | 'voucher_bad_signature'
   | 'insufficient_ceiling'
   | 'insufficient_deposit'
-  /** It would fit, were the payer not withdrawing. */
+  /** It would fit, were the payer not withdrawing; or the channel is closed by agreement. */
   | 'channel_closing'
+  /** So much may be owed by a channel that the chain was never seen to pay from, as one provider tells it. §4.6. */
+  | 'ramp_cap'
   /** A price in a deployment without money. */
   | 'account_free';
 
@@ -164,6 +168,8 @@ export interface ChainState {
   readonly refunded: Amount;
   readonly withdrawing: Amount;
   readonly blockSeqno: number;
+  /** How many providers said so; absent: one. Two lift the ramp. */
+  readonly witnesses?: number;
 }
 
 export type ChainOutcome =
@@ -189,6 +195,13 @@ export type CreditOutcome =
   | {
       readonly outcome: 'refused';
       readonly code: 'account_unknown' | 'not_custodial' | 'out_of_range';
+    };
+
+export type CloseOutcome =
+  | { readonly outcome: 'closing'; readonly account: Account }
+  | {
+      readonly outcome: 'refused';
+      readonly code: 'channel_unknown' | 'requests_open';
     };
 
 /** From a witness that remembers more than this ledger: a client's statement under our key, or the chain's `claimed`. */
@@ -302,6 +315,20 @@ export interface WorkerWitness {
   readonly workerSeq: bigint;
 }
 
+/** What whoever settles must remember beside the books. The ledger keeps it and does not read it. */
+export interface Note {
+  readonly kind: string;
+  /** Of this kind. */
+  readonly key: Bytes<32>;
+  readonly value: Uint8Array;
+}
+
+export interface NotesAfter {
+  readonly kind: string;
+  readonly after: Bytes<32> | undefined;
+  readonly limit: number;
+}
+
 export interface Nullifier {
   readonly epoch: number;
   readonly hash: Bytes<32>;
@@ -317,6 +344,8 @@ export interface Ledger {
   acceptVoucher(voucher: VerifiedVoucher): Promise<VoucherOutcome>;
   recordChainState(state: ChainState): Promise<ChainOutcome>;
   adoptCharge(adopt: AdoptCharge): Promise<AdoptOutcome>;
+  /** With nothing reserved: admits no more in this epoch, so that what is charged may be signed as the last of it. */
+  closeAccount(id: Bytes<32>): Promise<CloseOutcome>;
 
   /** charged + reserved + need <= min(ceiling, deposited − refunded − withdrawing), in one step. */
   reserve(reserve: Reserve): Promise<ReserveOutcome>;
@@ -339,6 +368,8 @@ export interface Ledger {
   readJournal(fromSeq: bigint, limit: number): Promise<readonly JournalEntry[]>;
   /** Whether an anchored head is in this journal. If not, this is an older copy, or another one. §4.11. */
   hasHead(head: JournalHead): Promise<boolean>;
+  /** Where an anchored hash stands in this journal; an anchor does not say. Reads all of it: for the start. */
+  findHead(hash: Bytes<32>): Promise<JournalHead | undefined>;
   /** Whether this ledger remembers at least as much as a worker does. §4.11. */
   hasWorkerSeq(witness: WorkerWitness): Promise<boolean>;
 
@@ -346,6 +377,14 @@ export interface Ledger {
   spendNullifier(nullifier: Nullifier): Promise<boolean>;
   /** After the grace of an epoch of credits. Returns how many went. */
   dropNullifiers(beforeEpoch: number): Promise<number>;
+
+  /** One more, or in the place of the one with this key. */
+  saveNote(note: Note): Promise<void>;
+  /** False when it was not there. */
+  dropNote(kind: string, key: Bytes<32>): Promise<boolean>;
+  findNote(kind: string, key: Bytes<32>): Promise<Note | undefined>;
+  /** In order of their keys, after `after`. */
+  listNotes(page: NotesAfter): Promise<readonly Note[]>;
 
   /** Writes what waits, then closes. */
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 /** Every ledger a gateway can keep. To add one: write the driver, add its line here. @module */
 
 import type { Ledger } from './ledger.ts';
+import type { RampCaps } from './limits.ts';
 import type { SignerSource } from './signer.ts';
 import { openSqliteLedger } from './sqlite/sqlite-ledger.ts';
 
@@ -8,6 +9,7 @@ export interface LedgerOptions {
   readonly dataDir: string;
   readonly durability: 'full' | 'normal';
   readonly signer: SignerSource;
+  readonly rampCaps?: RampCaps;
 }
 
 /** Its end as a crash would be; tests only. */

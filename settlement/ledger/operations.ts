@@ -83,10 +83,18 @@ export const OPERATIONS: Operations = {
     const merged = mergeChainState(account, state);
     if (merged.outcome === 'refused') return merged;
     unit.putAccount(merged.account);
-    unit.markSynced(account.id);
+    unit.markRead(account.id, state.witnesses ?? 1);
     return merged;
   },
   adoptCharge,
+  closeAccount: (unit, id) => {
+    const account = unit.account(id);
+    if (account?.kind !== 'channel') return { outcome: 'refused', code: 'channel_unknown' };
+    if (account.reserved > 0n) return { outcome: 'refused', code: 'requests_open' };
+    const closing = { ...account, isClosing: true };
+    unit.putAccount(closing);
+    return { outcome: 'closing', account: closing };
+  },
   reserve,
   settle,
   release: (unit, requestId) => {
@@ -112,10 +120,18 @@ export const OPERATIONS: Operations = {
   journalHead: (unit) => unit.head(),
   readJournal: (unit, { fromSeq, limit }) => unit.entries(fromSeq, limit),
   hasHead: (unit, head) => isInJournal(unit, head),
+  findHead: (unit, hash) => {
+    if (equalPublic(hash, EMPTY_HEAD.hash)) return EMPTY_HEAD;
+    return unit.headOf(hash);
+  },
   hasWorkerSeq: (unit, { statementHash, workerSeq }) =>
     (unit.workerChain(statementHash)?.lastSeq ?? 0n) >= workerSeq,
   spendNullifier: (unit, nullifier) => unit.putNullifier(nullifier),
   dropNullifiers: (unit, beforeEpoch) => unit.dropNullifiers(beforeEpoch),
+  saveNote: (unit, note) => unit.putNote(note),
+  dropNote: (unit, { kind, key }) => unit.dropNote(kind, key),
+  findNote: (unit, { kind, key }) => unit.note(kind, key),
+  listNotes: (unit, page) => unit.notes(page),
 };
 
 function isInJournal(unit: LedgerUnit, { seq, hash }: JournalHead): boolean {
@@ -138,8 +154,8 @@ function reserve(unit: LedgerUnit, { voucher, ...request }: Reserve): ReserveOut
       return { outcome: 'refused', code: taken.code, account };
     }
   }
-  const isSynced = account.kind !== 'channel' || unit.isSynced(account.id);
-  const admission = admit(account, isSynced, request);
+  const trust = { witnesses: unit.witnesses(account.id), rampCap: unit.rampCaps[account.asset] };
+  const admission = admit(account, trust, request);
   if (admission.outcome === 'refused') return { ...admission, account };
   unit.putAccount(admission.account);
   const { requestId, need, workers, feeBps, nowMs, expiresMs } = request;

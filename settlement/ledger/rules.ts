@@ -37,6 +37,7 @@ export function newAccount(terms: AccountTerms): Account {
     reserved: NOTHING,
     n: 0n,
     standing: 'good',
+    isClosing: false,
     blockSeqno: 0,
   };
 }
@@ -70,6 +71,15 @@ export function takeVoucher(account: Account, voucher: VerifiedVoucher): Taken {
   return { outcome: 'accepted', account: { ...account, ceiling, voucherSignature: signature } };
 }
 
+/** What is known about a channel's state, and how much may be owed on the word of one. */
+export interface ChainTrust {
+  /** 0: nothing was read since the ledger was opened. */
+  readonly witnesses: number;
+  readonly rampCap: Amount;
+}
+
+const WITNESSES_ENOUGH = 2;
+
 export type Admission =
   | { readonly outcome: 'admitted'; readonly account: Account }
   | { readonly outcome: 'refused'; readonly code: AdmissionCode };
@@ -77,27 +87,34 @@ export type Admission =
 /** The order of the checks is the order in which a payer can mend them. */
 export function admit(
   account: Account,
-  isSynced: boolean,
+  trust: ChainTrust,
   { asset, need, quoteValidUntilMs, nowMs }: Omit<Reserve, 'voucher'>,
 ): Admission {
   const refused = (code: AdmissionCode): Admission => ({ outcome: 'refused', code });
   if (account.asset !== asset) return refused('asset_unsupported');
   if (account.standing !== 'good' || isBehind(account)) return refused('account_frozen');
-  if (!isSynced) return refused('channel_unsynced');
+  if (account.isClosing) return refused('channel_closing');
+  if (account.kind === 'channel' && trust.witnesses === 0) return refused('channel_unsynced');
   if (nowMs > quoteValidUntilMs) return refused('quote_expired');
-  const code = shortfall(account, need);
+  const code = shortfall(account, need, trust);
   if (code !== undefined) return refused(code);
   return { outcome: 'admitted', account: { ...account, reserved: add(account.reserved, need) } };
 }
 
-function shortfall(account: Account, need: Amount): AdmissionCode | undefined {
+function shortfall(account: Account, need: Amount, trust: ChainTrust): AdmissionCode | undefined {
   if (account.kind === 'none') return need === 0n ? undefined : 'account_free';
   const after = account.charged + account.reserved + need;
   if (account.kind === 'channel' && after > account.ceiling) return 'insufficient_ceiling';
   const funded = account.deposited - account.refunded;
   if (after > funded) return 'insufficient_deposit';
   if (after > funded - account.withdrawing) return 'channel_closing';
+  if (isOnRamp(account, trust) && after > trust.rampCap) return 'ramp_cap';
   return undefined;
+}
+
+/** A provider that lies alone makes up a deposit; a claim that was paid, or a second provider, shows that there is one. */
+function isOnRamp({ kind, claimed }: Account, { witnesses }: ChainTrust): boolean {
+  return kind === 'channel' && claimed === 0n && witnesses < WITNESSES_ENOUGH;
 }
 
 /** Ends a reservation of `need`, of which `part` was used. */
@@ -133,7 +150,9 @@ export function mergeChainState(account: Account, state: ChainState): Merged {
   const { epoch, deposited, refunded, claimed, withdrawing, blockSeqno } = state;
   const merged = { ...account, epoch, deposited, refunded, claimed, withdrawing, blockSeqno };
   const fresh =
-    epoch === account.epoch ? merged : { ...merged, ceiling: NOTHING, voucherSignature: undefined };
+    epoch === account.epoch
+      ? merged
+      : { ...merged, ceiling: NOTHING, voucherSignature: undefined, isClosing: false };
   return { outcome: isBehind(fresh) ? 'behind' : 'recorded', account: fresh };
 }
 

@@ -11,11 +11,14 @@ import type {
   Account,
   JournalEntry,
   JournalHead,
+  Note,
+  NotesAfter,
   Nullifier,
   Payout,
   Reservation,
   WorkerBalance,
 } from './ledger.ts';
+import type { RampCaps } from './limits.ts';
 import type { SignBytes } from './signer.ts';
 
 export type RequestRow =
@@ -30,12 +33,13 @@ export interface WorkerChain {
 
 export interface LedgerUnit {
   readonly sign: SignBytes;
+  readonly rampCaps: RampCaps;
 
   account(id: Bytes<32>): Account | undefined;
   putAccount(account: Account): void;
-  /** Whether the chain's state was read since the ledger was opened. */
-  isSynced(id: Bytes<32>): boolean;
-  markSynced(id: Bytes<32>): void;
+  /** How many providers told the chain's state as it was read last; 0 when it was not since the ledger was opened. */
+  witnesses(id: Bytes<32>): number;
+  markRead(id: Bytes<32>, witnesses: number): void;
 
   request(requestId: Bytes<16>): RequestRow | undefined;
   putRequest(row: RequestRow): void;
@@ -45,6 +49,7 @@ export interface LedgerUnit {
   head(): JournalHead;
   append(draft: EntryDraft): JournalEntry;
   entry(seq: bigint): JournalEntry | undefined;
+  headOf(hash: Bytes<32>): JournalHead | undefined;
   entries(fromSeq: bigint, limit: number): readonly JournalEntry[];
   /** Of one kind: a reference is counted once. */
   hasReference(kind: 'credit', reference: Bytes<32>): boolean;
@@ -59,4 +64,9 @@ export interface LedgerUnit {
   /** False when it was there. */
   putNullifier(nullifier: Nullifier): boolean;
   dropNullifiers(beforeEpoch: number): number;
+
+  note(kind: string, key: Bytes<32>): Note | undefined;
+  notes(page: NotesAfter): readonly Note[];
+  putNote(note: Note): undefined;
+  dropNote(kind: string, key: Bytes<32>): boolean;
 }

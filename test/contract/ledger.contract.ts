@@ -8,7 +8,13 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { generateEd25519, randomBytes } from '#primitives';
 import { fixed } from '../../core/bytes.ts';
-import type { Account, AdmissionCode, Ledger, Reserve } from '../../settlement/ledger/ledger.ts';
+import type {
+  Account,
+  AdmissionCode,
+  ChainState,
+  Ledger,
+  Reserve,
+} from '../../settlement/ledger/ledger.ts';
 import { LEDGERS } from '../../settlement/ledger/ledgers.ts';
 import { WAITING_MAX } from '../../settlement/ledger/limits.ts';
 import { AMOUNT_MAX, amount } from '../../settlement/money.ts';
@@ -164,6 +170,83 @@ for (const driver of LEDGERS) {
     const one = await ledger.reserve(reserveOf(channel.id, 1n));
     assert.ok(one.outcome === 'refused' && one.code === 'insufficient_ceiling');
     assert.equal(one.account?.reserved, 900n);
+  });
+
+  test(`${name}: on the word of one provider a channel owes no more than the ramp, until it was seen to pay`, async (context) => {
+    const lab = await openLab(driver, undefined, { TON: amount(100n), USDT: amount(0n) });
+    context.after(() => lab.end());
+    const ledger = lab.ledger();
+    const channel = await fundedChannel(ledger);
+    await reservedAndSettled(ledger, channel.id, 60n);
+    assert.equal((await ledger.reserve(reserveOf(channel.id, 40n))).outcome, 'reserved');
+    const over = reserveOf(channel.id, 1n);
+    const codeAfter = async (state: Partial<ChainState>) => {
+      await ledger.recordChainState(channel.state(state));
+      const answer = await ledger.reserve({ ...over, requestId: randomBytes(16) });
+      return answer.outcome === 'refused' ? answer.code : answer.outcome;
+    };
+    assert.equal(await codeAfter({}), 'ramp_cap');
+    assert.equal(await codeAfter({ witnesses: 2 }), 'reserved');
+    assert.equal(await codeAfter({ witnesses: 1 }), 'ramp_cap', 'as it was read last');
+    assert.equal(await codeAfter({ claimed: amount(1n), blockSeqno: 2 }), 'reserved');
+  });
+
+  test(`${name}: a closing account admits nobody, and opens with the next epoch`, async (context) => {
+    const lab = await fresh(context);
+    const channel = await fundedChannel(lab.ledger());
+    const open = reserveOf(channel.id, 5n);
+    await lab.ledger().reserve(open);
+    const busy = await lab.ledger().closeAccount(channel.id);
+    assert.deepEqual(busy, { outcome: 'refused', code: 'requests_open' });
+    await lab.ledger().settle(settleOf(open.requestId, 5n));
+    assert.equal((await lab.ledger().closeAccount(channel.id)).outcome, 'closing');
+    await lab.ledger().setStanding(channel.id, 'good');
+    await lab.ledger().close();
+    const ledger = await lab.reopen();
+    await ledger.recordChainState(channel.state());
+    const refused = await ledger.reserve(reserveOf(channel.id, 1n));
+    assert.ok(refused.outcome === 'refused' && refused.code === 'channel_closing');
+    const next = { epoch: 1, claimed: amount(5n), blockSeqno: 2 };
+    await ledger.recordChainState(channel.state(next));
+    const again = reserveOf(channel.id, 1n, { voucher: channel.voucher(100n, 1) });
+    assert.equal((await ledger.reserve(again)).outcome, 'reserved');
+    const unknown = await ledger.closeAccount(randomBytes(32));
+    assert.deepEqual(unknown, { outcome: 'refused', code: 'channel_unknown' });
+  });
+
+  test(`${name}: an anchored hash is found wherever it stands, and a strange one is not`, async (context) => {
+    const ledger = (await fresh(context)).ledger();
+    const channel = await fundedChannel(ledger);
+    const empty = await ledger.journalHead();
+    await reservedAndSettled(ledger, channel.id, 1n);
+    const first = await ledger.journalHead();
+    await reservedAndSettled(ledger, channel.id, 1n);
+    assert.deepEqual(await ledger.findHead(empty.hash), empty);
+    assert.deepEqual(await ledger.findHead(first.hash), first);
+    assert.equal(await ledger.findHead(randomBytes(32)), undefined);
+  });
+
+  test(`${name}: notes are kept by kind and key, replaced, listed in order, and dropped`, async (context) => {
+    const lab = await fresh(context);
+    const key = (byte: number) => fixed(new Uint8Array(32).fill(byte), 32);
+    const note = (kind: string, byte: number, value: number) => ({
+      kind,
+      key: key(byte),
+      value: Uint8Array.of(value),
+    });
+    const kept = [note('a', 1, 1), note('a', 3, 3), note('a', 2, 2), note('b', 1, 9)];
+    for (const each of kept) await lab.ledger().saveNote(each);
+    await lab.ledger().saveNote(note('a', 1, 7));
+    await lab.ledger().close();
+    const ledger = await lab.reopen();
+    assert.deepEqual(await ledger.findNote('a', key(1)), note('a', 1, 7));
+    assert.equal(await ledger.findNote('c', key(1)), undefined);
+    const all = await ledger.listNotes({ kind: 'a', after: undefined, limit: 2 });
+    assert.deepEqual(all, [note('a', 1, 7), note('a', 2, 2)]);
+    const rest = await ledger.listNotes({ kind: 'a', after: key(2), limit: 2 });
+    assert.deepEqual(rest, [note('a', 3, 3)]);
+    assert.equal(await ledger.dropNote('a', key(3)), true);
+    assert.equal(await ledger.dropNote('a', key(3)), false);
   });
 
   test(`${name}: after a restart the chain is read before anybody is admitted`, async (context) => {

@@ -14,6 +14,7 @@ import {
 import { seedSigner } from '../../settlement/ledger/seed-signer.ts';
 import type { AccountTerms, ChainState, Ledger, Reserve } from '../../settlement/ledger/ledger.ts';
 import type { LEDGERS, AbandonedLedger } from '../../settlement/ledger/ledgers.ts';
+import { RAMP_CAPS, type RampCaps } from '../../settlement/ledger/limits.ts';
 import type { SignerSource } from '../../settlement/ledger/signer.ts';
 import { amount } from '../../settlement/money.ts';
 import { signVoucher, verifyVoucher, type VerifiedVoucher } from '../../settlement/voucher.ts';
@@ -34,9 +35,10 @@ export interface LedgerLab {
 export async function openLab(
   driver: Driver,
   signer: SignerSource = seedSigner(LEDGER_KEY.secretKey),
+  rampCaps: RampCaps = RAMP_CAPS,
 ): Promise<LedgerLab> {
   const dir = mkdtempSync(join(tmpdir(), 'veilgate-ledger-'));
-  const open = () => driver.open({ dataDir: dir, durability: 'full', signer });
+  const open = () => driver.open({ dataDir: dir, durability: 'full', signer, rampCaps });
   let ledger = await open();
   return {
     dir,

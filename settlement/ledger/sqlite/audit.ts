@@ -36,7 +36,7 @@ interface Derived {
 }
 
 /** Throws `ledger.inconsistent`, with facts that name the row. */
-export function auditLedger(database: LedgerDatabase): SqliteUnitStart {
+export function auditLedger(database: LedgerDatabase): Omit<SqliteUnitStart, 'rampCaps'> {
   const derived: Derived = { accounts: new Map(), workers: new Map(), settled: new Map() };
   const head = walkJournal(database, derived);
   const openRequests = sumReservations(database, derived);

@@ -14,7 +14,7 @@ import {
 import { ledgerError } from '../../errors.ts';
 import { BUSY_TIMEOUT_MS, CACHE_KIB, CHECKPOINT_PAGES } from '../limits.ts';
 
-const SCHEMA_VERSION = 1n;
+const SCHEMA_VERSION = 2n;
 
 /**
  * `request` is where an id is taken, whatever became of it; `journal` only ever grows. Both keep their rowid, so that rows
@@ -56,6 +56,13 @@ CREATE TABLE payout (
 CREATE TABLE nullifier (epoch INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (epoch, hash)) STRICT, WITHOUT ROWID;
 `;
 
+/** Of version 1, which kept no notes. */
+const SCHEMA_2 = `
+CREATE TABLE note (
+  kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+`;
+
 const SQL = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
@@ -86,6 +93,11 @@ const SQL = {
   plannedPayouts: 'SELECT * FROM payout WHERE state = 0',
   putPayout:
     'INSERT INTO payout VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state',
+  headOf: 'SELECT seq, hash FROM journal WHERE hash = ?',
+  note: 'SELECT * FROM note WHERE kind = ? AND key = ?',
+  notes: 'SELECT * FROM note WHERE kind = ? AND key > ? ORDER BY key LIMIT ?',
+  putNote: 'INSERT INTO note VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+  dropNote: 'DELETE FROM note WHERE kind = ? AND key = ?',
   nullifier: 'SELECT 1 FROM nullifier WHERE epoch = ? AND hash = ?',
   putNullifier: 'INSERT INTO nullifier VALUES (?, ?)',
   dropNullifiers: 'DELETE FROM nullifier WHERE epoch < ?',
@@ -132,9 +144,10 @@ export class LedgerDatabase {
   #migrate(): void {
     const version = this.#versionOf();
     if (version === SCHEMA_VERSION) return;
-    if (version !== 0n) throw ledgerError('ledger.schema', `version ${version}`);
+    if (version !== 0n && version !== 1n) throw ledgerError('ledger.schema', `version ${version}`);
+    const steps = version === 0n ? SCHEMA + SCHEMA_2 : SCHEMA_2;
     this.#database.exec(
-      `BEGIN IMMEDIATE; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
+      `BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
     );
   }
 

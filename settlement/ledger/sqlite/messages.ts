@@ -3,11 +3,13 @@
 import type { Facts } from '../../../core/errors.ts';
 import type { ledgerError } from '../../errors.ts';
 import type { Call, MethodName, Output } from '../calls.ts';
+import type { RampCaps } from '../limits.ts';
 import type { SignerSource } from '../signer.ts';
 import type { DatabaseOptions } from './database.ts';
 
 export interface ThreadOptions extends DatabaseOptions {
   readonly signer: SignerSource;
+  readonly rampCaps: RampCaps;
 }
 
 export type LedgerErrorCode = Parameters<typeof ledgerError>[0];

@@ -8,6 +8,8 @@ import type {
   Account,
   AccountKind,
   JournalEntry,
+  JournalHead,
+  Note,
   Payout,
   Reservation,
   WorkerBalance,
@@ -18,6 +20,9 @@ import type { Parameter, Row } from './database.ts';
 const ACCOUNT_KINDS: readonly AccountKind[] = ['channel', 'custodial', 'none'];
 const REQUEST_STATES: readonly RequestRow['state'][] = ['reserved', 'released', 'settled'];
 const PAYOUT_STATES: readonly Payout['state'][] = ['planned', 'confirmed', 'expired'];
+/** Bits of the column `frozen`. */
+const FROZEN = 1;
+const CLOSING = 2;
 const WORKER_ID_BYTES = 32;
 
 export function accountParameters(account: Account): readonly Parameter[] {
@@ -36,7 +41,7 @@ export function accountParameters(account: Account): readonly Parameter[] {
     account.charged,
     account.reserved,
     account.n,
-    account.standing === 'frozen' ? 1 : 0,
+    (account.standing === 'frozen' ? FROZEN : 0) | (account.isClosing ? CLOSING : 0),
     account.blockSeqno,
   ];
 }
@@ -58,7 +63,8 @@ export function accountOf(row: Row): Account {
     charged: amountAt(row, 'charged'),
     reserved: amountAt(row, 'reserved'),
     n: bigintAt(row, 'n'),
-    standing: bigintAt(row, 'frozen') === 0n ? 'good' : 'frozen',
+    standing: (numberAt(row, 'frozen') & FROZEN) === 0 ? 'good' : 'frozen',
+    isClosing: (numberAt(row, 'frozen') & CLOSING) !== 0,
     blockSeqno: numberAt(row, 'block_seqno'),
   };
 }
@@ -147,6 +153,16 @@ export function entryOf(row: Row): JournalEntry {
     reference: bytesAt(row, 'reference', 32),
     hash: bytesAt(row, 'hash', 32),
   };
+}
+
+export function noteOf(row: Row): Note {
+  const kind = row['kind'];
+  if (typeof kind !== 'string') throw ledgerError('ledger.store', 'kind of a note');
+  return { kind, key: bytesAt(row, 'key', 32), value: blobAt(row, 'value') };
+}
+
+export function headOf(row: Row): JournalHead {
+  return { seq: bigintAt(row, 'seq'), hash: bytesAt(row, 'hash', 32) };
 }
 
 export function workerParameters(balance: WorkerBalance): readonly Parameter[] {

@@ -19,9 +19,13 @@ import {
   FEE_BPS_MAX,
   GROUP_MAX,
   PAGE_MAX,
+  NOTE_KIND_MAX_CHARS,
+  NOTE_MAX_BYTES,
   PAYOUTS_MAX,
+  RAMP_CAPS,
   WAITING_MAX,
   WORKERS_MAX,
+  type RampCaps,
 } from '../limits.ts';
 import type { SignerSource } from '../signer.ts';
 import { compact } from './compact.ts';
@@ -39,12 +43,14 @@ export interface SqliteLedgerOptions {
   readonly dataDir: string;
   readonly durability: 'full' | 'normal';
   readonly signer: SignerSource;
+  readonly rampCaps?: RampCaps;
 }
 
 /** Resolves when the file was audited. Throws `ledger.inconsistent`, `ledger.schema`, `ledger.store`. */
 export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<SqliteLedger> {
-  const { dataDir, durability, signer } = options;
-  const workerData: ThreadOptions = { path: join(dataDir, FILE_NAME), durability, signer };
+  const { dataDir, durability, signer, rampCaps = RAMP_CAPS } = options;
+  const path = join(dataDir, FILE_NAME);
+  const workerData: ThreadOptions = { path, durability, signer, rampCaps };
   const worker = new Worker(new URL('thread.ts', import.meta.url), { workerData });
   const ledger = new SqliteLedger(worker);
   await ledger.opened;
@@ -172,6 +178,10 @@ export class SqliteLedger implements port.Ledger {
     return this.#call({ method: 'adoptCharge', input: compact(adopt) });
   }
 
+  closeAccount(id: Bytes<32>): Promise<port.CloseOutcome> {
+    return this.#call({ method: 'closeAccount', input: compact(id) });
+  }
+
   reserve(reserve: port.Reserve): Promise<port.ReserveOutcome> {
     const { voucher, workers, feeBps } = reserve;
     if (voucher !== undefined) {
@@ -257,6 +267,10 @@ export class SqliteLedger implements port.Ledger {
     return this.#call({ method: 'hasHead', input: compact(head) });
   }
 
+  findHead(hash: Bytes<32>): Promise<port.JournalHead | undefined> {
+    return this.#call({ method: 'findHead', input: compact(hash) });
+  }
+
   hasWorkerSeq(witness: port.WorkerWitness): Promise<boolean> {
     return this.#call({ method: 'hasWorkerSeq', input: compact(witness) });
   }
@@ -267,6 +281,25 @@ export class SqliteLedger implements port.Ledger {
 
   dropNullifiers(beforeEpoch: number): Promise<number> {
     return this.#call({ method: 'dropNullifiers', input: beforeEpoch });
+  }
+
+  saveNote(note: port.Note): Promise<void> {
+    assert(note.value.length <= NOTE_MAX_BYTES, 'a note is short');
+    assert(note.kind.length <= NOTE_KIND_MAX_CHARS, 'a kind is a word');
+    return this.#call({ method: 'saveNote', input: compact(note) });
+  }
+
+  dropNote(kind: string, key: Bytes<32>): Promise<boolean> {
+    return this.#call({ method: 'dropNote', input: compact({ kind, key }) });
+  }
+
+  findNote(kind: string, key: Bytes<32>): Promise<port.Note | undefined> {
+    return this.#call({ method: 'findNote', input: compact({ kind, key }) });
+  }
+
+  listNotes(page: port.NotesAfter): Promise<readonly port.Note[]> {
+    const limit = Math.min(page.limit, PAGE_MAX);
+    return this.#call({ method: 'listNotes', input: compact({ ...page, limit }) });
   }
 
   async close(): Promise<void> {

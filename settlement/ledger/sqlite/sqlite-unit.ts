@@ -13,12 +13,14 @@ import type {
   Account,
   JournalEntry,
   JournalHead,
+  Note,
+  NotesAfter,
   Nullifier,
   Payout,
   Reservation,
   WorkerBalance,
 } from '../ledger.ts';
-import { ROWS_CACHED_MAX } from '../limits.ts';
+import { ROWS_CACHED_MAX, type RampCaps } from '../limits.ts';
 import type { SignBytes } from '../signer.ts';
 import type { LedgerUnit, RequestRow, WorkerChain } from '../unit.ts';
 import type { LedgerDatabase, Parameter, SqlName } from './database.ts';
@@ -41,6 +43,7 @@ interface Write {
 
 export class SqliteUnit implements LedgerUnit {
   readonly sign: SignBytes;
+  readonly rampCaps: RampCaps;
   readonly #database: LedgerDatabase;
   readonly #accounts = held<Account>();
   /** Every open reservation, and those that this commit closes. */
@@ -50,7 +53,7 @@ export class SqliteUnit implements LedgerUnit {
   readonly #stored = new Set<string>();
   readonly #workers = held<WorkerBalance>();
   readonly #chains = held<WorkerChain>();
-  readonly #synced = new Set<string>();
+  readonly #witnesses = new Map<string, number>();
   #head: JournalHead;
   #writes: Write[] = [];
   /** Of the operation at work. */
@@ -59,6 +62,7 @@ export class SqliteUnit implements LedgerUnit {
   constructor(database: LedgerDatabase, sign: SignBytes, start: SqliteUnitStart) {
     this.#database = database;
     this.sign = sign;
+    this.rampCaps = start.rampCaps;
     this.#head = start.head;
     for (const row of start.openRequests) {
       const key = byteKey(row.reservation.requestId);
@@ -163,12 +167,12 @@ export class SqliteUnit implements LedgerUnit {
     this.#put(this.#accounts, byteKey(account.id), account);
   }
 
-  isSynced(id: Bytes<32>): boolean {
-    return this.#synced.has(byteKey(id));
+  witnesses(id: Bytes<32>): number {
+    return this.#witnesses.get(byteKey(id)) ?? 0;
   }
 
-  markSynced(id: Bytes<32>): void {
-    this.#synced.add(byteKey(id));
+  markRead(id: Bytes<32>, witnesses: number): void {
+    this.#witnesses.set(byteKey(id), witnesses);
   }
 
   request(requestId: Bytes<16>): RequestRow | undefined {
@@ -224,6 +228,12 @@ export class SqliteUnit implements LedgerUnit {
     return this.#database.all('entries', fromSeq, limit).map(rows.entryOf);
   }
 
+  headOf(hash: Bytes<32>): JournalHead | undefined {
+    this.flush();
+    const row = this.#database.get('headOf', hash);
+    return row === undefined ? undefined : rows.headOf(row);
+  }
+
   hasReference(_kind: 'credit', reference: Bytes<32>): boolean {
     this.flush();
     return this.#database.get('creditReference', reference) !== undefined;
@@ -272,9 +282,30 @@ export class SqliteUnit implements LedgerUnit {
     this.flush();
     return this.#database.run('dropNullifiers', beforeEpoch);
   }
+
+  note(kind: string, key: Bytes<32>): Note | undefined {
+    this.flush();
+    const row = this.#database.get('note', kind, key);
+    return row === undefined ? undefined : rows.noteOf(row);
+  }
+
+  notes({ kind, after, limit }: NotesAfter): readonly Note[] {
+    this.flush();
+    return this.#database.all('notes', kind, after ?? new Uint8Array(0), limit).map(rows.noteOf);
+  }
+
+  putNote({ kind, key, value }: Note): undefined {
+    this.#write('putNote', [kind, key, value]);
+  }
+
+  dropNote(kind: string, key: Bytes<32>): boolean {
+    this.flush();
+    return this.#database.run('dropNote', kind, key) > 0;
+  }
 }
 
 export interface SqliteUnitStart {
   readonly head: JournalHead;
   readonly openRequests: readonly RequestRow[];
+  readonly rampCaps: RampCaps;
 }

@@ -73,7 +73,10 @@ async function main(options: ThreadOptions): Promise<void> {
     const sign = await loadSigner(options.signer);
     const opened = new LedgerDatabase(options);
     database = opened;
-    const unit = new SqliteUnit(opened, sign, auditLedger(opened));
+    const unit = new SqliteUnit(opened, sign, {
+      ...auditLedger(opened),
+      rampCaps: options.rampCaps,
+    });
     port.on('message', (message: ToThread) => {
       try {
         if (message.kind === 'close') stop({ kind: 'closed' });

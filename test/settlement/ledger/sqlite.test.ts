@@ -103,3 +103,13 @@ test('a file whose table is gone fails once, loudly, and answers nothing after t
   await assert.rejects(ledger.spendNullifier(nullifier), { code: 'ledger.store' });
   await assert.rejects(ledger.journalHead(), { code: 'ledger.store' });
 });
+
+test('a ledger of the schema before is taken over with everything in it', async (context) => {
+  const lab = await usedLedger(context);
+  edit(lab, 'DROP TABLE note; PRAGMA user_version = 1');
+  const ledger = await lab.reopen();
+  const note = { kind: 'a', key: randomBytes(32), value: Uint8Array.of(1) };
+  await ledger.saveNote(note);
+  assert.deepEqual(await ledger.findNote('a', note.key), note);
+  assert.equal((await ledger.journalHead()).seq, 4n);
+});
