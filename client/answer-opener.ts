@@ -164,6 +164,7 @@ export class AnswerOpener implements SealedSink {
         throw this.#endedBy(event.code);
       case 'trailer':
       case 'ledger-unverified':
+      case 'meter-unverified':
     }
   }
 

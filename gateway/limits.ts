@@ -42,6 +42,14 @@ export const RECEIPT_FETCH_TIMEOUT_MS = 3000;
 export const RECEIPT_FETCH_ATTEMPTS = 3;
 export const RECEIPT_FETCH_PAUSE_MS = 400;
 export const RECEIPT_FETCHES_MAX = 256;
+/** With what lies between them, about four minutes; the next receipt, or `refresh`, is a new start. */
+export const ACKNOWLEDGE_ATTEMPTS = 12;
+export const ACKNOWLEDGE_BACK_OFF_MS = 250;
+export const ACKNOWLEDGE_BACK_OFF_MAX_MS = 60_000;
+export const ACKNOWLEDGE_TIMEOUT_MS = 5000;
+/** Of receipts that this gateway missed, in one answer and in one round. */
+export const MISSED_RECEIPTS_PAGE = 256;
+export const MISSED_RECEIPTS_PAGES_MAX = 80;
 
 // Workers.
 export const WORKERS_MAX = 1024;

@@ -20,7 +20,8 @@ import { ExpiringCache } from '../core/cache.ts';
 import { assert } from '../core/errors.ts';
 import type { PriceList } from '../attestation/verdict.ts';
 import { sha256, signEd25519, verifyEd25519 } from '#primitives';
-import { amountDue } from './price.ts';
+import { encodeMeter, METER_BYTES } from './meter.ts';
+import { amountDue, amountOf } from './price.ts';
 import { sxError } from './sx/errors.ts';
 
 const MAGIC = ascii('VGR1');
@@ -242,5 +243,18 @@ export class ReceiptSigner {
     this.#nextSeq += 1n;
     this.#previous = hash;
     return { receipt, signature, payload, hash };
+  }
+
+  /** signature ‖ VGM1 about an exchange that still runs. Leaves the chain of receipts as it is. */
+  signMeter(msgId: Bytes<16>, usage: Usage, seq: number): Bytes<140> {
+    const { secretKey, statementHash, prices } = this.#input;
+    const body = encodeMeter({
+      msgId,
+      statementHash,
+      completion: usage.completion + usage.reasoning,
+      amount: amountOf(prices, usage),
+      seq,
+    });
+    return fixed(concat(signEd25519(secretKey, body), body), METER_BYTES);
   }
 }

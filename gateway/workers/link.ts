@@ -11,10 +11,14 @@ import {
   type ClientCertificate,
   type StreamHandler,
 } from '../../core/node/http-client.ts';
+import { METER_HEADER } from '../../protocol/meter.ts';
 import { RECEIPT_BYTES } from '../../protocol/receipt.ts';
+import { SETTLED_TYPE } from '../../protocol/settled.ts';
 import {
+  ACKNOWLEDGE_TIMEOUT_MS,
   FIRST_SEALED_TIMEOUT_MS,
   IDLE_TIMEOUT_MS,
+  MISSED_RECEIPTS_PAGE,
   PROBE_TIMEOUT_MS,
   RECEIPT_FETCH_TIMEOUT_MS,
   WORKER_CONNECT_TIMEOUT_MS,
@@ -31,9 +35,26 @@ export interface LinkOptions {
 }
 
 export interface WorkerLink {
-  exchange(sealed: Uint8Array, handler: StreamHandler): { abort(): void };
+  exchange(
+    sealed: Uint8Array,
+    handler: StreamHandler,
+    options?: ExchangeOptions,
+  ): { abort(): void };
   /** The receipt payload, or undefined when the worker has none. Throws `http.*`. */
   fetchReceipt(msgId: Bytes<16>, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Payloads of receipts after this one, oldest first, one after the other. Throws `http.*`. */
+  fetchReceiptsAfter(
+    statementHash: Bytes<32>,
+    afterSeq: bigint,
+    signal: AbortSignal,
+  ): Promise<Uint8Array>;
+  /** A notice of settlement (protocol/settled.ts). Returns the worker's status. Throws `http.*`. */
+  sendSettled(notice: Uint8Array, signal: AbortSignal): Promise<number>;
+  /**
+   * Ends an exchange that runs early, with what it has: `finish_reason` is "length", and the receipt comes as ever. False
+   * when no such exchange runs. Throws `http.*`.
+   */
+  stop(msgId: Bytes<16>, signal: AbortSignal): Promise<boolean>;
   /** `unwell`: the pinned key answers, but the worker says it cannot serve. */
   probe(signal: AbortSignal): Promise<'well' | 'unwell' | 'gone'>;
   /** Lets running exchanges finish. */
@@ -41,6 +62,12 @@ export interface WorkerLink {
   destroy(): Promise<void>;
 }
 
+export interface ExchangeOptions {
+  /** Ask for a METER frame after every so many tokens of output. */
+  readonly meterEvery?: number;
+}
+
+const NO_BODY_MAX_BYTES = 4096;
 const REQUEST_HEADERS = {
   'content-type': 'application/vnd.sx1.req',
   accept: 'application/vnd.sx1.res',
@@ -59,11 +86,14 @@ export function createLink(options: LinkOptions): WorkerLink {
     bodyTimeoutMs: IDLE_TIMEOUT_MS * 2,
   });
   return {
-    exchange: (sealed, handler) =>
-      pool.stream(
-        { method: 'POST', path: '/sx/v1/exchange', headers: REQUEST_HEADERS, body: sealed },
+    exchange: (sealed, handler, { meterEvery } = {}) => {
+      const meter = meterEvery === undefined ? {} : { [METER_HEADER]: String(meterEvery) };
+      const headers = { ...REQUEST_HEADERS, ...meter };
+      return pool.stream(
+        { method: 'POST', path: '/sx/v1/exchange', headers, body: sealed },
         handler,
-      ),
+      );
+    },
     fetchReceipt: async (msgId, signal) => {
       const answer = await fetchBytes(pool, {
         method: 'GET',
@@ -75,13 +105,47 @@ export function createLink(options: LinkOptions): WorkerLink {
       });
       return answer.status === 200 ? answer.body : undefined;
     },
+    fetchReceiptsAfter: async (statementHash, afterSeq, signal) => {
+      const answer = await fetchBytes(pool, {
+        method: 'GET',
+        path: `/sx/v1/receipts?after=${afterSeq}&statement=${toHex(statementHash)}`,
+        headers: {},
+        maxBytes: RECEIPT_BYTES * MISSED_RECEIPTS_PAGE,
+        timeoutMs: RECEIPT_FETCH_TIMEOUT_MS,
+        signal,
+      });
+      return answer.status === 200 ? answer.body : new Uint8Array();
+    },
+    sendSettled: async (notice, signal) => {
+      const answer = await fetchBytes(pool, {
+        method: 'POST',
+        path: '/sx/v1/settled',
+        headers: { 'content-type': SETTLED_TYPE },
+        body: notice,
+        maxBytes: NO_BODY_MAX_BYTES,
+        timeoutMs: ACKNOWLEDGE_TIMEOUT_MS,
+        signal,
+      });
+      return answer.status;
+    },
+    stop: async (msgId, signal) => {
+      const answer = await fetchBytes(pool, {
+        method: 'POST',
+        path: `/sx/v1/exchanges/${toHex(msgId)}/stop`,
+        headers: {},
+        maxBytes: NO_BODY_MAX_BYTES,
+        timeoutMs: RECEIPT_FETCH_TIMEOUT_MS,
+        signal,
+      });
+      return answer.status === 204;
+    },
     probe: async (signal) => {
       try {
         const answer = await fetchBytes(pool, {
           method: 'GET',
           path: '/healthz',
           headers: {},
-          maxBytes: 4096,
+          maxBytes: NO_BODY_MAX_BYTES,
           timeoutMs: PROBE_TIMEOUT_MS,
           signal,
         });

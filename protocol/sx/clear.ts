@@ -33,6 +33,8 @@ export interface RelayStep {
   readonly firstSealed: boolean;
   /** The payload of RECEIPT (signature ‖ VGR1); RECEIPT and FINAL are held until `release`. */
   readonly receipt?: Uint8Array;
+  /** Payloads of METER (signature ‖ VGM1) among `forward`, unverified, in their order. */
+  readonly meters: readonly Uint8Array[];
   /** FINAL has arrived and is held. */
   readonly final: boolean;
 }
@@ -48,6 +50,7 @@ export class ResponseRelay {
   #respHash: Bytes<32> | undefined;
   #opening: Uint8Array | undefined;
   #forward: Uint8Array[] = [];
+  #meters: Uint8Array[] = [];
   #hasForwarded = false;
   #firstSealed = false;
   #receipt: Uint8Array | undefined;
@@ -69,11 +72,13 @@ export class ResponseRelay {
   push(chunk: Uint8Array): RelayStep {
     const hadReceipt = this.#receipt !== undefined;
     this.#forward = [];
+    this.#meters = [];
     this.#firstSealed = false;
     this.#stream.push(chunk);
     const step = {
       forward: this.#forward,
       firstSealed: this.#firstSealed,
+      meters: this.#meters,
       final: this.#final !== undefined,
     };
     if (hadReceipt || this.#receipt === undefined) return step;
@@ -121,6 +126,11 @@ export class ResponseRelay {
         return;
       case FRAME.final:
         this.#final = wire.slice();
+        return;
+      // Not sealed, so not in resp_hash; it stands behind the first sealed frame, so the opening is out.
+      case FRAME.meter:
+        this.#meters.push(wire.slice(HEADER_BYTES));
+        this.#forward.push(wire);
         return;
       default:
         this.#sealed(wire);

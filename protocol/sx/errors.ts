@@ -92,6 +92,12 @@ export const sxError = defineErrors({
   },
   'sx.receipt': RECEIPT_REFUSED,
   'sx.receipt_missing': RECEIPT_REFUSED,
+  // Gateway or client, who paces a payment by it.
+  'sx.meter': {
+    status: 502,
+    recovery: 'stop',
+    public: 'What the worker says of its progress does not fit the exchange.',
+  },
 });
 
 /** Why a worker refuses. A closed set: these are counter labels. */

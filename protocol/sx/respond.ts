@@ -40,6 +40,13 @@ export interface ReceiptInput {
   readonly endMs: number;
 }
 
+export interface MeterInput {
+  readonly signer: ReceiptSigner;
+  readonly usage: Usage;
+  /** From 1, without holes. */
+  readonly seq: number;
+}
+
 /** Frame 0x11, empty; legal only between the 48 opening bytes and the first sealed frame. */
 export const KEEPALIVE_FRAME: Uint8Array = clearFrame(FRAME.keepalive, new Uint8Array());
 
@@ -106,6 +113,14 @@ export class ResponseSealer {
     this.#advance(['content'], 'content');
     const size = responsePlaintextBytes(Math.max(paddedBytes, DATA_LENGTH_BYTES));
     return this.#seal(FRAME.pad, new Uint8Array(), size);
+  }
+
+  /** Unsealed, and not in resp_hash: how far this answer is. */
+  meter(input: MeterInput): Uint8Array {
+    this.#advance(['content'], 'content');
+    const { signer, usage, seq } = input;
+    const payload = signer.signMeter(this.#input.prelude.msgId, usage, seq);
+    return clearFrame(FRAME.meter, payload);
   }
 
   /** Ends the content before whatever follows it. */

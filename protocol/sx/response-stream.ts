@@ -5,6 +5,7 @@
  */
 
 import { fixed, type Bytes } from '../../core/bytes.ts';
+import { METER_BYTES } from '../meter.ts';
 import { RECEIPT_BYTES } from '../receipt.ts';
 import { sxError } from './errors.ts';
 import { FRAME, FrameSplitter, SEALED_MAX_BYTES, TAG_BYTES } from './frames.ts';
@@ -13,6 +14,7 @@ import {
   LEDGER_FRAME_MAX_BYTES,
   RESPONSE_FRAMES_MAX,
   RESPONSE_KEEPALIVE_FRAMES_MAX,
+  RESPONSE_METER_FRAMES_MAX,
   RESPONSE_PAD_FRAMES_MAX,
   RESPONSE_PADDING_BYTES,
   RESPONSE_WIRE_MAX_BYTES,
@@ -63,6 +65,7 @@ const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
       length: (n) => n === RESPONSE_PADDING_BYTES + TAG_BYTES,
     },
   ],
+  [FRAME.meter, { after: ['content'], to: 'same', length: (n) => n === METER_BYTES }],
   [FRAME.keepalive, { after: ['opened'], to: 'same', length: (n) => n === 0 }],
   [
     FRAME.gatewayError,
@@ -99,6 +102,7 @@ export class ResponseStream {
   #frames = 0;
   #padFrames = 0;
   #keepalives = 0;
+  #meters = 0;
   #failure: unknown;
 
   constructor(input: ResponseStreamInput) {
@@ -158,10 +162,12 @@ export class ResponseStream {
     this.#frames++;
     if (type === FRAME.pad) this.#padFrames++;
     if (type === FRAME.keepalive) this.#keepalives++;
+    if (type === FRAME.meter) this.#meters++;
     if (
       this.#frames > RESPONSE_FRAMES_MAX ||
       this.#padFrames > RESPONSE_PAD_FRAMES_MAX ||
-      this.#keepalives > RESPONSE_KEEPALIVE_FRAMES_MAX
+      this.#keepalives > RESPONSE_KEEPALIVE_FRAMES_MAX ||
+      this.#meters > RESPONSE_METER_FRAMES_MAX
     ) {
       throw sxError('sx.limit', 'frames');
     }

@@ -164,6 +164,9 @@ function residentMiB(): number {
 const NOTHING_IS_SENT: WorkerLink = {
   exchange: () => ({ abort: () => undefined }),
   fetchReceipt: () => Promise.resolve(undefined),
+  fetchReceiptsAfter: () => Promise.resolve(new Uint8Array()),
+  sendSettled: () => Promise.resolve(404),
+  stop: () => Promise.resolve(false),
   probe: () => Promise.resolve('well'),
   close: () => Promise.resolve(),
   destroy: () => Promise.resolve(),

@@ -22,6 +22,9 @@ const pair = generateHpkeKeyPair('X25519');
 const LINK: WorkerLink = {
   exchange: () => ({ abort: () => undefined }),
   fetchReceipt: async () => await Promise.resolve(undefined),
+  fetchReceiptsAfter: async () => await Promise.resolve(new Uint8Array()),
+  sendSettled: async () => await Promise.resolve(404),
+  stop: async () => await Promise.resolve(false),
   probe: async () => await Promise.resolve('gone'),
   close: async () => await Promise.resolve(),
   destroy: async () => await Promise.resolve(),
