@@ -36,6 +36,7 @@ import type { GatewayParts } from './parts.ts';
 import { demandHeaders } from './payments/demand.ts';
 import type { PaymentRefusal } from './payments/cashier.ts';
 import { openPayments, type Payments } from './payments/open-payments.ts';
+import { PaymentRecovery } from './payments/recovery.ts';
 import { openPolicies, type Policies } from './policy/open-policies.ts';
 import { RefusedEvidence } from './policy/refused-evidence.ts';
 import { ReceiptRecovery } from './receipt-recovery.ts';
@@ -257,6 +258,8 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
   const adminPort = await openAdmin(config.admin.port, {
     metrics: dispatch.counters.metrics,
     status: () => built.policies.status(parts.clock()),
+    settlement: payments.status,
+    cashier: payments.cashier,
     lifecycle,
   });
   log.event('gateway.started', {
@@ -332,7 +335,10 @@ function requestHandler(
     refused,
   });
   const rounds = new Rounds({ clock, registry, judge, desk, log, counters });
-  keepHouse({ parts, rounds, lifecycle, log, sweepIntervalMs: deps.sweepIntervalMs });
+  const { cashier } = payments;
+  const recovery = new PaymentRecovery({ cashier, registry, clock, log });
+  const { sweepIntervalMs } = deps;
+  keepHouse({ parts, rounds, recovery, lifecycle, log, sweepIntervalMs });
   policies.run({ registry, judge, refused });
   const control = createControl({
     clock,
@@ -341,6 +347,7 @@ function requestHandler(
     registry,
     challenges,
     registrar,
+    payments: { cashier, payers: payments.payers, feeBps: config.settlement.feeBps },
     models: config.models,
     closing: lifecycle.closing,
     published: policies.published,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { z } from 'zod';
 import { Gatherer } from '../core/bytes.ts';
 import { parseJson } from '../core/json.ts';
 import { gatewayError } from './errors.ts';
@@ -13,6 +14,13 @@ import { CONTROL_BODIES_MAX, CONTROL_BODY_MAX_BYTES, CONTROL_BODY_TIMEOUT_MS } f
 export function assertJson(request: Request): void {
   const [type = ''] = (request.headers.get('content-type') ?? '').split(';');
   if (type.trim().toLowerCase() !== 'application/json') throw gatewayError('gateway.media_type');
+}
+
+/** Throws `gateway.body` with the path of what does not fit, and never its value. */
+export function decodeBody<T>(schema: z.ZodType<T>, json: unknown): T {
+  const decoded = schema.safeParse(json);
+  if (decoded.success) return decoded.data;
+  throw gatewayError('gateway.body', decoded.error.issues[0]?.path.join('.') ?? '');
 }
 
 export class ControlBodies {

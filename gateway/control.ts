@@ -17,6 +17,7 @@ import type { Counters } from './counters.ts';
 import type { GatewayLog } from './events.ts';
 import { assertJson, ControlBodies } from './control-body.ts';
 import { CONTROL_BODY_MAX_BYTES, EVIDENCE_CANDIDATES_MAX } from './limits.ts';
+import { paymentRoutes, type PaymentRoutesDeps } from './payments/routes.ts';
 import { clearErrorOf } from './respond-clear.ts';
 import { revocationStaple, servedDocument, staple } from './policy/served.ts';
 import type { Challenges } from './workers/challenges.ts';
@@ -31,6 +32,7 @@ export interface ControlDeps {
   readonly registry: WorkerRegistry;
   readonly challenges: Challenges;
   readonly registrar: Registrar;
+  readonly payments: Omit<PaymentRoutesDeps, 'bodies' | 'registry' | 'clock'>;
   /** What was published and accepted; undefined with an unsigned policy. */
   readonly published: (() => PublicationState) | undefined;
   /** Why nobody is served although there are workers; undefined while all is well. */
@@ -61,7 +63,9 @@ export function createControl(deps: ControlDeps): Hono<Env> {
   );
   addHealth(app, deps);
   addDiscovery(app, deps);
-  addRegistration(app, deps);
+  const bodies = new ControlBodies();
+  addRegistration(app, deps, bodies);
+  app.route('/', paymentRoutes({ ...deps, ...deps.payments, bodies }));
   app.notFound((context) => unknownUrl(app, context));
   // Without this hono prints the error, and the text of a foreign error may be anything.
   app.onError((error, context) => {
@@ -208,9 +212,8 @@ function workerSummary(worker: LiveWorker, { clock }: ControlDeps): object {
   };
 }
 
-function addRegistration(app: Hono<Env>, deps: ControlDeps): void {
+function addRegistration(app: Hono<Env>, deps: ControlDeps, bodies: ControlBodies): void {
   const { registrar, challenges, clock, aud } = deps;
-  const bodies = new ControlBodies();
   app.post('/v1/workers/challenge', (context) => {
     assertJson(context.req.raw);
     const { challenge, expiresAtMs } = challenges.issue(clock());

@@ -63,6 +63,11 @@ export const gatewayError = defineErrors({
     recovery: 'fix_request',
     public: 'The content type of the request is not the one of this path.',
   },
+  'gateway.body': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The request body is not what this path takes.',
+  },
   'gateway.aborted': {
     status: 400,
     recovery: 'fix_request',

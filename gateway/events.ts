@@ -65,6 +65,16 @@ export const GATEWAY_EVENTS = defineEvents({
   },
   /** A receipt asked for more than was reserved; the worker got what was reserved. */
   'settlement.clamped': { level: 'warn', fields: { requestId: 'id', workerId: 'id' } },
+  'settlement.recovered': {
+    level: 'info',
+    fields: { workerId: 'id', settled: 'count', unknown: 'count' },
+  },
+  /** What a worker said to word of its settlements; `rolled_back` is an alarm. */
+  'settlement.acknowledged': {
+    level: 'debug',
+    fields: { workerId: 'id', outcome: 'id', code: 'code' },
+  },
+  'settlement.rolled_back': { level: 'error', fields: { workerId: 'id' } },
   'settlement.failed': { level: 'error', fields: { code: 'code' } },
   'worker.admitted': {
     level: 'info',

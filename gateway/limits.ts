@@ -106,6 +106,15 @@ export const PURGE_INTERVAL_MS = 60_000;
 // Payments.
 /** Accounts of API keys known to be open; beyond this they are asked for again. */
 export const ACCOUNTS_OPENED_MAX = 65_536;
+/** Of `/v1/pricing`. */
+export const PRICES_VALID_MS = 60_000;
+export const RECOVERY_INTERVAL_MS = 30_000;
+export const RECOVERY_PAGE = 256;
+/** Looked at in one round. */
+export const RECOVERY_RESERVATIONS_MAX = 4096;
+/** Entries of one answer about settlements, and how long it may be waited for. */
+export const SETTLEMENTS_PAGE = 256;
+export const SETTLEMENTS_WAIT_MAX_MS = 30_000;
 
 // Audit log. What strangers cause, and whoever can write where the policy is published.
 export const AUDIT_DENIALS_PER_MINUTE_MAX = 60;

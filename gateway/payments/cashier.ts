@@ -59,7 +59,7 @@ export class Cashier {
   readonly #options: CashierOptions;
   readonly #opened = new Set<string>();
   readonly #running = new Set<string>();
-  #watchers: (() => void)[] = [];
+  readonly #watchers = new Set<() => void>();
 
   constructor(options: CashierOptions) {
     this.#options = options;
@@ -129,7 +129,7 @@ export class Cashier {
       log.event('settlement.clamped', { requestId: toHex(requestId), workerId: toHex(workerId) });
     }
     onSettled?.(worker, receipt);
-    for (const wake of this.#watchers.splice(0)) wake();
+    for (const wake of this.#watchers) wake();
     return settled.statement;
   }
 
@@ -154,12 +154,13 @@ export class Cashier {
   /** Resolves with the next settlement, or when `signal` fires. */
   nextSettlement(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      if (signal.aborted) {
+      const wake = (): void => {
+        this.#watchers.delete(wake);
         resolve();
-        return;
-      }
-      this.#watchers.push(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      };
+      this.#watchers.add(wake);
+      if (signal.aborted) wake();
+      else signal.addEventListener('abort', wake, { once: true });
     });
   }
 

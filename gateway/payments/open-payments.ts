@@ -6,8 +6,9 @@
 
 import { join } from 'node:path';
 import { ed25519PublicKey, generateEd25519 } from '#primitives';
-import { fixed, type Bytes } from '../../core/bytes.ts';
+import { fixed, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Lifecycle } from '../../core/node/lifecycle.ts';
 import { readPrivate, saveOnce } from '../../core/node/private-files.ts';
 import type { GatewaySettlement } from '../../protocol/gateway-document.ts';
@@ -20,6 +21,7 @@ import { gatewayError } from '../errors.ts';
 import type { GatewayLog } from '../events.ts';
 import type { PolicyDesk } from '../policy/desk.ts';
 import type { Store } from '../store/store.ts';
+import { Acknowledger } from '../workers/acknowledge.ts';
 import { Cashier } from './cashier.ts';
 import { Payers } from './payers.ts';
 
@@ -39,6 +41,8 @@ export interface Payments {
   readonly payers: Payers;
   /** For the gateway's document. */
   readonly settlement: GatewaySettlement;
+  /** For this machine's operator. */
+  readonly status: () => Promise<JsonObject>;
 }
 
 const LEDGER_KEY_FILE = 'ledger.key';
@@ -58,10 +62,38 @@ export async function openPayments(input: PaymentsInput): Promise<Payments> {
   lifecycle.onClose('ledger', () => ledger.close());
   const means = holdsBalances ? 'custodial' : 'none';
   const accounts = createAccounts({ store, clock, limits, mode, means });
-  const cashier = new Cashier({ ledger, desk, clock, feeBps, log });
+  const acknowledger = openAcknowledger(input, ledger);
+  const cashier = new Cashier({
+    ledger,
+    desk,
+    clock,
+    feeBps,
+    log,
+    onSettled: (worker, receipt) => acknowledger.settled(worker, receipt),
+  });
   const payers = new Payers({ accounts, ledger, clock, takesChannels: false });
   const settlement = { payee: null, feeBps, ledgerKeys: [ed25519PublicKey(ledgerKey)] };
-  return { ledger, cashier, accounts, payers, settlement };
+  const status = async (): Promise<JsonObject> => {
+    const { seq, hash } = await ledger.journalHead();
+    return { journal: { seq: seq.toString(), hash: toHex(hash) }, custodial, feeBps };
+  };
+  return { ledger, cashier, accounts, payers, settlement, status };
+}
+
+function openAcknowledger({ clock, log, lifecycle }: PaymentsInput, ledger: Ledger): Acknowledger {
+  const acknowledger = new Acknowledger({
+    clock,
+    balanceOf: async (_, { key }) => {
+      const { earned, paid } = await ledger.findWorker(key.workerId, key.prices.asset);
+      return { earned, paid };
+    },
+    onReport: ({ worker: { workerId }, outcome, code }) => {
+      log.event('settlement.acknowledged', { workerId, outcome, code });
+      if (outcome === 'rolled_back') log.event('settlement.rolled_back', { workerId });
+    },
+  });
+  lifecycle.onClose('acknowledgements', () => acknowledger.close());
+  return acknowledger;
 }
 
 function openLedger({ store, dataDir }: GatewayConfig, key: Bytes<32>): Promise<Ledger> {

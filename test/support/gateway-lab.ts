@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import { concat, fixed, utf8 } from '../../core/bytes.ts';
+import { concat, fixed, utf8, type Bytes } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import { decodeConfig } from '../../core/node/config.ts';
 import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
@@ -18,7 +18,7 @@ import { createGateway, type Gateway, type GatewayDeps } from '../../gateway/app
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
 import { sealRequest, type SealedRequest } from '../../protocol/sx/seal.ts';
 import { Publisher } from './publisher.ts';
-import { startSxWorker, type Script, type SxWorker } from './sx-worker.ts';
+import { startSxWorker, type Script, type SxWorker, type SxWorkerOptions } from './sx-worker.ts';
 
 export interface Lab {
   readonly dataDir: string;
@@ -29,11 +29,13 @@ export interface Lab {
   readonly apiKey: string;
   readonly provider: EvidenceProvider;
   readonly logLines: readonly string[];
-  worker(script?: Script, options?: { readonly lifetimeS?: number }): Promise<SxWorker>;
+  worker(script?: Script, options?: WorkerMore): Promise<SxWorker>;
   keysOf(...workers: readonly SxWorker[]): readonly AttestedKey[];
   seal(keys: readonly AttestedKey[], body?: string, more?: SealMore): SealedRequest;
   close(): Promise<void>;
 }
+
+export type WorkerMore = Partial<Pick<SxWorkerOptions, 'lifetimeS' | 'prices'>>;
 
 export interface LabOptions {
   readonly config?: Partial<GatewayConfigInput>;
@@ -122,13 +124,16 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
 export interface SealMore {
   readonly singleRecipient?: boolean;
   readonly deadlineMs?: number;
+  readonly maxAmount?: bigint;
+  /** In place of the API key. */
+  readonly payer?: Bytes<32>;
 }
 
 export function sealFor(
   apiKey: string,
   keys: readonly AttestedKey[],
   body = '{}',
-  { deadlineMs = 60_000, ...flags }: SealMore = {},
+  { deadlineMs = 60_000, maxAmount = 0n, payer, ...flags }: SealMore = {},
 ): SealedRequest {
   return sealRequest({
     keys,
@@ -137,8 +142,8 @@ export function sealFor(
       headers: [['content-type', 'application/json']],
       body: utf8(body),
     },
-    bounds: { maxAmount: 0n, maxPrompt: 64, maxOutput: 64, asset: 0 },
-    payer: fixed(keyHashOf(apiKey), 32),
+    bounds: { maxAmount, maxPrompt: 64, maxOutput: 64, asset: 0 },
+    payer: payer ?? fixed(keyHashOf(apiKey), 32),
     stream: false,
     ttlS: 120,
     deadlineMs,

@@ -33,6 +33,7 @@ import { makeEpoch, makeLinkKey, type Epoch } from '../../enclave-worker/keys.ts
 import { openRequest, type OpenedRequest } from '../../protocol/sx/open.ts';
 import { RecipientKeys } from '../../protocol/sx/recipient-keys.ts';
 import { ReplaySet } from '../../protocol/sx/replay.ts';
+import { parseSettled, type Settled } from '../../protocol/settled.ts';
 import { FREE_PRICES } from './attested-key.ts';
 
 export const DEMO_MODEL = 'veilgate-demo';
@@ -81,6 +82,8 @@ export interface SxWorker {
   /** Exchanges that reached it. */
   readonly seen: { count: number; aborted: number };
   readonly receipts: Map<string, Uint8Array>;
+  /** What the gateway said it had settled. */
+  readonly notices: Settled[];
   registration(): object;
   register(): Promise<FetchedJson>;
   leave(): Promise<FetchedJson>;
@@ -186,6 +189,7 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
   const replay = new ReplaySet();
   const seen = { count: 0, aborted: 0 };
   const receipts = new Map<string, Uint8Array>();
+  const notices: Settled[] = [];
   let script: Script = options.script ?? answering('{"ok":true}');
   const onExchange = (bytes: Uint8Array, response: ServerResponse): void => {
     seen.count++;
@@ -206,7 +210,7 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
       rejectUnauthorized: false,
       minVersion: 'TLSv1.3',
     },
-    (request, response) => route(request, response, receipts, onExchange),
+    (request, response) => route(request, response, { receipts, notices, onExchange }),
   );
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
@@ -229,6 +233,7 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
     linkSpki: linkKey.spkiSha256,
     seen,
     receipts,
+    notices,
     get script() {
       return script;
     },
@@ -258,23 +263,35 @@ function portOf(server: Server): number {
   return address.port;
 }
 
-function route(
-  request: IncomingMessage,
-  response: ServerResponse,
-  receipts: ReadonlyMap<string, Uint8Array>,
-  onExchange: (bytes: Uint8Array, response: ServerResponse) => void,
-): void {
+interface Routed {
+  readonly receipts: ReadonlyMap<string, Uint8Array>;
+  readonly notices: Settled[];
+  readonly onExchange: (bytes: Uint8Array, response: ServerResponse) => void;
+}
+
+function route(request: IncomingMessage, response: ServerResponse, routed: Routed): void {
+  const { receipts, notices, onExchange } = routed;
   const { url = '' } = request;
   if (url === '/healthz') {
     response.writeHead(200, { 'content-length': 0 }).end();
     return;
   }
-  const receipt = receipts.get(url.slice('/sx/v1/receipts/'.length));
   if (request.method === 'GET') {
+    const isPage = url.startsWith('/sx/v1/receipts?');
+    const after = new URL(url, 'https://worker.invalid').searchParams.get('after');
+    const page = concat(...(after === '0' ? receipts.values() : []));
+    const receipt = isPage ? page : receipts.get(url.slice('/sx/v1/receipts/'.length));
     response.writeHead(receipt === undefined ? 404 : 200).end(receipt);
     return;
   }
   const chunks: Uint8Array[] = [];
   request.on('data', (chunk: Uint8Array) => chunks.push(chunk));
-  request.on('end', () => onExchange(concat(...chunks), response));
+  request.on('end', () => {
+    if (url !== '/sx/v1/settled') {
+      onExchange(concat(...chunks), response);
+      return;
+    }
+    notices.push(parseSettled(concat(...chunks)));
+    response.writeHead(204).end();
+  });
 }

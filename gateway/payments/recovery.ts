@@ -1,0 +1,96 @@
+/**
+ * Reservations that no request of this process holds any more: after a crash, or after a client left and its worker was
+ * slow to sign. Workers are asked for the receipts that they still keep; what no receipt settles is let go when its time is
+ * over. Spec: ton-settlement §4.11 rule 4; overview "Once only".
+ * @module
+ */
+
+import { equalPublic, toHex } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
+import { codeOf } from '../../core/node/log.ts';
+import { payerRefOf } from '../../protocol/sx/prelude.ts';
+import type { SignedReceipt } from '../../protocol/receipt.ts';
+import type { Reservation } from '../../settlement/ledger/ledger.ts';
+import type { GatewayLog } from '../events.ts';
+import { RECOVERY_PAGE, RECOVERY_RESERVATIONS_MAX } from '../limits.ts';
+import { settleMissedReceipts } from '../workers/missed-receipts.ts';
+import type { LiveWorker, WorkerRegistry } from '../workers/registry.ts';
+import type { Cashier } from './cashier.ts';
+
+export interface RecoveryOptions {
+  readonly cashier: Cashier;
+  readonly registry: WorkerRegistry;
+  readonly clock: Clock;
+  readonly log: GatewayLog;
+}
+
+export class PaymentRecovery {
+  readonly #options: RecoveryOptions;
+
+  constructor(options: RecoveryOptions) {
+    this.#options = options;
+  }
+
+  /** Asks every worker that may be owed something, then lets go what is too old. */
+  async round(signal: AbortSignal): Promise<void> {
+    const loose = await this.#loose();
+    for (const worker of this.#workersOf(loose)) {
+      if (signal.aborted) return;
+      await this.#ask(worker, signal);
+    }
+    const nowMs = this.#options.clock();
+    for (const { requestId, expiresMs } of loose) {
+      if (expiresMs < nowMs && !signal.aborted) this.#options.cashier.release(requestId);
+    }
+  }
+
+  async #loose(): Promise<readonly Reservation[]> {
+    const { cashier } = this.#options;
+    const found: Reservation[] = [];
+    let after: Reservation['requestId'] | undefined;
+    while (found.length < RECOVERY_RESERVATIONS_MAX) {
+      const page = await cashier.ledger.listReservations(after, RECOVERY_PAGE);
+      found.push(...page.filter(({ requestId }) => !cashier.isRunning(requestId)));
+      after = page.at(-1)?.requestId;
+      if (page.length < RECOVERY_PAGE) break;
+    }
+    return found;
+  }
+
+  /** All their statements: a receipt is signed by the one under which the request was served. */
+  #workersOf(loose: readonly Reservation[]): readonly LiveWorker[] {
+    const ids = new Set(loose.flatMap(({ workers }) => workers.map(toHex)));
+    return [...ids].flatMap((id) => this.#options.registry.byWorkerId(id));
+  }
+
+  async #ask(worker: LiveWorker, signal: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    try {
+      const { settled, unknown } = await settleMissedReceipts({
+        worker,
+        // Whatever it keeps is what no notice has covered yet, so it is little.
+        afterSeq: 0n,
+        settle: (receipt) => this.#settle(worker, receipt),
+        signal,
+      });
+      if (settled > 0) {
+        log.event('settlement.recovered', { workerId: worker.workerId, settled, unknown });
+      }
+    } catch (error) {
+      log.event('settlement.failed', { code: codeOf(error) });
+    }
+  }
+
+  /** Only for what is reserved here, by the payer that the receipt names, and that nobody is serving now. */
+  async #settle(worker: LiveWorker, signed: SignedReceipt): Promise<'settled' | 'unknown'> {
+    const { cashier } = this.#options;
+    const { requestId, payerRef } = signed.receipt;
+    if (cashier.isRunning(requestId)) return 'unknown';
+    const request = await cashier.find(requestId);
+    if (request?.state !== 'reserved') return 'unknown';
+    const { account } = request.reservation;
+    if (!equalPublic(payerRefOf(account, requestId), payerRef)) return 'unknown';
+    await cashier.settle(worker, signed);
+    return 'settled';
+  }
+}
