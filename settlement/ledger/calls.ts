@@ -18,6 +18,8 @@ import type {
   Credit,
   CreditOutcome,
   ExpireOutcome,
+  Extend,
+  ExtendOutcome,
   JournalEntry,
   JournalHead,
   Note,
@@ -80,6 +82,7 @@ export interface Methods {
   readonly adoptCharge: Method<AdoptCharge, AdoptOutcome>;
   readonly closeAccount: Method<Bytes<32>, CloseOutcome>;
   readonly reserve: Method<Reserve, ReserveOutcome>;
+  readonly extend: Method<Extend, ExtendOutcome>;
   readonly settle: Method<SettleCall, SettleOutcome>;
   readonly release: Method<Bytes<16>, ReleaseOutcome>;
   readonly findRequest: Method<Bytes<16>, RequestState | undefined>;

@@ -119,6 +119,21 @@ export type ReserveOutcome =
       readonly account: Account | undefined;
     };
 
+/** Pay as you go: what a running request may cost rises with what its payer has signed. */
+export interface Extend {
+  readonly requestId: Bytes<16>;
+  /** In all. Less than is reserved already changes nothing. */
+  readonly need: Amount;
+}
+
+export type ExtendOutcome =
+  | { readonly outcome: 'extended'; readonly need: Amount }
+  | {
+      readonly outcome: 'refused';
+      readonly code: AdmissionCode | 'request_unknown' | 'request_ended';
+      readonly account: Account | undefined;
+    };
+
 export interface Settle {
   /** Verified by the caller under the key of the statement that it names. */
   readonly receipt: SignedReceipt;
@@ -349,6 +364,8 @@ export interface Ledger {
 
   /** charged + reserved + need <= min(ceiling, deposited − refunded − withdrawing), in one step. */
   reserve(reserve: Reserve): Promise<ReserveOutcome>;
+  /** By the rules of `reserve`, for the difference. What was reserved stays, whatever the answer. */
+  extend(extend: Extend): Promise<ExtendOutcome>;
   /** Once per request: asked again it returns the identical statement. */
   settle(settle: Settle): Promise<SettleOutcome>;
   release(requestId: Bytes<16>): Promise<ReleaseOutcome>;

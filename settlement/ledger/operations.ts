@@ -17,6 +17,8 @@ import type {
   AdoptOutcome,
   Credit,
   CreditOutcome,
+  Extend,
+  ExtendOutcome,
   JournalEntry,
   JournalHead,
   RequestState,
@@ -30,6 +32,7 @@ import {
   add,
   addCredit,
   admit,
+  admitMore,
   adoptSum,
   chargePart,
   isOfTerms,
@@ -38,6 +41,7 @@ import {
   newAccount,
   releaseNeed,
   takeVoucher,
+  type ChainTrust,
 } from './rules.ts';
 import type { LedgerUnit, RequestRow } from './unit.ts';
 
@@ -96,6 +100,7 @@ export const OPERATIONS: Operations = {
     return { outcome: 'closing', account: closing };
   },
   reserve,
+  extend,
   settle,
   release: (unit, requestId) => {
     const row = unit.request(requestId);
@@ -154,14 +159,37 @@ function reserve(unit: LedgerUnit, { voucher, ...request }: Reserve): ReserveOut
       return { outcome: 'refused', code: taken.code, account };
     }
   }
-  const trust = { witnesses: unit.witnesses(account.id), rampCap: unit.rampCaps[account.asset] };
-  const admission = admit(account, trust, request);
+  const admission = admit(account, trustOf(unit, account), request);
   if (admission.outcome === 'refused') return { ...admission, account };
   unit.putAccount(admission.account);
   const { requestId, need, workers, feeBps, nowMs, expiresMs } = request;
   const reservation = { requestId, account: account.id, need, workers, feeBps, expiresMs };
   unit.putRequest({ state: 'reserved', reservation: { ...reservation, reservedMs: nowMs } });
   return { outcome: 'reserved' };
+}
+
+function trustOf(unit: LedgerUnit, { id, asset }: Account): ChainTrust {
+  return { witnesses: unit.witnesses(id), rampCap: unit.rampCaps[asset] };
+}
+
+function extend(unit: LedgerUnit, { requestId, need }: Extend): ExtendOutcome {
+  const row = unit.request(requestId);
+  const refused = (code: 'request_unknown' | 'request_ended'): ExtendOutcome => ({
+    outcome: 'refused',
+    code,
+    account: undefined,
+  });
+  if (row === undefined) return refused('request_unknown');
+  if (row.state !== 'reserved') return refused('request_ended');
+  const { reservation } = row;
+  if (need <= reservation.need) return { outcome: 'extended', need: reservation.need };
+  const account = accountOf(unit, reservation);
+  const more = amount(need - reservation.need);
+  const admission = admitMore(account, trustOf(unit, account), more);
+  if (admission.outcome === 'refused') return { ...admission, account };
+  unit.putAccount(admission.account);
+  unit.putRequest({ state: 'reserved', reservation: { ...reservation, need } });
+  return { outcome: 'extended', need };
 }
 
 function settle(unit: LedgerUnit, call: SettleCall): SettleOutcome {

@@ -90,15 +90,26 @@ export function admit(
   trust: ChainTrust,
   { asset, need, quoteValidUntilMs, nowMs }: Omit<Reserve, 'voucher'>,
 ): Admission {
-  const refused = (code: AdmissionCode): Admission => ({ outcome: 'refused', code });
-  if (account.asset !== asset) return refused('asset_unsupported');
-  if (account.standing !== 'good' || isBehind(account)) return refused('account_frozen');
-  if (account.isClosing) return refused('channel_closing');
-  if (account.kind === 'channel' && trust.witnesses === 0) return refused('channel_unsynced');
-  if (nowMs > quoteValidUntilMs) return refused('quote_expired');
-  const code = shortfall(account, need, trust);
-  if (code !== undefined) return refused(code);
-  return { outcome: 'admitted', account: { ...account, reserved: add(account.reserved, need) } };
+  if (account.asset !== asset) return { outcome: 'refused', code: 'asset_unsupported' };
+  const unfit = unfitness(account, trust);
+  if (unfit !== undefined) return { outcome: 'refused', code: unfit };
+  if (nowMs > quoteValidUntilMs) return { outcome: 'refused', code: 'quote_expired' };
+  return admitMore(account, trust, need);
+}
+
+/** For a request that was admitted before. */
+export function admitMore(account: Account, trust: ChainTrust, more: Amount): Admission {
+  const code = unfitness(account, trust) ?? shortfall(account, more, trust);
+  if (code !== undefined) return { outcome: 'refused', code };
+  return { outcome: 'admitted', account: { ...account, reserved: add(account.reserved, more) } };
+}
+
+/** Why this account may not pay at all now. */
+function unfitness(account: Account, trust: ChainTrust): AdmissionCode | undefined {
+  if (account.standing !== 'good' || isBehind(account)) return 'account_frozen';
+  if (account.isClosing) return 'channel_closing';
+  if (account.kind === 'channel' && trust.witnesses === 0) return 'channel_unsynced';
+  return undefined;
 }
 
 function shortfall(account: Account, need: Amount, trust: ChainTrust): AdmissionCode | undefined {

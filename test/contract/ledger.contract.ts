@@ -101,6 +101,59 @@ for (const driver of LEDGERS) {
     });
   });
 
+  test(`${name}: what a running request may cost rises as far as its account covers`, async (context) => {
+    const ledger = (await fresh(context)).ledger();
+    const { id } = await fundedChannel(ledger, 100n);
+    const reserve = reserveOf(id, 60n);
+    await ledger.reserve(reserve);
+    const { requestId } = reserve;
+    assert.deepEqual(await ledger.extend({ requestId, need: amount(100n) }), {
+      outcome: 'extended',
+      need: 100n,
+    });
+    // Less than there is changes nothing.
+    assert.deepEqual(await ledger.extend({ requestId, need: amount(10n) }), {
+      outcome: 'extended',
+      need: 100n,
+    });
+    const short = await ledger.extend({ requestId, need: amount(101n) });
+    assert.ok(short.outcome === 'refused');
+    assert.equal(short.code, 'insufficient_ceiling');
+    assert.equal((await ledger.findAccount(id))?.reserved, 100n);
+    const settled = await ledger.settle(settleOf(requestId, 90n));
+    assert.ok(settled.outcome === 'settled' && !settled.clamped);
+    const account = await ledger.findAccount(id);
+    assert.deepEqual([account?.charged, account?.reserved], [90n, 0n]);
+    for (const [ended, code] of [
+      [requestId, 'request_ended'],
+      [randomBytes(16), 'request_unknown'],
+    ] as const) {
+      const answer = await ledger.extend({ requestId: ended, need: amount(1n) });
+      assert.ok(answer.outcome === 'refused');
+      assert.equal(answer.code, code);
+    }
+  });
+
+  test(`${name}: what was extended is there after a crash, and no frozen account extends`, async (context) => {
+    const lab = await fresh(context);
+    const ledger = lab.ledger();
+    const { id } = await fundedChannel(ledger, 100n);
+    const reserve = reserveOf(id, 60n);
+    await ledger.reserve(reserve);
+    const { requestId } = reserve;
+    await ledger.extend({ requestId, need: amount(80n) });
+    await lab.ledger().abandon();
+    await lab.reopen();
+    const request = await lab.ledger().findRequest(requestId);
+    assert.ok(request?.state === 'reserved');
+    assert.equal(request.reservation.need, 80n);
+    assert.equal((await lab.ledger().findAccount(id))?.reserved, 80n);
+    await lab.ledger().setStanding(id, 'frozen');
+    const frozen = await lab.ledger().extend({ requestId, need: amount(90n) });
+    assert.ok(frozen.outcome === 'refused');
+    assert.equal(frozen.code, 'account_frozen');
+  });
+
   /** What would be admitted, and one thing about it that is not as it should be. */
   const REFUSALS: readonly (readonly [
     code: AdmissionCode,

@@ -75,7 +75,7 @@ const SQL = {
   openRequests: 'SELECT * FROM request WHERE state = 0',
   settledRequests: 'SELECT request_id, account, seq FROM request WHERE state = 2',
   putRequest: 'INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-  endRequest: 'UPDATE request SET state = ?, seq = ? WHERE request_id = ?',
+  changeRequest: 'UPDATE request SET state = ?, seq = ?, need = ? WHERE request_id = ?',
   purge: 'DELETE FROM request WHERE state = 1 AND expires_ms <= ?',
   appendEntry: 'INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   entry: 'SELECT * FROM journal WHERE seq = ?',

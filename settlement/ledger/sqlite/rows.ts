@@ -84,9 +84,10 @@ export function requestParameters(row: RequestRow): readonly Parameter[] {
   ];
 }
 
-export function endParameters(row: RequestRow): readonly Parameter[] {
+export function changeParameters(row: RequestRow): readonly Parameter[] {
   const seq = row.state === 'settled' ? row.seq : null;
-  return [REQUEST_STATES.indexOf(row.state), seq, row.reservation.requestId];
+  const { need, requestId } = row.reservation;
+  return [REQUEST_STATES.indexOf(row.state), seq, need, requestId];
 }
 
 export function requestOf(row: Row): RequestRow {

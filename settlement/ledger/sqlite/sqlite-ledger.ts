@@ -197,6 +197,10 @@ export class SqliteLedger implements port.Ledger {
     return this.#call({ method: 'reserve', input: compact(reserve) });
   }
 
+  extend(extend: port.Extend): Promise<port.ExtendOutcome> {
+    return this.#call({ method: 'extend', input: compact(extend) });
+  }
+
   settle({ receipt: signed, policyDigest, nowMs }: port.Settle): Promise<port.SettleOutcome> {
     const { requestId, workerId, statementHash, workerSeq, amount: asked } = signed.receipt;
     const input = {

@@ -114,7 +114,7 @@ export class SqliteUnit implements LedgerUnit {
     for (const key of changed) {
       const row = values.get(key);
       if (row === undefined) continue;
-      if (this.#stored.has(key)) this.#database.run('endRequest', ...rows.endParameters(row));
+      if (this.#stored.has(key)) this.#database.run('changeRequest', ...rows.changeParameters(row));
       else this.#database.run('putRequest', ...rows.requestParameters(row));
       if (row.state === 'reserved') this.#stored.add(key);
     }
