@@ -39,6 +39,7 @@ const FEE_BPS = 500;
 
 type Step =
   | { readonly kind: 'reserve'; readonly request: number; readonly need: bigint }
+  | { readonly kind: 'extend'; readonly request: number; readonly need: bigint }
   | { readonly kind: 'burst'; readonly needs: readonly bigint[] }
   | { readonly kind: 'settle'; readonly request: number; readonly cost: bigint }
   | { readonly kind: 'release'; readonly request: number }
@@ -52,6 +53,7 @@ const request = fc.nat(REQUESTS - 1);
 const sum = fc.bigInt({ min: 0n, max: 60n });
 const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('reserve' as const), request, need: sum }),
+  fc.record({ kind: fc.constant('extend' as const), request, need: sum }),
   fc.record({ kind: fc.constant('burst' as const), needs: fc.array(sum, { maxLength: 6 }) }),
   fc.record({ kind: fc.constant('settle' as const), request, cost: sum }),
   fc.record({ kind: fc.constant('release' as const), request }),
@@ -72,7 +74,7 @@ const crashArbitrary = fc.oneof(
 );
 
 interface ModelRequest {
-  readonly need: bigint;
+  need: bigint;
   state: 'reserved' | 'released' | 'settled';
   statement?: Uint8Array;
 }
@@ -147,6 +149,9 @@ class History {
       case 'reserve':
         await this.reserve(idOf(step.request), step.need, crash);
         break;
+      case 'extend':
+        await this.extend(idOf(step.request), step.need, crash);
+        break;
       case 'burst':
         await this.burst(step.needs);
         break;
@@ -200,6 +205,20 @@ class History {
   }
 
   /** All at once, in whatever order: what was admitted fits, and what was refused would not have. */
+  async extend(requestId: Bytes<16>, need: bigint, crash: number | undefined): Promise<void> {
+    const { model } = this;
+    const known = model.requests.get(toHex(requestId));
+    const held = known?.state === 'reserved' ? known.need : undefined;
+    const fits = held !== undefined && (need <= held || need - held <= model.room());
+    const { answer } = await this.ask(crash, (ledger) =>
+      ledger.extend({ requestId, need: amount(need) }),
+    );
+    assert.equal(answer.outcome, fits ? 'extended' : 'refused');
+    if (known === undefined || held === undefined || !fits || need <= held) return;
+    model.reserved += need - held;
+    known.need = need;
+  }
+
   async burst(needs: readonly bigint[]): Promise<void> {
     const { model } = this;
     const asked = needs.map((need) => reserveOf(this.channel.id, need));
