@@ -87,6 +87,14 @@ export function decodeAnchor(stack: TupleReader): AnchorState {
   return state;
 }
 
+/** Reads an anchor's data itself: unlike the answer of a get method it is of a block that is known. */
+export function decodeAnchorData(data: Cell): AnchorState {
+  const slice = data.beginParse();
+  const key = fixed(Uint8Array.from(slice.loadBuffer(HEAD_BYTES)), HEAD_BYTES);
+  const seq = slice.loadUintBig(64);
+  return { seq, head: fixed(Uint8Array.from(slice.loadBuffer(HEAD_BYTES)), HEAD_BYTES), key };
+}
+
 function bytesOf(value: bigint): Bytes<32> {
   const slice = beginCell().storeUint(value, 256).endCell().beginParse();
   return fixed(Uint8Array.from(slice.loadBuffer(HEAD_BYTES)), HEAD_BYTES);

@@ -223,6 +223,32 @@ export function decodeChannelState(stack: TupleReader): ChannelState {
   return state;
 }
 
+export interface ChannelData extends ChannelState {
+  readonly payerKey: Bytes<32>;
+  /** Of the cell of terms, hexadecimal. */
+  readonly termsHash: string;
+}
+
+/** Reads a channel's data itself: unlike the answer of a get method it is of a block that is known. Throws when it is none. */
+export function decodeChannelData(data: Cell): ChannelData {
+  const slice = data.beginParse();
+  const status = CHANNEL_STATUS[slice.loadUint(2)];
+  assert(status !== undefined, 'channel data: status');
+  const read = {
+    status,
+    epoch: slice.loadUint(16),
+    deposited: slice.loadCoins(),
+    claimed: slice.loadCoins(),
+    refunded: slice.loadCoins(),
+    withdrawing: slice.loadCoins(),
+    unlockAt: slice.loadUint(32),
+    payerKey: fixed(Uint8Array.from(slice.loadBuffer(KEY_BYTES)), KEY_BYTES),
+    termsHash: slice.loadRef().hash().toString('hex'),
+  };
+  assert(slice.remainingBits === 0 && slice.remainingRefs === 0, 'channel data: nothing more');
+  return read;
+}
+
 export function availableOf(state: ChannelState): bigint {
   return state.deposited - state.claimed - state.refunded;
 }

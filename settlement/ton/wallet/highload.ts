@@ -67,6 +67,8 @@ export interface Batch {
 export interface SignedBatch {
   readonly message: Cell;
   readonly queryId: number;
+  /** Of what the wallet tells itself, payments and all; hexadecimal. `readOrder` finds it in a transaction. */
+  readonly orderHash: string;
   /** From then on it cannot happen any more. */
   readonly expiresAtS: number;
 }
@@ -95,9 +97,10 @@ export function openHighloadWallet(
     timeoutS,
     batch: ({ number, payments, createdAtS, wallet }) => {
       const queryId = queryIdOf(number);
+      const order = orderBody(queryId, payments);
       const inner = beginCell()
         .storeUint(SUBWALLET_ID, 32)
-        .storeRef(toItself(address, queryId, payments))
+        .storeRef(toItself(address, order))
         .storeUint(SendMode.PAY_GAS_SEPARATELY, 8)
         .storeUint(queryId, 23)
         .storeUint(createdAtS, 64)
@@ -109,6 +112,7 @@ export function openHighloadWallet(
       return {
         message: beginCell().store(storeMessage(message)).endCell(),
         queryId,
+        orderHash: order.hash().toString('hex'),
         expiresAtS: createdAtS + timeoutS,
       };
     },
@@ -147,23 +151,62 @@ export function queryIdOf(number: number): number {
 }
 
 /** Executed by the wallet itself, so that one message from outside makes all of them. */
-function toItself(address: Address, queryId: number, payments: readonly Payment[]): Cell {
-  assert(payments.length > 0 && payments.length <= BATCH_MAX, `1 to ${BATCH_MAX} payments`);
-  const actions = payments.map(({ to, nanoton, body, bounce = false }) => ({
-    type: 'sendMsg' as const,
-    // Without IGNORE_ERRORS: all payments of a batch are made, or none.
-    mode: SendMode.PAY_GAS_SEPARATELY,
-    outMsg: internal({ to, value: nanoton, bounce, ...(body === undefined ? {} : { body }) }),
-  }));
-  const body = beginCell()
-    .storeUint(INTERNAL_TRANSFER, 32)
-    .storeUint(queryId, 64)
-    .storeRef(beginCell().store(storeOutList(actions)).endCell())
-    .endCell();
+function toItself(address: Address, body: Cell): Cell {
   const message = internal({ to: address, value: SELF_VALUE_NANOTON, bounce: false, body });
   return beginCell().store(storeMessageRelaxed(message)).endCell();
 }
 
+function orderBody(queryId: number, payments: readonly Payment[]): Cell {
+  assert(payments.length > 0 && payments.length <= BATCH_MAX, `1 to ${BATCH_MAX} payments`);
+  const actions = payments.map(({ to, nanoton, body, init, bounce = false }) => ({
+    type: 'sendMsg' as const,
+    // Without IGNORE_ERRORS: all payments of a batch are made, or none.
+    mode: SendMode.PAY_GAS_SEPARATELY,
+    outMsg: internal({
+      to,
+      value: nanoton,
+      bounce,
+      ...(body === undefined ? {} : { body }),
+      ...(init === undefined ? {} : { init }),
+    }),
+  }));
+  return beginCell()
+    .storeUint(INTERNAL_TRANSFER, 32)
+    .storeUint(queryId, 64)
+    .storeRef(beginCell().store(storeOutList(actions)).endCell())
+    .endCell();
+}
+
+/** What one of the wallet's own transactions did about a batch. */
+export type WalletStep =
+  /** The message from outside was taken: its query id is used up. `failed`: and nothing will come of it. */
+  | { readonly step: 'accepted' | 'failed'; readonly queryId: number; readonly createdAtS: number }
+  /** All payments were made, or none. */
+  | { readonly step: 'executed'; readonly orderHash: string; readonly isPaid: boolean };
+
+/** Undefined for all that others did. */
+export function readOrder(transaction: Transaction, address: Address): WalletStep | undefined {
+  const { inMessage } = transaction;
+  if (inMessage?.info.type === 'external-in') return acceptedIn(transaction, inMessage.body);
+  if (inMessage?.info.type !== 'internal' || !inMessage.info.src.equals(address)) return undefined;
+  const body = inMessage.body.beginParse();
+  if (body.remainingBits < ORDER_BITS || body.loadUint(32) !== INTERNAL_TRANSFER) return undefined;
+  const orderHash = inMessage.body.hash().toString('hex');
+  return { step: 'executed', orderHash, isPaid: isDone(transaction) };
+}
+
+/** The wallet takes nothing that it has not checked the signature of, so its form is ours. */
+function acceptedIn(transaction: Transaction, body: Cell): WalletStep | undefined {
+  const [inner] = body.refs;
+  if (inner === undefined) return undefined;
+  const slice = inner.beginParse();
+  if (slice.remainingBits < INNER_BITS) return undefined;
+  const [queryId, createdAtS] = [slice.skip(32 + 8).loadUint(23), slice.loadUint(64)];
+  // Marked as processed before it is carried out, so a failure here is for good.
+  return { step: isDone(transaction) ? 'accepted' : 'failed', queryId, createdAtS };
+}
+
+const INNER_BITS = 32 + 8 + 23 + 64 + 22;
 const ORDER_BITS = 96;
 
 /** Only the wallet itself is obeyed, so that nobody else's message counts as the batch. */

@@ -8,6 +8,6 @@ export interface Payment {
   readonly body?: Cell;
   /** Absent: coins for an address without a contract stay there. */
   readonly bounce?: boolean;
-  /** Deploys the contract at `to` along the way. Not in batches. */
+  /** Deploys the contract at `to` along the way. */
   readonly init?: { readonly code: Cell; readonly data: Cell };
 }

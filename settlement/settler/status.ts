@@ -1,0 +1,76 @@
+/** What an operator sees of a settler: numbers as decimal text, so that it is JSON. @module */
+
+import { toHex } from '../../core/bytes.ts';
+import type { ChainHealth, ProviderHealth } from '../ton/chain.ts';
+import type { TreasuryState } from '../ton/treasury.ts';
+import type { ClaimParts } from './claims.ts';
+
+export type SettlerState = 'new' | 'starting' | 'running' | 'degraded' | 'refused' | 'closed';
+
+export interface SettlerStatus {
+  readonly state: SettlerState;
+  readonly network: string;
+  readonly chain: ChainHealth;
+  readonly providers: readonly ProviderHealth[];
+  /** Raw addresses; nanoTON. Null: not read yet. */
+  readonly treasury: { readonly address: string; readonly balance: string | null };
+  readonly anchor: { readonly address: string; readonly anchoredMs: number | null };
+  readonly channels: {
+    readonly known: number;
+    readonly unread: number;
+    readonly closing: readonly string[];
+    /** Withdrawn before it was claimed, in all. */
+    readonly lost: string;
+  };
+  readonly workerChannels: number;
+  /** On its way. */
+  readonly order: {
+    readonly createdAtS: number;
+    readonly kind: string;
+    readonly fate: string;
+  } | null;
+  /** Our wallet did what this ledger does not explain: it pays nobody until the settler is started again. */
+  readonly isHalted: boolean;
+}
+
+export interface StatusFacts {
+  readonly state: SettlerState;
+  readonly treasury: TreasuryState | undefined;
+  readonly anchor: string;
+  readonly anchoredMs: number | undefined;
+  readonly workerChannels: number;
+}
+
+const CLOSING_SHOWN_MAX = 100;
+
+export function statusOf(parts: ClaimParts, facts: StatusFacts): SettlerStatus {
+  const { chain, channels, outbox, payee, treasury } = parts;
+  const all = channels.all();
+  const order = outbox.order;
+  return {
+    state: facts.state,
+    network: payee.network,
+    chain: chain.health(),
+    providers: chain.providers(),
+    treasury: {
+      address: treasury.address,
+      balance: facts.treasury?.balance.toString() ?? null,
+    },
+    anchor: { address: facts.anchor, anchoredMs: facts.anchoredMs ?? null },
+    channels: {
+      known: all.length,
+      unread: all.filter(({ readMs }) => readMs === undefined).length,
+      closing: all
+        .filter(({ status }) => status === 'closing')
+        .slice(0, CLOSING_SHOWN_MAX)
+        .map(({ id }) => toHex(id)),
+      lost: all.reduce((sum, { lost }) => sum + lost, 0n).toString(),
+    },
+    workerChannels: facts.workerChannels,
+    order:
+      order === undefined
+        ? null
+        : { createdAtS: order.createdAtS, kind: order.kind, fate: order.fate },
+    isHalted: outbox.isHalted,
+  };
+}
