@@ -226,6 +226,7 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
   const { deps, parts, identity, dispatch, payments, log, lifecycle } = built;
   const { config } = deps;
   const { listen: where } = config;
+  await payments.start(parts.registry);
   const tls = where.httpsPort === null ? undefined : await tlsIdentity(config, parts.clock);
   const open: { httpPort: number | undefined; httpsPort: number | undefined } = {
     httpPort: undefined,
@@ -347,7 +348,7 @@ function requestHandler(
     registry,
     challenges,
     registrar,
-    payments: { cashier, payers: payments.payers, feeBps: config.settlement.feeBps },
+    payments,
     models: config.models,
     closing: lifecycle.closing,
     published: policies.published,

@@ -16,6 +16,8 @@ import {
   IDLE_TIMEOUT_MS,
   SLOW_READER_TIMEOUT_MS,
 } from './limits.ts';
+import { hasCode } from '../core/errors.ts';
+import { amount, parseAmount } from '../settlement/money.ts';
 import { STORES } from './store/stores.ts';
 
 const PATH_MAX = 4096;
@@ -51,6 +53,53 @@ const ADMIN = z.strictObject({
 });
 
 const FEE_BPS_MAX = 10_000;
+const WITHDRAW_DELAY_MAX_S = 2_592_000;
+const PROVIDERS_MAX = 8;
+/** TON with at most nine digits behind the point. */
+const ton = z
+  .string()
+  .max(NAME_MAX)
+  .transform((text, ctx) => {
+    try {
+      return parseAmount(text, 'TON');
+    } catch (error) {
+      if (!hasCode(error, 'settlement.amount')) throw error;
+      ctx.addIssue('want TON, such as "0.5"');
+      return z.NEVER;
+    }
+  });
+
+/** The chain that channels live on. Spec: docs/settlement.md. */
+const TON = z.strictObject({
+  network: z.enum(['mainnet', 'testnet', 'devnet']),
+  /** toncenter v2, of operators that have nothing to do with each other. */
+  providers: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(NAME_MAX),
+        /** `https://…/api/v2/jsonRPC`; clear text on this machine only. */
+        url: z.url({ protocol: /^https?$/ }).max(URL_MAX),
+        apiKeyFile: path.nullable().default(null),
+      }),
+    )
+    .min(1)
+    .max(PROVIDERS_MAX),
+  /** How many must say the same; two where there are two. */
+  quorum: positive(PROVIDERS_MAX).nullable().default(null),
+  /** 32 bytes that only their owner can read. Signs charges. Made when absent on the devnet only. */
+  settlementKeyFile: path,
+  /** Pays workers. */
+  treasuryKeyFile: path,
+  depositMin: ton.default(amount(500_000_000n)),
+  /** Less than a day on the devnet only. */
+  withdrawDelayMinS: z.int().min(1).max(WITHDRAW_DELAY_MAX_S).nullable().default(null),
+  /** The journal's head on chain, every hour. */
+  anchor: z.enum(['hourly', 'off']).default('hourly'),
+  /** What API keys are topped up by: a transfer to the treasury with the memo that `/v1/account` shows. */
+  topUpMin: ton.default(amount(100_000_000n)),
+  /** A channel of this deposit to each worker with a payout address, in place of transfers. */
+  workerChannelDeposit: ton.nullable().default(null),
+});
 
 /** Without any of it only workers without prices serve, and everything is counted all the same. */
 const SETTLEMENT = z.strictObject({
@@ -58,6 +107,8 @@ const SETTLEMENT = z.strictObject({
   feeBps: z.int().min(0).max(FEE_BPS_MAX).default(0),
   /** Whether API keys pay from balances that this gateway keeps. Holding other people's money may be regulated. */
   custodial: z.enum(['refuse', 'operator-holds-balances']).default('refuse'),
+  /** Payment channels. Absent: nobody pays by voucher, and workers are owed and not paid. */
+  ton: TON.nullable().default(null),
 });
 
 const STORE_NAMES = STORES.map(({ name }) => name);

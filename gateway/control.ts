@@ -17,7 +17,9 @@ import type { Counters } from './counters.ts';
 import type { GatewayLog } from './events.ts';
 import { assertJson, ControlBodies } from './control-body.ts';
 import { CONTROL_BODY_MAX_BYTES, EVIDENCE_CANDIDATES_MAX } from './limits.ts';
-import { paymentRoutes, type PaymentRoutesDeps } from './payments/routes.ts';
+import { channelRoutes } from './payments/channel-routes.ts';
+import type { Payments } from './payments/open-payments.ts';
+import { paymentRoutes } from './payments/routes.ts';
 import { clearErrorOf } from './respond-clear.ts';
 import { revocationStaple, servedDocument, staple } from './policy/served.ts';
 import type { Challenges } from './workers/challenges.ts';
@@ -32,7 +34,7 @@ export interface ControlDeps {
   readonly registry: WorkerRegistry;
   readonly challenges: Challenges;
   readonly registrar: Registrar;
-  readonly payments: Omit<PaymentRoutesDeps, 'bodies' | 'registry' | 'clock'>;
+  readonly payments: Omit<Payments, 'accounts' | 'start' | 'status'>;
   /** What was published and accepted; undefined with an unsigned policy. */
   readonly published: (() => PublicationState) | undefined;
   /** Why nobody is served although there are workers; undefined while all is well. */
@@ -65,7 +67,10 @@ export function createControl(deps: ControlDeps): Hono<Env> {
   addDiscovery(app, deps);
   const bodies = new ControlBodies();
   addRegistration(app, deps, bodies);
-  app.route('/', paymentRoutes({ ...deps, ...deps.payments, bodies }));
+  const { settlement, ...payments } = deps.payments;
+  const { feeBps } = settlement;
+  app.route('/', paymentRoutes({ ...deps, ...payments, feeBps, bodies }));
+  app.route('/', channelRoutes({ ...deps, ...payments, bodies }));
   app.notFound((context) => unknownUrl(app, context));
   // Without this hono prints the error, and the text of a foreign error may be anything.
   app.onError((error, context) => {

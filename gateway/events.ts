@@ -1,8 +1,10 @@
 /** What the gateway may write to its log. Ids, numbers, codes; never content. Spec: STYLE §7. @module */
 
 import { defineEvents, type Log } from '../core/node/log.ts';
+import { SETTLER_EVENTS } from '../settlement/settler/events.ts';
 
 export const GATEWAY_EVENTS = defineEvents({
+  ...SETTLER_EVENTS,
   'gateway.started': {
     level: 'info',
     fields: { aud: 'id', httpPort: 'count', httpsPort: 'count', policy: 'digest' },
@@ -75,6 +77,8 @@ export const GATEWAY_EVENTS = defineEvents({
     fields: { workerId: 'id', outcome: 'id', code: 'code' },
   },
   'settlement.rolled_back': { level: 'error', fields: { workerId: 'id' } },
+  /** Nothing is served any more: the books are not what the chain remembers, or cannot be written. */
+  'settlement.halted': { level: 'error', fields: { code: 'code' } },
   'settlement.failed': { level: 'error', fields: { code: 'code' } },
   'worker.admitted': {
     level: 'info',

@@ -53,12 +53,14 @@ export type Reserved =
 
 const ANYBODY: Bytes<32> = fixed(new Uint8Array(32), 32);
 const FREE_ASSET: Asset = 'TON';
+const BALANCE_ASSET: Asset = 'TON';
 const MS_PER_S = 1000;
 
 export class Cashier {
   readonly #options: CashierOptions;
   readonly #opened = new Set<string>();
   readonly #running = new Set<string>();
+  #isHalted = false;
   readonly #watchers = new Set<() => void>();
 
   constructor(options: CashierOptions) {
@@ -69,8 +71,19 @@ export class Cashier {
     return this.#options.ledger;
   }
 
+  /** Nothing is admitted any more: what runs may end. */
+  halt(): void {
+    this.#isHalted = true;
+  }
+
   find(requestId: Bytes<16>): Promise<RequestState | undefined> {
     return this.#options.ledger.findRequest(requestId);
+  }
+
+  /** Of a channel only where it was announced; of an API key's balance it is opened. */
+  async accountOf(account: Account): Promise<LedgerAccount | undefined> {
+    const id = await this.#open(account, BALANCE_ASSET);
+    return this.#options.ledger.findAccount(id);
   }
 
   /**
@@ -82,6 +95,7 @@ export class Cashier {
     workers: readonly LiveWorker[],
   ): Promise<Reserved> {
     const { ledger, clock, feeBps } = this.#options;
+    if (this.#isHalted) throw gatewayError('gateway.settlement', 'halted');
     const nowMs = clock();
     const asset = assetOfCode(prelude.asset);
     const payable = workers.filter(({ key }) => key.prices.asset === asset);

@@ -7,6 +7,7 @@
 import { defineErrors, type ErrorSpec } from '../../core/errors.ts';
 
 const DUE: ErrorSpec = { status: 402, recovery: 'fix_request', public: 'Payment is required.' };
+const TERMS: ErrorSpec = { status: 400, recovery: 'fix_request', public: '' };
 const SOON: ErrorSpec = { status: 503, recovery: 'retry_later', public: '' };
 
 export const paymentError = defineErrors({
@@ -57,6 +58,54 @@ export const paymentError = defineErrors({
     ...DUE,
     status: 403,
     public: 'The token does not allow this request.',
+  },
+  // Of announcing, reading or closing a channel.
+  'payment.channels_refused': {
+    ...TERMS,
+    recovery: 'stop',
+    public: 'This gateway takes no payment channels.',
+  },
+  'payment.wrong_network': { ...TERMS, public: 'The channel is on another network.' },
+  'payment.wrong_payee': { ...TERMS, public: 'The channel pays somebody else.' },
+  'payment.wrong_payee_key': {
+    ...TERMS,
+    public: 'The channel names another key than the one that signs charges here.',
+  },
+  'payment.delay_too_short': {
+    ...TERMS,
+    public: 'The withdraw delay of the channel is shorter than this gateway needs.',
+  },
+  'payment.key_unsound': {
+    ...TERMS,
+    public: "The payer's key is one under which anybody could sign.",
+  },
+  'payment.code_hash_unknown': {
+    ...TERMS,
+    public: 'The contract at this address is not one that this gateway knows.',
+  },
+  'payment.channel_idle': { ...TERMS, public: 'Nothing is deposited in the channel.' },
+  'payment.deposit_too_small': {
+    ...TERMS,
+    public: 'The deposit is smaller than this gateway asks for.',
+  },
+  'payment.chain_regressed': {
+    ...TERMS,
+    status: 502,
+    recovery: 'retry_later',
+    public: 'The chain is said to be where it cannot have gone back to.',
+  },
+  'payment.chain_stale': { ...SOON, public: 'The chain was read at an older block than before.' },
+  'payment.chain_away': { ...SOON, public: 'The chain cannot be read at the moment.' },
+  'payment.channels_full': { ...SOON, public: 'This gateway keeps no more channels.' },
+  'payment.requests_open': {
+    ...TERMS,
+    status: 409,
+    recovery: 'retry_later',
+    public: 'Requests of this channel are running. Close it when they have ended.',
+  },
+  'payment.voucher_needed': {
+    ...TERMS,
+    public: 'Nothing was promised on the channel: withdraw instead, nobody has a claim on it.',
   },
   'payment.channel_unsynced': {
     ...SOON,

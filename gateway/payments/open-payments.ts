@@ -9,11 +9,14 @@ import { ed25519PublicKey, generateEd25519 } from '#primitives';
 import { fixed, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { codeOf } from '../../core/node/log.ts';
 import type { Lifecycle } from '../../core/node/lifecycle.ts';
 import { readPrivate, saveOnce } from '../../core/node/private-files.ts';
 import type { GatewaySettlement } from '../../protocol/gateway-document.ts';
 import type { Ledger } from '../../settlement/ledger/ledger.ts';
 import { LEDGERS } from '../../settlement/ledger/ledgers.ts';
+import type { RampCaps } from '../../settlement/ledger/limits.ts';
+import type { Settler } from '../../settlement/settler/settler.ts';
 import { seedSigner } from '../../settlement/ledger/seed-signer.ts';
 import { createAccounts, type Accounts } from '../accounts.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -21,8 +24,11 @@ import { gatewayError } from '../errors.ts';
 import type { GatewayLog } from '../events.ts';
 import type { PolicyDesk } from '../policy/desk.ts';
 import type { Store } from '../store/store.ts';
+import type { WorkerRegistry } from '../workers/registry.ts';
 import { Acknowledger } from '../workers/acknowledge.ts';
 import { Cashier } from './cashier.ts';
+import type { TopUps } from './routes.ts';
+import { chainStatus, openChain, openSettler } from './chain.ts';
 import { Payers } from './payers.ts';
 
 export interface PaymentsInput {
@@ -41,6 +47,15 @@ export interface Payments {
   readonly payers: Payers;
   /** For the gateway's document. */
   readonly settlement: GatewaySettlement;
+  /** Undefined where balances cannot be paid in from outside. */
+  readonly topUps: TopUps | undefined;
+  /** Undefined where no channels are taken, and before `start`. */
+  readonly settler: () => Settler | undefined;
+  /**
+   * Before anything is served: the books are held against the chain. Throws `settler.*`, `ledger.*`: then nothing may be
+   * served.
+   */
+  readonly start: (registry: WorkerRegistry) => Promise<void>;
   /** For this machine's operator. */
   readonly status: () => Promise<JsonObject>;
 }
@@ -57,8 +72,11 @@ export async function openPayments(input: PaymentsInput): Promise<Payments> {
   if (holdsBalances && mode === 'open') {
     throw gatewayError('gateway.config', 'balances belong to API keys: accounts.mode is open');
   }
+  const { ton } = config.settlement;
+  const chain = ton === null ? undefined : openChain(ton, config.settlement, clock);
+  lifecycle.onClose('chain', async () => await chain?.close());
   const ledgerKey = loadLedgerKey(config.dataDir);
-  const ledger = await openLedger(config, ledgerKey);
+  const ledger = await openLedger(config, ledgerKey, chain?.rampCaps);
   lifecycle.onClose('ledger', () => ledger.close());
   const means = holdsBalances ? 'custodial' : 'none';
   const accounts = createAccounts({ store, clock, limits, mode, means });
@@ -71,13 +89,41 @@ export async function openPayments(input: PaymentsInput): Promise<Payments> {
     log,
     onSettled: (worker, receipt) => acknowledger.settled(worker, receipt),
   });
-  const payers = new Payers({ accounts, ledger, clock, takesChannels: false });
-  const settlement = { payee: null, feeBps, ledgerKeys: [ed25519PublicKey(ledgerKey)] };
+  const payers = new Payers({ accounts, ledger, clock, takesChannels: chain !== undefined });
+  const ledgerKeys = [ed25519PublicKey(ledgerKey)];
+  const settlement = { payee: chain?.payee ?? null, feeBps, ledgerKeys };
+  const topUps =
+    chain === undefined || ton === null || !holdsBalances
+      ? undefined
+      : { address: chain.payee.address, minimum: ton.topUpMin };
+  let settler: Settler | undefined;
+  const start = async (registry: WorkerRegistry): Promise<void> => {
+    if (chain === undefined) return;
+    const opened = openSettler({ opened: chain, ledger, registry, log });
+    lifecycle.onClose('settler', () => opened.close());
+    await opened.start();
+    settler = opened;
+    opened.ended.catch((error: unknown) => {
+      log.event('settlement.halted', { code: codeOf(error) });
+      cashier.halt();
+    });
+  };
   const status = async (): Promise<JsonObject> => {
     const { seq, hash } = await ledger.journalHead();
-    return { journal: { seq: seq.toString(), hash: toHex(hash) }, custodial, feeBps };
+    const journal = { seq: seq.toString(), hash: toHex(hash) };
+    return { journal, custodial, feeBps, chain: chainStatus(settler) };
   };
-  return { ledger, cashier, accounts, payers, settlement, status };
+  return {
+    ledger,
+    cashier,
+    accounts,
+    payers,
+    settlement,
+    topUps,
+    settler: () => settler,
+    start,
+    status,
+  };
 }
 
 function openAcknowledger({ clock, log, lifecycle }: PaymentsInput, ledger: Ledger): Acknowledger {
@@ -96,10 +142,21 @@ function openAcknowledger({ clock, log, lifecycle }: PaymentsInput, ledger: Ledg
   return acknowledger;
 }
 
-function openLedger({ store, dataDir }: GatewayConfig, key: Bytes<32>): Promise<Ledger> {
+function openLedger(
+  { store, dataDir }: GatewayConfig,
+  key: Bytes<32>,
+  rampCaps: RampCaps | undefined,
+): Promise<Ledger> {
   const kind = LEDGERS.find(({ name }) => name === store.kind);
   if (kind === undefined) throw gatewayError('gateway.config', 'store.kind');
-  return kind.open({ dataDir, durability: store.durability, signer: seedSigner(key) });
+  const { durability } = store;
+  const signer = seedSigner(key);
+  return kind.open({
+    dataDir,
+    durability,
+    signer,
+    ...(rampCaps === undefined ? {} : { rampCaps }),
+  });
 }
 
 /** Made once; two processes that start together agree on one. */

@@ -5,20 +5,19 @@
  */
 
 import { Hono, type Context } from 'hono';
-import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
-import { fixed, fromHex, fromUtf8, toHex, type Bytes } from '../../core/bytes.ts';
+import { fixed, fromHex, fromUtf8, toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { openAiFailure } from '../../protocol/openai/errors.ts';
 import { parseReceiptUnverified } from '../../protocol/receipt.ts';
-import type { Account as LedgerAccount, RequestState } from '../../settlement/ledger/ledger.ts';
+import type { RequestState } from '../../settlement/ledger/ledger.ts';
 import { encodePriceBook, type PriceEntry } from '../../settlement/prices.ts';
-import type { Asset } from '../../settlement/money.ts';
+import type { Amount, Asset } from '../../settlement/money.ts';
 import type { Account } from '../accounts.ts';
 import { decodeBody, type ControlBodies } from '../control-body.ts';
 import { PRICES_VALID_MS } from '../limits.ts';
 import type { WorkerRegistry } from '../workers/registry.ts';
+import { accountJson, headersOf, notFound } from './account-json.ts';
 import { isOfAccount, type Cashier } from './cashier.ts';
 import { settledJson } from './edge.ts';
 import { paymentError } from './errors.ts';
@@ -31,10 +30,17 @@ export interface PaymentRoutesDeps {
   readonly bodies: ControlBodies;
   readonly clock: Clock;
   readonly feeBps: number;
+  readonly topUps: TopUps | undefined;
+}
+
+/** Where balances are paid in: a transfer to this address with the account's memo. */
+export interface TopUps {
+  /** Raw. */
+  readonly address: string;
+  readonly minimum: Amount;
 }
 
 const REQUEST_ID = /^(?:req_|chatcmpl-)?([0-9a-f]{32})$/;
-const CHANNEL_ID = /^[0-9a-f]{64}$/;
 const VOUCHER_CHARS = 154;
 const VOUCHER_BODY = z.strictObject({ voucher: z.string().length(VOUCHER_CHARS) });
 
@@ -50,10 +56,6 @@ export function paymentRoutes(deps: PaymentRoutesDeps): Hono {
     const found = await settlementOf(deps, caller, context.req.param('id'));
     return found === undefined ? notFound() : context.json(found);
   });
-  app.get('/v1/channels/:id', async (context) => {
-    const shown = await channelOf(deps, context);
-    return shown === undefined ? notFound() : context.json(shown);
-  });
   app.post('/v1/payments/voucher', async (context) => {
     const { voucher } = decodeBody(VOUCHER_BODY, await deps.bodies.json(context.req.raw));
     const { means } = await deps.payers.identify({ 'x-vg-voucher': voucher });
@@ -65,27 +67,6 @@ export function paymentRoutes(deps: PaymentRoutesDeps): Hono {
     return context.json(accountJson(accepted.account));
   });
   return app;
-}
-
-/** Of the headers that a payer can be known by. */
-function headersOf(context: Context): IncomingHttpHeaders {
-  const names = ['authorization', 'x-vg-voucher', 'payment-signature'] as const;
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = context.req.header(name);
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
-}
-
-function notFound(): Response {
-  const { status, body } = openAiFailure('unknown_url', {
-    message: 'There is no such thing here.',
-  });
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { 'content-type': 'application/json' },
-  });
 }
 
 /** The canonical bytes of `settlement/prices.ts`, for one asset: their SHA-256 names the list. */
@@ -107,75 +88,18 @@ function pricing({ registry, clock, feeBps }: PaymentRoutesDeps, context: Contex
   return new Response(fromUtf8(book), { headers: { 'content-type': 'application/json' } });
 }
 
-async function accountOf({ cashier }: PaymentRoutesDeps, caller: Account): Promise<JsonObject> {
-  const { kind } = caller.means;
-  const account =
-    caller.payer === undefined ? undefined : await cashier.ledger.findAccount(caller.payer);
-  return account === undefined ? { kind } : accountJson(account);
-}
-
-export function accountJson(account: LedgerAccount): JsonObject {
-  const { id, kind, standing } = account;
-  return {
-    ...chainJson(account),
-    ...(kind === 'channel' ? {} : { account: toHex(id) }),
-    standing,
-    charged: account.charged.toString(),
-    reserved: account.reserved.toString(),
-    ceiling: account.ceiling.toString(),
-    n: account.n.toString(),
-    available: availableOf(account).toString(),
-  };
-}
-
-function chainJson(account: LedgerAccount): JsonObject {
-  const { id, kind, asset, epoch } = account;
-  return {
-    kind,
-    ...(kind === 'channel' ? { channel: toHex(id) } : {}),
-    asset,
-    epoch,
-    deposited: account.deposited.toString(),
-    refunded: account.refunded.toString(),
-    withdrawing: account.withdrawing.toString(),
-    claimed: account.claimed.toString(),
-  };
-}
-
-/** What the next request may cost at most. */
-function availableOf(account: LedgerAccount): bigint {
-  const funded = account.deposited - account.refunded - account.withdrawing;
-  const isChannel = account.kind === 'channel';
-  const most = isChannel && account.ceiling < funded ? account.ceiling : funded;
-  const left = most - account.charged - account.reserved;
-  return left > 0n ? left : 0n;
-}
-
-/** To anybody what the chain shows anyway; to whoever shows a voucher of the channel, where it stands here. */
-async function channelOf(
-  deps: PaymentRoutesDeps,
-  context: Context,
-): Promise<JsonObject | undefined> {
-  const id = channelIdOf(context.req.param('id') ?? '');
-  const account = id === undefined ? undefined : await deps.cashier.ledger.findAccount(id);
-  if (account === undefined || account.kind !== 'channel') return undefined;
-  if (await isItsPayer(deps, context, account)) return accountJson(account);
-  return chainJson(account);
-}
-
-async function isItsPayer(
-  { payers }: PaymentRoutesDeps,
-  context: Context,
-  { id }: LedgerAccount,
-): Promise<boolean> {
-  const headers = headersOf(context);
-  if (Object.keys(headers).length === 0) return false;
-  const { payer, means } = await payers.identify(headers);
-  return means.kind === 'channel' && payer !== undefined && toHex(payer) === toHex(id);
-}
-
-export function channelIdOf(text: string): Bytes<32> | undefined {
-  return CHANNEL_ID.test(text) ? fixed(fromHex(text), 32) : undefined;
+/** A balance exists from here on, so that a transfer with its memo finds it. */
+async function accountOf(
+  { cashier, topUps }: PaymentRoutesDeps,
+  caller: Account,
+): Promise<JsonObject> {
+  const { payer, means } = caller;
+  const account = payer === undefined ? undefined : await cashier.accountOf(caller);
+  if (account === undefined) return { kind: means.kind };
+  if (means.kind !== 'custodial' || topUps === undefined) return accountJson(account);
+  const { address, minimum } = topUps;
+  const topUp = { address, memo: `vg:${toHex(account.id)}`, minimum: minimum.toString() };
+  return { ...accountJson(account), topUp };
 }
 
 async function settlementOf(
