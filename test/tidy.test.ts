@@ -82,7 +82,8 @@ test('a folder imports only itself and the folders to its left', () => {
 });
 
 /** A ledger's driver owns a thread and a file; rails and the settler reach the chain. The rest of settlement runs in a browser. */
-const PORTABLE = /^(attestation\/|protocol\/|core\/[^/]+$|settlement\/(?!ledger\/sqlite\/|settler\/|ton\/))/;
+const PORTABLE =
+  /^(attestation\/|protocol\/|core\/[^/]+$|settlement\/(?!ledger\/sqlite\/|settler\/|ton\/))/;
 
 test('attestation, protocol, settlement but its drivers, and core outside core/node stay free of node: modules', () => {
   complain(
