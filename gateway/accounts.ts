@@ -37,6 +37,8 @@ export type Means =
       readonly voucher?: VerifiedVoucher;
       /** Of a bearer token. */
       readonly caveats: readonly Caveat[];
+      /** Pay as you go, in steps of so many tokens of output; absent: everything is reserved before it begins. */
+      readonly chunkTokens?: number;
     };
 
 export interface AccountLimits {

@@ -12,6 +12,7 @@ import type { SignedReceipt } from '../protocol/receipt.ts';
 import { verifyReceipt } from '../protocol/sx/check-receipt.ts';
 import { ResponseRelay, type ClearRequest } from '../protocol/sx/clear.ts';
 import type { Deadline, Deadlines } from './deadline.ts';
+import type { Metering } from './payments/metering.ts';
 import type { DispatchLimits, SealedSink } from './sealed-sink.ts';
 import type { LiveWorker } from './workers/registry.ts';
 import type { AttemptNote } from './workers/select.ts';
@@ -48,6 +49,8 @@ export interface AttemptInput {
   /** When the exchange is cut at the latest, Unix ms. */
   readonly untilMs: number;
   readonly onFirstSealed: (kid: Bytes<16>) => void;
+  /** Pay as you go. */
+  readonly metering: Metering | undefined;
 }
 
 const RESPONSE_TYPE = 'application/vnd.sx1.res';
@@ -93,7 +96,7 @@ class Attempt {
   }
 
   run(): Promise<AttemptEnd> {
-    const { signal, worker, sealed, deadlines } = this.#input;
+    const { signal, worker, sealed, deadlines, metering } = this.#input;
     if (signal.aborted) {
       this.#onAbort();
       return this.#done.promise;
@@ -101,12 +104,16 @@ class Attempt {
     signal.addEventListener('abort', this.#onAbort, { once: true });
     worker.running.add(this.#onCut);
     deadlines.add(this.#deadline);
-    const running = worker.link.exchange(sealed, {
-      onHead: (status, headers, control) => this.#head(status, headers, control),
-      onData: (chunk) => this.#data(chunk),
-      onEnd: () => this.#linkEnded(),
-      onError: (error) => this.#linkFailed(error),
-    });
+    const running = worker.link.exchange(
+      sealed,
+      {
+        onHead: (status, headers, control) => this.#head(status, headers, control),
+        onData: (chunk) => this.#data(chunk),
+        onEnd: () => this.#linkEnded(),
+        onError: (error) => this.#linkFailed(error),
+      },
+      metering === undefined ? {} : { meterEvery: metering.every },
+    );
     this.#abortLink = () => running.abort();
     // A pool may refuse at once, before there was anything to abort.
     if (this.#ended) running.abort();
@@ -120,6 +127,7 @@ class Attempt {
     this.#input.deadlines.remove(this.#deadline);
     this.#input.signal.removeEventListener('abort', this.#onAbort);
     this.#input.worker.running.delete(this.#onCut);
+    this.#input.metering?.end();
     // After FINAL the worker ends its stream itself, and the connection stays usable.
     if (end.kind !== 'held') this.#abortLink();
     this.#done.resolve(end);
@@ -181,6 +189,7 @@ class Attempt {
     const [only] = step.forward;
     const joined = step.forward.length === 1 ? only : concat(...step.forward);
     if (joined !== undefined && joined.length > 0 && !sink.write(joined)) this.#waitForReader();
+    for (const meter of step.meters) this.#input.metering?.take(meter);
     if (step.receipt !== undefined) {
       this.#receipt = verifyReceipt(step.receipt, {
         key: worker.key,

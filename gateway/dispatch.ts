@@ -21,7 +21,8 @@ import type { Deadlines } from './deadline.ts';
 import { gatewayError } from './errors.ts';
 import type { GatewayLog } from './events.ts';
 import { DEADLINE_GRACE_MS } from './limits.ts';
-import type { Cashier } from './payments/cashier.ts';
+import type { Cashier, Reserved } from './payments/cashier.ts';
+import { Metering } from './payments/metering.ts';
 import type { PolicyDesk } from './policy/desk.ts';
 import type { ReceiptRecovery } from './receipt-recovery.ts';
 import type { DispatchLimits, SealedSink } from './sealed-sink.ts';
@@ -79,6 +80,7 @@ class Exchange {
   readonly #signal: AbortSignal;
   readonly #sink: SealedSink;
   readonly #startMs: number;
+  #held: Extract<Reserved, { outcome: 'reserved' }> | undefined;
   #requestId = '';
   #attempts = 0;
   #firstMs = 0;
@@ -174,7 +176,10 @@ class Exchange {
     workers: readonly LiveWorker[],
   ): Promise<DispatchOutcome | undefined> {
     const reserved = await this.#deps.cashier.reserve(this.#account, request, workers);
-    if (reserved.outcome === 'reserved') return undefined;
+    if (reserved.outcome === 'reserved') {
+      this.#held = reserved;
+      return undefined;
+    }
     if (reserved.outcome === 'replayed') throw sxError('sx.replay');
     const code = `payment.${reserved.refusal.code}`;
     this.#sink.fail(code, reserved.refusal);
@@ -236,6 +241,7 @@ class Exchange {
       deadlines,
       limits,
       untilMs: prelude.issuedAtMs + prelude.deadlineMs + DEADLINE_GRACE_MS,
+      metering: this.#metering(worker, prelude),
       onFirstSealed: () => {
         this.#firstMs = clock() - this.#startMs;
         counters.firstFrame(this.#firstMs);
@@ -243,6 +249,18 @@ class Exchange {
     });
     noteDone(worker.load, noteOf(end), clock());
     return end;
+  }
+
+  /** Where the payer pays step by step, and the answer says how far it is. */
+  #metering(worker: LiveWorker, prelude: ClearRequest['prelude']): Metering | undefined {
+    const { cashier, log } = this.#deps;
+    const { means } = this.#account;
+    const held = this.#held;
+    if (means.kind !== 'channel' || means.chunkTokens === undefined || !prelude.flags.stream) {
+      return undefined;
+    }
+    if (held === undefined) return undefined;
+    return new Metering({ cashier, worker, prelude, ...held, log, chunkTokens: means.chunkTokens });
   }
 
   /** Undefined: the next candidate may try. */

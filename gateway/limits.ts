@@ -108,6 +108,9 @@ export const PURGE_INTERVAL_MS = 60_000;
 export const ACCOUNTS_OPENED_MAX = 65_536;
 /** Of `/v1/pricing`. */
 export const PRICES_VALID_MS = 60_000;
+/** Tokens of output between two steps of pay-as-you-go. */
+export const CHUNK_TOKENS_MAX = 1_000_000;
+export const STOP_TIMEOUT_MS = 3000;
 export const RECOVERY_INTERVAL_MS = 30_000;
 export const RECOVERY_PAGE = 256;
 /** Looked at in one round. */

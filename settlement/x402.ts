@@ -22,6 +22,8 @@ export const PAYMENT_SIGNATURE_HEADER = 'payment-signature';
 export const PAYMENT_RESPONSE_HEADER = 'payment-response';
 /** The compact form, `formatVoucher`. */
 export const VOUCHER_HEADER = 'x-vg-voucher';
+/** Pay as you go: tokens of output that a payer is ready to be ahead by. */
+export const CHUNK_HEADER = 'x-vg-chunk';
 
 /** Of each header's value: what every HTTP server and proxy lets through. */
 export const X402_MAX_CHARS = 8192;

@@ -16,16 +16,19 @@ import type {
   AdmissionCode,
   Ledger,
   RequestState,
+  VoucherOutcome,
 } from '../../settlement/ledger/ledger.ts';
 import { amount, assetOfCode, NOTHING, type Amount, type Asset } from '../../settlement/money.ts';
 import { ceilingOf } from '../../settlement/price.ts';
-import type { Account } from '../accounts.ts';
+import type { VerifiedVoucher } from '../../settlement/voucher.ts';
+import type { Account, Means } from '../accounts.ts';
 import { gatewayError } from '../errors.ts';
 import type { GatewayLog } from '../events.ts';
 import { ACCOUNTS_OPENED_MAX, RESERVATION_SKEW_MS } from '../limits.ts';
 import type { PolicyDesk } from '../policy/desk.ts';
 import type { LiveWorker } from '../workers/registry.ts';
 import { paymentError } from './errors.ts';
+import { tokensAtFirst } from './metering.ts';
 
 export interface CashierOptions {
   readonly ledger: Ledger;
@@ -47,7 +50,7 @@ export interface PaymentRefusal {
 }
 
 export type Reserved =
-  | { readonly outcome: 'reserved' }
+  | { readonly outcome: 'reserved'; readonly account: Bytes<32>; readonly held: Amount }
   | { readonly outcome: 'replayed'; readonly request: RequestState }
   | { readonly outcome: 'refused'; readonly refusal: PaymentRefusal };
 
@@ -60,6 +63,7 @@ export class Cashier {
   readonly #options: CashierOptions;
   readonly #opened = new Set<string>();
   readonly #running = new Set<string>();
+  readonly #raises = new Map<string, Set<() => void>>();
   #isHalted = false;
   readonly #watchers = new Set<() => void>();
 
@@ -102,9 +106,9 @@ export class Cashier {
     if (asset === undefined || payable.length === 0) {
       throw paymentError('payment.asset_unsupported');
     }
-    const need = needOf(payable, prelude);
-    const id = await this.#open(account, asset);
     const { means } = account;
+    const need = needOf(payable, boundsOf(prelude, means));
+    const id = await this.#open(account, asset);
     if (means.kind === 'channel') assertAllowed(means.caveats, payable, { nowMs, need });
     const lastsMs = Math.max(prelude.ttlS * MS_PER_S, prelude.deadlineMs);
     const outcome = await ledger.reserve({
@@ -127,8 +131,35 @@ export class Cashier {
       const { code, account: standing } = outcome;
       return { outcome: 'refused', refusal: { code, need, asset, account: standing } };
     }
-    if (outcome.outcome === 'reserved') this.#running.add(toHex(prelude.msgId));
-    return outcome;
+    if (outcome.outcome === 'replayed') return outcome;
+    this.#running.add(toHex(prelude.msgId));
+    return { outcome: 'reserved', account: id, held: need };
+  }
+
+  /** What is held now; undefined when the account does not cover more. Throws `ledger.*`. */
+  async extend(requestId: Bytes<16>, need: Amount): Promise<Amount | undefined> {
+    const extended = await this.#options.ledger.extend({ requestId, need });
+    return extended.outcome === 'extended' ? extended.need : undefined;
+  }
+
+  /** Kept whatever it is for. Whoever waits for more on this channel hears of it. */
+  async raise(voucher: VerifiedVoucher): Promise<VoucherOutcome> {
+    const accepted = await this.#options.ledger.acceptVoucher(voucher);
+    if (accepted.outcome === 'accepted') {
+      for (const hear of this.#raises.get(toHex(voucher.channel)) ?? []) hear();
+    }
+    return accepted;
+  }
+
+  /** Until the returned function is called. */
+  onVoucher(channel: Bytes<32>, hear: () => void): () => void {
+    const name = toHex(channel);
+    const hearers = this.#raises.get(name) ?? new Set();
+    this.#raises.set(name, hearers.add(hear));
+    return () => {
+      hearers.delete(hear);
+      if (hearers.size === 0) this.#raises.delete(name);
+    };
   }
 
   /** The ledger line, once it is durable. Throws `gateway.settlement`, `ledger.*`: then FINAL must not leave. */
@@ -210,10 +241,19 @@ function assertAllowed(
   }
 }
 
+/** Only a stream tells how far it is: anything else is reserved for in full. */
+function boundsOf(prelude: ClearRequest['prelude'], means: Means): Bounds {
+  const { maxOutput, flags } = prelude;
+  if (means.kind !== 'channel' || means.chunkTokens === undefined || !flags.stream) return prelude;
+  return { ...prelude, maxOutput: Math.min(maxOutput, tokensAtFirst(means.chunkTokens)) };
+}
+
+type Bounds = Pick<ClearRequest['prelude'], 'maxPrompt' | 'maxOutput' | 'maxAmount'>;
+
 /** The dearest recipient at the declared bounds, and never more than the payer allowed: the worker enforces both. */
 function needOf(
   workers: readonly LiveWorker[],
-  { maxPrompt, maxOutput, maxAmount }: ClearRequest['prelude'],
+  { maxPrompt, maxOutput, maxAmount }: Bounds,
 ): Amount {
   const dearest = workers
     .map(({ key }) => ceilingOf(key.prices, maxPrompt, maxOutput))

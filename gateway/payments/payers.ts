@@ -16,9 +16,10 @@ import {
   type VerifiedVoucher,
   type Voucher,
 } from '../../settlement/voucher.ts';
-import { parsePaymentSignatureUnverified } from '../../settlement/x402.ts';
+import { CHUNK_HEADER, parsePaymentSignatureUnverified } from '../../settlement/x402.ts';
 import type { Account, Accounts } from '../accounts.ts';
-import { ACCOUNT_STATES_MAX } from '../limits.ts';
+import { gatewayError } from '../errors.ts';
+import { ACCOUNT_STATES_MAX, CHUNK_TOKENS_MAX } from '../limits.ts';
 import { paymentError } from './errors.ts';
 
 const BEARER_TOKEN = /^Bearer (vgv1\.[\x21-\x7e]{1,2048})$/i;
@@ -47,9 +48,10 @@ export class Payers {
     const shown = shownVoucher(headers);
     if (shown === undefined) return this.#options.accounts.authenticate(headers.authorization);
     if (!this.#options.takesChannels) throw paymentError('payment.channel_unknown');
-    if (shown.kind === 'narrowed') return this.#ofNarrowed(shown);
+    const chunk = chunkOf(headers);
+    if (shown.kind === 'narrowed') return this.#ofNarrowed(shown, chunk);
     const voucher = await this.#verify(shown.voucher);
-    return channelAccount(voucher.channel, { kind: 'channel', voucher, caveats: [] });
+    return channelAccount(voucher.channel, { kind: 'channel', voucher, caveats: [], ...chunk });
   }
 
   async #verify(voucher: Voucher): Promise<VerifiedVoucher> {
@@ -65,7 +67,7 @@ export class Payers {
     return verified;
   }
 
-  async #ofNarrowed(bearer: Extract<Bearer, { kind: 'narrowed' }>): Promise<Account> {
+  async #ofNarrowed(bearer: Extract<Bearer, { kind: 'narrowed' }>, chunk: Chunk): Promise<Account> {
     const { terms, caveats } = bearer;
     const account = await this.#account(terms.channel);
     const { voucherSignature, epoch, ceiling } = account;
@@ -75,7 +77,7 @@ export class Payers {
     if (!isHeld || !isNarrowedFrom(bearer, voucherSignature)) {
       throw paymentError('payment.voucher_bad_signature');
     }
-    return channelAccount(terms.channel, { kind: 'channel', caveats });
+    return channelAccount(terms.channel, { kind: 'channel', caveats, ...chunk });
   }
 
   async #account(channel: Bytes<32>): Promise<LedgerAccount> {
@@ -98,6 +100,17 @@ function isSame(one: Voucher, other: Voucher): boolean {
     one.ceiling === other.ceiling &&
     toHex(one.channel) === toHex(other.channel)
   );
+}
+
+type Chunk = { readonly chunkTokens?: number };
+
+/** `x-vg-chunk`. Anything but a sensible number is refused: whoever asks to pay in steps must not be reserved for in full. */
+function chunkOf(headers: IncomingHttpHeaders): Chunk {
+  const text = headers[CHUNK_HEADER];
+  if (text === undefined) return {};
+  const tokens = typeof text === 'string' && /^[1-9]\d{0,6}$/.test(text) ? Number(text) : 0;
+  if (tokens < 1 || tokens > CHUNK_TOKENS_MAX) throw gatewayError('gateway.body', CHUNK_HEADER);
+  return { chunkTokens: tokens };
 }
 
 /** The compact header before the standard one, and both before a token. Checks no signature. */

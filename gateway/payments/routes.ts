@@ -62,7 +62,7 @@ export function paymentRoutes(deps: PaymentRoutesDeps): Hono {
     if (means.kind !== 'channel' || means.voucher === undefined) {
       throw paymentError('payment.channel_unknown');
     }
-    const accepted = await deps.cashier.ledger.acceptVoucher(means.voucher);
+    const accepted = await deps.cashier.raise(means.voucher);
     if (accepted.outcome === 'refused') throw paymentError(`payment.${accepted.code}`);
     return context.json(accountJson(accepted.account));
   });

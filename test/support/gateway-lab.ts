@@ -127,13 +127,14 @@ export interface SealMore {
   readonly maxAmount?: bigint;
   /** In place of the API key. */
   readonly payer?: Bytes<32>;
+  readonly stream?: boolean;
 }
 
 export function sealFor(
   apiKey: string,
   keys: readonly AttestedKey[],
   body = '{}',
-  { deadlineMs = 60_000, maxAmount = 0n, payer, ...flags }: SealMore = {},
+  { deadlineMs = 60_000, maxAmount = 0n, payer, stream = false, ...flags }: SealMore = {},
 ): SealedRequest {
   return sealRequest({
     keys,
@@ -144,7 +145,7 @@ export function sealFor(
     },
     bounds: { maxAmount, maxPrompt: 64, maxOutput: 64, asset: 0 },
     payer: payer ?? fixed(keyHashOf(apiKey), 32),
-    stream: false,
+    stream,
     ttlS: 120,
     deadlineMs,
     nowMs: systemClock(),

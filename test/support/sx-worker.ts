@@ -33,6 +33,7 @@ import { makeEpoch, makeLinkKey, type Epoch } from '../../enclave-worker/keys.ts
 import { openRequest, type OpenedRequest } from '../../protocol/sx/open.ts';
 import { RecipientKeys } from '../../protocol/sx/recipient-keys.ts';
 import { ReplaySet } from '../../protocol/sx/replay.ts';
+import { METER_HEADER } from '../../protocol/meter.ts';
 import { parseSettled, type Settled } from '../../protocol/settled.ts';
 import { FREE_PRICES } from './attested-key.ts';
 
@@ -55,6 +56,8 @@ export interface Turn {
   readonly opened: OpenedRequest;
   readonly epoch: Epoch;
   readonly response: ServerResponse;
+  /** What the gateway asked for on the link; 0: nothing. */
+  readonly meterEvery: number;
 }
 export type Script =
   | { readonly kind: 'status'; readonly status: number }
@@ -82,6 +85,8 @@ export interface SxWorker {
   /** Exchanges that reached it. */
   readonly seen: { count: number; aborted: number };
   readonly receipts: Map<string, Uint8Array>;
+  /** Exchanges that the gateway asked to end early, in hex. */
+  readonly stops: string[];
   /** What the gateway said it had settled. */
   readonly notices: Settled[];
   registration(): object;
@@ -190,8 +195,9 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
   const seen = { count: 0, aborted: 0 };
   const receipts = new Map<string, Uint8Array>();
   const notices: Settled[] = [];
+  const stops: string[] = [];
   let script: Script = options.script ?? answering('{"ok":true}');
-  const onExchange = (bytes: Uint8Array, response: ServerResponse): void => {
+  const onExchange: Routed['onExchange'] = (bytes, response, meterEvery) => {
     seen.count++;
     response.once('close', () => {
       if (!response.writableFinished) seen.aborted++;
@@ -200,7 +206,7 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
     if (script.kind === 'reset') response.destroy();
     if (script.kind !== 'answer') return;
     const opened = openRequest(bytes, { keys, replay, nowMs: systemClock(), admit: () => {} });
-    void script.act({ opened, epoch, response });
+    void script.act({ opened, epoch, response, meterEvery });
   };
   const server = createServer(
     {
@@ -210,7 +216,7 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
       rejectUnauthorized: false,
       minVersion: 'TLSv1.3',
     },
-    (request, response) => route(request, response, { receipts, notices, onExchange }),
+    (request, response) => route(request, response, { receipts, notices, stops, onExchange }),
   );
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
@@ -234,6 +240,7 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
     seen,
     receipts,
     notices,
+    stops,
     get script() {
       return script;
     },
@@ -266,11 +273,12 @@ function portOf(server: Server): number {
 interface Routed {
   readonly receipts: ReadonlyMap<string, Uint8Array>;
   readonly notices: Settled[];
-  readonly onExchange: (bytes: Uint8Array, response: ServerResponse) => void;
+  readonly stops: string[];
+  readonly onExchange: (bytes: Uint8Array, response: ServerResponse, meterEvery: number) => void;
 }
 
 function route(request: IncomingMessage, response: ServerResponse, routed: Routed): void {
-  const { receipts, notices, onExchange } = routed;
+  const { receipts, notices, stops, onExchange } = routed;
   const { url = '' } = request;
   if (url === '/healthz') {
     response.writeHead(200, { 'content-length': 0 }).end();
@@ -287,8 +295,14 @@ function route(request: IncomingMessage, response: ServerResponse, routed: Route
   const chunks: Uint8Array[] = [];
   request.on('data', (chunk: Uint8Array) => chunks.push(chunk));
   request.on('end', () => {
+    const stop = /^\/sx\/v1\/exchanges\/([0-9a-f]{32})\/stop$/.exec(url)?.[1];
+    if (stop !== undefined) {
+      stops.push(stop);
+      response.writeHead(204).end();
+      return;
+    }
     if (url !== '/sx/v1/settled') {
-      onExchange(concat(...chunks), response);
+      onExchange(concat(...chunks), response, Number(request.headers[METER_HEADER] ?? 0));
       return;
     }
     notices.push(parseSettled(concat(...chunks)));
