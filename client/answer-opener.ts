@@ -13,11 +13,12 @@ import {
   type ResponseEvent,
   type VerifiedReceipt,
 } from '../protocol/sx/read-response.ts';
-import type { SealedRequest } from '../protocol/sx/seal.ts';
+import type { ClientExchange, SealedRequest } from '../protocol/sx/seal.ts';
 import type { SealedSink } from './carrier.ts';
 import { DoneGate } from './done-gate.ts';
 import { clientError } from './errors.ts';
 import { ANSWER_MAX_BYTES } from './limits.ts';
+import type { Settlement } from './pay/line.ts';
 
 /** Status and headers as the worker sealed them, and the key that did. */
 export interface AnswerHead {
@@ -37,6 +38,11 @@ export interface AnswerSink {
 export interface OpenedAnswer {
   readonly head: AnswerHead;
   readonly receipt: VerifiedReceipt | undefined;
+  /** The gateway's ledger line as it came, unverified. */
+  readonly ledger: Uint8Array | undefined;
+  readonly asked: Pick<ClientExchange, 'prelude' | 'th'>;
+  /** What the line proved, once somebody has held it against the receipt. */
+  readonly settlement?: Settlement | undefined;
 }
 
 const EVENT_STREAM = /^text\/event-stream\b/i;
@@ -51,6 +57,7 @@ function isEventStream(head: AnswerHead): boolean {
 export class AnswerOpener implements SealedSink {
   readonly #reader: ResponseReader;
   readonly #msgId: Bytes<16>;
+  readonly #asked: OpenedAnswer['asked'];
   readonly #sink: AnswerSink;
   readonly #stop = new AbortController();
   readonly #gate = new DoneGate();
@@ -58,6 +65,7 @@ export class AnswerOpener implements SealedSink {
   #head: AnswerHead | undefined;
   #flows = false;
   #receipt: VerifiedReceipt | undefined;
+  #ledger: Uint8Array | undefined;
   #isFinal = false;
   #roomy = true;
   #failure: unknown;
@@ -65,6 +73,7 @@ export class AnswerOpener implements SealedSink {
   constructor(sealed: SealedRequest, sink: AnswerSink) {
     this.#reader = new ResponseReader(sealed.exchange);
     this.#msgId = sealed.msgId;
+    this.#asked = sealed.exchange;
     this.#sink = sink;
   }
 
@@ -119,7 +128,13 @@ export class AnswerOpener implements SealedSink {
   finish(): OpenedAnswer {
     if (this.#failure !== undefined) throw this.#failure;
     if (!this.#isFinal || this.#head === undefined) throw sxError('sx.truncated');
-    return { head: this.#head, receipt: this.#receipt };
+    const { prelude, th } = this.#asked;
+    return {
+      head: this.#head,
+      receipt: this.#receipt,
+      ledger: this.#ledger,
+      asked: { prelude, th },
+    };
   }
 
   /**
@@ -162,9 +177,11 @@ export class AnswerOpener implements SealedSink {
         return;
       case 'gateway-error':
         throw this.#endedBy(event.code);
-      case 'trailer':
       case 'ledger-unverified':
+        this.#ledger = event.bytes;
+        return;
       case 'meter-unverified':
+      case 'trailer':
     }
   }
 

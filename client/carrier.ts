@@ -15,9 +15,10 @@ export interface SealedSink {
   fail(code: string): void;
 }
 
-/** Resolves after `end` or `fail`; may reject with a `VeilError`. `signal` stops it. */
+/** Resolves after `end` or `fail`; may reject with a `VeilError`. `signal` stops it. `payment` is headers beside the request. */
 export type SealedSend = (
   sealed: Uint8Array,
   sink: SealedSink,
   signal: AbortSignal,
+  payment?: Readonly<Record<string, string>>,
 ) => Promise<void>;

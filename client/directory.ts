@@ -10,7 +10,12 @@ import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import { decodeEvidence, type EvidenceBundle } from '../attestation/evidence.ts';
-import { verifyGatewayDocument } from '../protocol/gateway-document.ts';
+import {
+  gatewayDocumentJson,
+  verifyGatewayDocument,
+  type GatewayDocumentJson,
+  type GatewaySettlement,
+} from '../protocol/gateway-document.ts';
 import { decodeModelNames } from '../protocol/openai/models.ts';
 import { fetchDocuments } from './documents.ts';
 import { clientError } from './errors.ts';
@@ -44,9 +49,19 @@ export interface ClaimedVerdict {
   readonly policy: { readonly name: string; readonly serial: number; readonly digest: string };
 }
 
+export interface ShownGateway {
+  readonly aud: string;
+  /** Absent where the gateway is this process: it need not prove to itself how it settles. */
+  readonly books?: {
+    readonly settlement: GatewaySettlement;
+    readonly document: GatewayDocumentJson;
+    readonly expiresMs: number;
+  };
+}
+
 export interface Directory {
   /** The gateway's identity, from a document that it signed and that is not expired. */
-  gateway(signal: AbortSignal): Promise<{ readonly aud: string }>;
+  gateway(signal: AbortSignal): Promise<ShownGateway>;
   evidence(model: string, signal: AbortSignal): Promise<Evidence>;
   /** Names only, unproven. */
   modelNames(signal: AbortSignal): Promise<readonly string[]>;
@@ -127,7 +142,8 @@ export function fetchDirectory(options: FetchDirectoryOptions): Directory {
   return {
     gateway: async (signal) => {
       const json = await get('/v1/gateway', GATEWAY_DOCUMENT_MAX_BYTES, signal);
-      return verifyGatewayDocument(json, clock());
+      const { aud, settlement, expiresMs } = verifyGatewayDocument(json, clock());
+      return { aud, books: { settlement, document: gatewayDocumentJson(json), expiresMs } };
     },
     evidence: async (model, signal) => {
       const path = `/v1/evidence?model=${encodeURIComponent(model)}`;

@@ -11,6 +11,13 @@ const GATEWAY_UNFIT: ErrorSpec = {
   public: 'The gateway did not show a valid identity.',
 };
 
+/** 402: SDKs do not repeat it by themselves, as they would 409 and 429. */
+const UNPAID: ErrorSpec = {
+  status: 402,
+  recovery: 'stop',
+  public: 'The gateway does not accept the payment.',
+};
+
 export const clientError = defineErrors({
   'client.option': {
     status: 400,
@@ -135,5 +142,84 @@ export const clientError = defineErrors({
     status: 504,
     recovery: 'retry_later',
     public: 'The exchange did not finish in its time.',
+  },
+  /** The channel file, its key or its count cannot be used, or another process pays from it. */
+  'client.channel_file': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The payment channel of this client cannot be used.',
+  },
+  /** The gateway's document names another payee, key or network than the channel's terms. */
+  'client.pay_foreign': {
+    ...UNPAID,
+    public: 'The payment channel does not pay this gateway.',
+  },
+  /** The client's own bound: `spendMax`, or what is left of the session. */
+  'client.pay_limit': {
+    ...UNPAID,
+    public: 'The request could cost more than this client may spend.',
+  },
+  /** A fault of an earlier answer. Detail: which. */
+  'client.pay_halted': {
+    ...UNPAID,
+    public:
+      'Paying has stopped: an earlier bill did not hold. Look at the evidence before you resume.',
+  },
+  /** The gateway says that more was spent than this client asked for, or shows a signature that is not the client's. */
+  'client.pay_disputed': {
+    ...UNPAID,
+    public: 'What the gateway says about the payment channel does not agree with what was signed.',
+  },
+  'client.pay_insufficient_deposit': {
+    ...UNPAID,
+    public: 'The deposit of the payment channel does not cover the request: top it up.',
+  },
+  'client.pay_insufficient_ceiling': {
+    ...UNPAID,
+    public: 'The gateway asks for more than the request may cost.',
+  },
+  'client.pay_channel_closing': {
+    ...UNPAID,
+    public: 'The payment channel is being withdrawn.',
+  },
+  'client.pay_channel_unknown': {
+    ...UNPAID,
+    public: 'The gateway does not know the payment channel, or did not accept it.',
+  },
+  /** Nobody read the chain yet: a matter of time, which is why an SDK may ask again. */
+  'client.pay_channel_unsynced': {
+    status: 503,
+    recovery: 'retry_later',
+    public: 'The gateway has not read the payment channel from the chain yet.',
+  },
+  'client.pay_account_frozen': {
+    ...UNPAID,
+    public: 'The operator of the gateway has frozen the payment channel.',
+  },
+  /** Only the chain says which epoch it is: look there, and have `veilgate channel` write it down. */
+  'client.pay_epoch_mismatch': {
+    ...UNPAID,
+    public: 'The payment channel was closed and opened anew since this client last looked.',
+  },
+  'client.pay_bad_signature': {
+    ...UNPAID,
+    public: 'The gateway does not accept the signature of the payment channel.',
+  },
+  /** Any other reason. Facts: `demanded`. */
+  'client.pay_refused': {
+    ...UNPAID,
+    public: 'The gateway does not accept the payment.',
+  },
+  /** An answer that nobody pays for carried a ledger line that does not hold. */
+  'client.ledger_line': {
+    status: 502,
+    recovery: 'stop',
+    public: 'What the gateway says that the request cost does not hold.',
+  },
+  /** What was given is no saved bill. */
+  'client.bill': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The saved bill cannot be read.',
   },
 });

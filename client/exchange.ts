@@ -16,6 +16,8 @@ import { AnswerOpener, type AnswerSink, type OpenedAnswer } from './answer-opene
 import type { SealedSend } from './carrier.ts';
 import { clientError } from './errors.ts';
 import { DEADLINE_MS, RECIPIENTS_DEFAULT, TEMPLATE_TOKENS, TTL_S } from './limits.ts';
+import type { ExchangePayer } from './pay/payer.ts';
+import type { Recount } from './pay/recount.ts';
 import { shuffled } from './shuffle.ts';
 
 export interface ExchangeRequest {
@@ -46,6 +48,8 @@ export interface ExchangeOptions {
   /** The most one exchange may cost, in the asset's atomic unit; dearer workers are left out. */
   readonly maxAmount?: bigint;
   readonly deadlineMs?: number;
+  /** Absent: nobody pays, or an API key's account does. */
+  readonly payer?: ExchangePayer;
 }
 
 const DEFAULT_KEMS: readonly KemName[] = ['X-Wing'];
@@ -86,7 +90,7 @@ async function attempts(
   const known = await options.session.keys(request.model, via.signal);
   const first = seal(options, request, known);
   try {
-    return await sendOnce(first, via);
+    return await deliver(options, first, via);
   } catch (error) {
     const stale = hasCode(error, 'sx.key_unknown') || hasCode(error, 'sx.no_recipient');
     if (!stale) throw error;
@@ -94,14 +98,45 @@ async function attempts(
     // The same keys again would fail again; a gateway cannot make the client spin.
     const tried = new Set(first.keys.map((key) => key.kid.join()));
     if (fresh.every((key) => tried.has(key.kid.join()))) throw error;
-    return sendOnce(seal(options, request, fresh), via);
+    return deliver(options, seal(options, request, fresh), via);
   }
 }
 
-async function sendOnce(sealed: SealedTo, via: Via): Promise<OpenedAnswer> {
-  const opener = new AnswerOpener(sealed.request, via.sink);
+function deliver({ payer }: ExchangeOptions, sealed: SealedTo, via: Via): Promise<OpenedAnswer> {
+  if (payer === undefined) return sendOnce(sealed.request, via);
+  const { body, choices } = sealed;
+  return payer.pay(
+    { sealed: sealed.request, body, choices },
+    (payment, recount) =>
+      sendOnce(sealed.request, { ...via, sink: readAlong(via.sink, recount) }, payment),
+    via.signal,
+  );
+}
+
+function readAlong(sink: AnswerSink, recount: Recount): AnswerSink {
+  return {
+    head: (head) => {
+      const type = head.headers.find(([name]) => name.toLowerCase() === 'content-type');
+      recount.head(type?.[1] ?? '');
+      sink.head(head);
+    },
+    data: (bytes) => {
+      recount.push(bytes);
+      return sink.data(bytes);
+    },
+    drain: () => sink.drain(),
+  };
+}
+
+async function sendOnce(
+  sealed: SealedRequest,
+  via: Via,
+  payment?: Readonly<Record<string, string>>,
+): Promise<OpenedAnswer> {
+  const opener = new AnswerOpener(sealed, via.sink);
+  const signal = AbortSignal.any([via.signal, opener.stopped]);
   try {
-    await via.send(sealed.request.bytes, opener, AbortSignal.any([via.signal, opener.stopped]));
+    await via.send(sealed.bytes, opener, signal, payment);
   } catch (error) {
     // SDKs leave a stream at `[DONE]`, which comes with FINAL: leaving then is not an abort.
     if (!opener.isComplete) throw opener.failureOr(error);
@@ -113,6 +148,8 @@ async function sendOnce(sealed: SealedTo, via: Via): Promise<OpenedAnswer> {
 interface SealedTo {
   readonly request: SealedRequest;
   readonly keys: readonly AttestedKey[];
+  readonly body: Uint8Array;
+  readonly choices: number;
 }
 
 function seal(
@@ -121,11 +158,15 @@ function seal(
   known: readonly AttestedKey[],
 ): SealedTo {
   const allowed = options.allowedKems ?? DEFAULT_KEMS;
-  const { keys, bounds } = recipients(options, request, ofOneKind(known, allowed));
+  // Channels hold TON.
+  const payable = options.payer === undefined ? known : known.filter(isPaidInTon);
+  const { keys, bounds } = recipients(options, request, ofOneKind(payable, allowed));
   const [some] = keys;
   if (some === undefined) throw clientError('client.none_usable');
   return {
     keys,
+    body: request.body,
+    choices: request.choices,
     request: sealRequest({
       keys,
       request: { path: request.path, headers: request.headers, body: request.body },
@@ -150,8 +191,12 @@ function ofOneKind(
     (name) => allowed.includes(name) && keys.some((key) => key.kem === name),
   );
   const ofKem = ofOnePolicy(keys.filter((key) => key.kem === kem));
-  const inTon = ofKem.filter((key) => key.prices.asset === 'TON');
+  const inTon = ofKem.filter(isPaidInTon);
   return inTon.length * 2 >= ofKem.length ? inTon : ofKem.filter((key) => !inTon.includes(key));
+}
+
+function isPaidInTon(key: AttestedKey): boolean {
+  return key.prices.asset === 'TON';
 }
 
 /** While a candidate is in force for some workers there are two: drawn, so that each policy gets its share of requests. */

@@ -31,8 +31,17 @@ export function failureResponse(error: unknown): Response {
   headers.set('sx-authenticated', 'false');
   headers.set('sx-error-source', GATEWAY_WORDS.includes(error.code) ? 'gateway' : 'client');
   headers.set('sx-error', error.code);
-  const body = isSetUp(error) ? withDetail(failure.body, error) : failure.body;
+  const named = withPaymentCode(failure.body, error);
+  const body = isSetUp(error) ? withDetail(named, error) : named;
   return new Response(JSON.stringify(body), { status: failure.status, headers });
+}
+
+const PAYMENT = 'client.pay_';
+
+/** Which way a payment failed is for the app to act on, so its code says that and not only that money is missing. */
+function withPaymentCode(body: OpenAiErrorBody, { code, spec }: VeilError): OpenAiErrorBody {
+  if (spec.status !== 402 || !code.startsWith(PAYMENT)) return body;
+  return { error: { ...body.error, code: code.slice(PAYMENT.length) } };
 }
 
 const DETAIL_MAX_CHARS = 2000;

@@ -7,6 +7,7 @@ import { hasCode } from '../core/errors.ts';
 import type { SealedSend } from './carrier.ts';
 import { clearError } from './answer-opener.ts';
 import { clientError } from './errors.ts';
+import { demandIn } from './pay/demand.ts';
 import { chunksOf, reach, refusal, type Fetch } from './fetch-bounded.ts';
 
 export const EXCHANGE_PATH = '/sx/v1/exchange';
@@ -20,8 +21,12 @@ export interface FetchCarrierOptions {
 }
 
 export function fetchCarrier(options: FetchCarrierOptions): SealedSend {
-  return async (sealed, sink, signal) => {
-    const headers: Record<string, string> = { 'content-type': REQUEST_TYPE, accept: RESPONSE_TYPE };
+  return async (sealed, sink, signal, payment) => {
+    const headers: Record<string, string> = {
+      ...payment,
+      'content-type': REQUEST_TYPE,
+      accept: RESPONSE_TYPE,
+    };
     if (options.authorization !== undefined) headers['authorization'] = options.authorization;
     const response = await reach(options.fetch, `${options.gatewayUrl}${EXCHANGE_PATH}`, {
       method: 'POST',
@@ -44,6 +49,11 @@ export function fetchCarrier(options: FetchCarrierOptions): SealedSend {
 
 /** Statuses that the protocol defines in clear become its codes; the rest stays the gateway's word. */
 async function clearRefusal(response: Response): Promise<Error> {
+  const demand = demandIn(response);
+  if (demand !== undefined) {
+    await response.body?.cancel();
+    return demand;
+  }
   const error = await refusal(response);
   const { refusedCode: code } = error.facts;
   if (typeof code === 'string' && code.startsWith('sx.')) {

@@ -10,6 +10,12 @@ export {
   type SealedSession,
 } from './open-session.ts';
 export type { WorkerVerdict } from './session.ts';
+export type { CeilingPolicy } from './pay/account.ts';
+export type { Settlement } from './pay/line.ts';
+export type { ChannelParts, PayOption } from './pay/open-payer.ts';
+export type { PayFault } from './pay/payer.ts';
+export type { PayMemory } from './pay/pay-memory.ts';
+export { resumePaying } from './pay/resume.ts';
 export type { PolicySource, SignedPolicy } from './policy-source.ts';
 export type { PolicyStore, StoredPolicy } from './policy-memory.ts';
 export type { PolicyNews } from './signed-trust.ts';

@@ -34,3 +34,26 @@ export const DEADLINE_MS = 600_000;
 export const TEMPLATE_TOKENS = 512;
 /** Sealed answers wait in memory up to this much when the app reads slowly. */
 export const READ_AHEAD_BYTES = 65_536;
+
+/** Ledger lines that a payer keeps to hold new ones against. */
+export const STATEMENTS_KEPT = 32;
+export const PAY_STATE_MAX_BYTES = 65_536;
+export const CHANNEL_FILE_MAX_BYTES = 16_384;
+export const BILL_MAX_BYTES = 131_072;
+export const FAULTS_MAX = 16;
+/** Longest deadline, longest time to live and a minute: after that no request of ours is under way at a gateway. */
+export const STRANDED_MS = 1_800_000 + 300_000 + 60_000;
+/** A request, and once more after a demand that could be met. */
+export const PAY_ATTEMPTS = 2;
+/** The answer to `POST /v1/channels` is not read. */
+export const ANNOUNCE_TIMEOUT_MS = 30_000;
+
+/**
+ * Tokens per choice that leave no byte behind: those that end or begin a message, white space that is trimmed, a stop
+ * sequence that is cut away.
+ */
+export const SPECIAL_TOKENS_PER_CHOICE = 64;
+/** Mark-up around each call of a tool. */
+export const SPECIAL_TOKENS_PER_TOOL_CALL = 64;
+/** A model may spell a text with more tokens than its tokenizer would: so many in a thousand. */
+export const RETOKENIZED_PER_MILLE = 20;

@@ -15,10 +15,15 @@ import type { SealedSend } from './carrier.ts';
 import { fetchDirectory, type Directory } from './directory.ts';
 import { plainUrlOf } from './documents.ts';
 import { exchange } from './exchange.ts';
+import { clientError } from './errors.ts';
 import { fetchCarrier } from './fetch-carrier.ts';
-import type { Fetch } from './fetch-bounded.ts';
-import { REQUEST_BODY_MAX_BYTES } from './limits.ts';
+import { reach as reachOver, type Fetch } from './fetch-bounded.ts';
+import { ANNOUNCE_TIMEOUT_MS, REQUEST_BODY_MAX_BYTES } from './limits.ts';
 import { openTrust } from './open-trust.ts';
+import type { Settlement } from './pay/line.ts';
+import { openPayer, type OpenedPayer, type PayOption } from './pay/open-payer.ts';
+import type { Announce } from './pay/payer.ts';
+import { unpaid } from './pay/unpaid.ts';
 import type { PolicySource } from './policy-source.ts';
 import type { PolicyNews } from './signed-trust.ts';
 import { Session, type WorkerVerdict } from './session.ts';
@@ -40,6 +45,10 @@ export interface ClientOptions {
   /** Signed documents that were taken or refused. */
   readonly onPolicy?: (news: PolicyNews) => void;
   readonly onReceipt?: (receipt: VerifiedReceipt) => void;
+  /** From a payment channel; without it, an API key's account pays, or nobody. */
+  readonly pay?: PayOption;
+  /** What each request cost, once the gateway's signature over it was checked. */
+  readonly onSettled?: (settlement: Settlement) => void;
   /** The transport; sees sealed bytes only. */
   readonly fetch?: Fetch;
   readonly clock?: Clock;
@@ -65,6 +74,8 @@ export interface CompleteAnswer {
   readonly key: AttestedKey;
   readonly requestId: string;
   readonly receipt: VerifiedReceipt | undefined;
+  /** Undefined when the gateway keeps no books, or when the bill of a payer did not hold. */
+  readonly settlement: Settlement | undefined;
 }
 
 export interface SealedSession {
@@ -77,11 +88,27 @@ export interface SealedSession {
   /** Names the gateway lists, unproven. */
   modelNames(signal: AbortSignal): Promise<readonly string[]>;
   verdicts(): readonly WorkerVerdict[];
+  /** Gives a channel file back to other processes. Nothing may be under way. */
+  close(): Promise<void>;
 }
 
 export async function openSession(options: OpenSessionOptions): Promise<SealedSession> {
   gatewayUrlOf(options.baseUrl); // said before anything is read
-  return sessionUnder(await trustOf(options), options);
+  const trust = await trustOf(options);
+  return sessionUnder(trust, options, await payerOf(options));
+}
+
+/** One for all sessions of an app: a channel has one payer. */
+export async function payerOf({
+  pay,
+  gateway,
+  clock,
+}: ClientOptions): Promise<OpenedPayer | undefined> {
+  if (pay === undefined) return undefined;
+  const opened = await openPayer(pay, clock ?? systemClock);
+  if (gateway === undefined || gateway === opened.gateway) return opened;
+  await opened.close();
+  throw clientError('client.option', 'gateway: the channel pays another one');
 }
 
 /** One for all sessions of an app: what one gateway shows is known at the others. */
@@ -94,20 +121,45 @@ export function trustOf({ policy, clock, fetch, onPolicy }: ClientOptions): Prom
   });
 }
 
-export function sessionUnder(trust: TrustSource, options: OpenSessionOptions): SealedSession {
+export function sessionUnder(
+  trust: TrustSource,
+  options: OpenSessionOptions,
+  opened?: OpenedPayer,
+): SealedSession {
   const gatewayUrl = gatewayUrlOf(options.baseUrl);
   const fetch = options.fetch ?? globalThis.fetch;
   const clock = options.clock ?? systemClock;
-  const authorization = options.apiKey === '' ? undefined : `Bearer ${options.apiKey}`;
+  const authorization = authorizationOf(options.apiKey, opened);
   return sessionOver(
     {
       trust,
       directory: fetchDirectory({ fetch, gatewayUrl, authorization, clock }),
       send: fetchCarrier({ fetch, gatewayUrl, authorization }),
-      payer: sha256(utf8(options.apiKey)),
+      payer: opened?.payer.id ?? sha256(utf8(options.apiKey)),
+      opened,
+      announce: announceOver(fetch, gatewayUrl),
     },
     options,
   );
+}
+
+/** SDKs insist on some key. Whoever pays from a channel needs none, and what is no key of a gateway's is not sent. */
+function authorizationOf(apiKey: string, opened: OpenedPayer | undefined): string | undefined {
+  const isSent = opened === undefined ? apiKey !== '' : apiKey.startsWith('vg_');
+  return isSent ? `Bearer ${apiKey}` : undefined;
+}
+
+function announceOver(fetch: Fetch, gatewayUrl: string): Announce {
+  return async (channel, signal) => {
+    const response = await reachOver(fetch, `${gatewayUrl}/v1/channels`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: Uint8Array.from(utf8(JSON.stringify(channel))),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANNOUNCE_TIMEOUT_MS)]),
+    });
+    await response.body?.cancel();
+    return response.ok;
+  };
 }
 
 interface Reach {
@@ -115,6 +167,8 @@ interface Reach {
   readonly directory: Directory;
   readonly send: SealedSend;
   readonly payer: Bytes<32>;
+  readonly opened: OpenedPayer | undefined;
+  readonly announce: Announce;
 }
 
 function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
@@ -123,32 +177,40 @@ function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
     directory: reach.directory,
     trust: reach.trust,
     clock,
-    ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
+    ...pinned(reach.opened?.gateway ?? options.gateway),
     ...(options.onVerdict === undefined ? {} : { onVerdict: options.onVerdict }),
   });
+  const payer = reach.opened?.payer.through(session, reach.announce);
   const stream: SealedSession['stream'] = async (call, sink, signal) => {
     const envelope = decodeChatEnvelope(call.body, REQUEST_BODY_MAX_BYTES);
-    const answer = await exchange(
-      { ...options, session, clock },
+    const opened = await exchange(
+      { ...options, session, clock, ...(payer && { payer }) },
       { ...call, ...envelope, payer: reach.payer },
       { send: reach.send, sink, signal },
     );
-    if (answer.receipt !== undefined) options.onReceipt?.(answer.receipt);
+    if (opened.receipt !== undefined) options.onReceipt?.(opened.receipt);
+    const answer = payer === undefined ? await unpaid(opened, { books: session, clock }) : opened;
+    if (answer.settlement !== undefined) options.onSettled?.(answer.settlement);
     return answer;
   };
   return {
     stream,
     complete: async (call, signal = new AbortController().signal) => {
       const body = new Gatherer();
-      const { head, receipt } = await stream(call, collector(body), signal);
+      const { head, receipt, settlement } = await stream(call, collector(body), signal);
       const { status, headers, key } = head;
       const requestId = requestIdOf(head);
-      return { status, headers, key, receipt, requestId, body: body.bytes() };
+      return { status, headers, key, receipt, settlement, requestId, body: body.bytes() };
     },
     keys: (model, signal) => session.keys(model, signal),
     modelNames: (signal) => reach.directory.modelNames(signal),
     verdicts: () => session.verdicts(),
+    close: async () => reach.opened?.close(),
   };
+}
+
+function pinned(gateway: string | undefined): { readonly gateway?: string } {
+  return gateway === undefined ? {} : { gateway };
 }
 
 export function requestIdOf(head: AnswerHead): string {

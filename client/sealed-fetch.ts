@@ -14,6 +14,7 @@ import { failureResponse } from './failure-response.ts';
 import { GATEWAYS_MAX, MODELS_MAX, READ_AHEAD_BYTES, REQUEST_BODY_MAX_BYTES } from './limits.ts';
 import {
   gatewayUrlOf,
+  payerOf,
   requestIdOf,
   sessionUnder,
   trustOf,
@@ -21,6 +22,7 @@ import {
   type SealedCall,
   type SealedSession,
 } from './open-session.ts';
+import type { OpenedPayer } from './pay/open-payer.ts';
 import { assertPolicyGiven } from './policy-source.ts';
 import type { WorkerVerdict } from './session.ts';
 import type { TrustSource } from './trust.ts';
@@ -29,6 +31,8 @@ export interface SealedFetch {
   (input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /** The latest verdict on every candidate of every gateway used through this function. */
   verdicts(): readonly WorkerVerdict[];
+  /** Gives a channel file back to other processes. Nothing may be under way. */
+  close(): Promise<void>;
 }
 
 /**
@@ -47,7 +51,10 @@ export function sealedFetch(options: ClientOptions): SealedFetch {
       return failureResponse(error);
     }
   };
-  return Object.assign(run, { verdicts: () => sessions.verdicts() });
+  return Object.assign(run, {
+    verdicts: () => sessions.verdicts(),
+    close: () => sessions.close(),
+  });
 }
 
 /** One session per gateway and key; the SDK holds one of each, so the bound is generous. All under one trust. */
@@ -55,6 +62,7 @@ class Sessions {
   readonly #options: ClientOptions;
   readonly #open = new Map<string, SealedSession>();
   #trust: Promise<TrustSource> | undefined;
+  #payer: Promise<OpenedPayer | undefined> | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -63,11 +71,12 @@ class Sessions {
   async for(baseUrl: string, apiKey: string): Promise<SealedSession> {
     gatewayUrlOf(baseUrl); // said before anything is read
     const trust = await this.#opened();
+    const payer = await this.#paying();
     const name = `${baseUrl} ${apiKey}`;
     const known = this.#open.get(name);
     if (known !== undefined) return known;
     if (this.#open.size >= GATEWAYS_MAX) throw clientError('client.option', 'too many gateways');
-    const session = sessionUnder(trust, { ...this.#options, baseUrl, apiKey });
+    const session = sessionUnder(trust, { ...this.#options, baseUrl, apiKey }, payer);
     this.#open.set(name, session);
     return session;
   }
@@ -81,6 +90,24 @@ class Sessions {
       if (this.#trust === opening) this.#trust = undefined;
       throw error;
     }
+  }
+
+  async #paying(): Promise<OpenedPayer | undefined> {
+    const opening = (this.#payer ??= payerOf(this.#options));
+    try {
+      return await opening;
+    } catch (error) {
+      // Whoever pays from it now may have left by the next request.
+      if (this.#payer === opening) this.#payer = undefined;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const opening = this.#payer;
+    this.#payer = undefined;
+    this.#open.clear();
+    await (await opening)?.close();
   }
 
   verdicts(): readonly WorkerVerdict[] {

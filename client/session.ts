@@ -8,16 +8,17 @@
 
 import { toHex, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
-import { VeilError } from '../core/errors.ts';
+import { assert, VeilError } from '../core/errors.ts';
 import { appraise } from '../attestation/appraise.ts';
 import { parseCard, workerIdOf } from '../attestation/card.ts';
 import type { EvidenceBundle } from '../attestation/evidence.ts';
 import type { CompiledPolicy } from '../attestation/policy/compile.ts';
 import { newCaches } from '../attestation/tees.ts';
 import type { AttestedKey, Check, Verdict } from '../attestation/verdict.ts';
-import type { Candidate, Directory } from './directory.ts';
+import type { Candidate, Directory, ShownGateway } from './directory.ts';
 import { clientError } from './errors.ts';
 import { DOCUMENT_TIMEOUT_MS, KEYS_MAX_AGE_MS, MODELS_MAX, RENEWAL_PAUSE_MS } from './limits.ts';
+import type { Books, GatewayView, WorkerProof } from './pay/payer.ts';
 import { policyFor, stillTrusted, type Trust, type TrustSource } from './trust.ts';
 
 /** What the client found about one candidate, admitted or not. */
@@ -53,13 +54,16 @@ interface KeySet {
   renewAtMs: number;
 }
 
-export class Session {
+export class Session implements Books {
   readonly #options: SessionOptions;
   /** Saves time on workers that share collateral or come back; never changes an answer. */
   readonly #caches = newCaches();
   readonly #sets = new Map<string, KeySet>();
   readonly #lookups = new Map<string, Promise<KeySet>>();
   #aud: string | undefined;
+  #books: ShownGateway['books'];
+  /** What each key was attested by, for bills. */
+  readonly #proofs = new WeakMap<AttestedKey, WorkerProof>();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -175,10 +179,30 @@ export class Session {
     }
   }
 
+  /** How the gateway settles, by its own document. Throws as `keys` does. */
+  async gatewayView(signal: AbortSignal): Promise<GatewayView> {
+    const held = this.#books;
+    if (held !== undefined && this.#options.clock() < held.expiresMs) return held;
+    return this.renewGatewayView(signal);
+  }
+
+  async renewGatewayView(signal: AbortSignal): Promise<GatewayView> {
+    await this.#gateway(signal);
+    if (this.#books === undefined) throw clientError('client.gateway_document');
+    return this.#books;
+  }
+
+  proofOf(key: AttestedKey): WorkerProof {
+    const proof = this.#proofs.get(key);
+    assert(proof !== undefined, 'keys of a session come with their proof');
+    return proof;
+  }
+
   async #gateway(signal: AbortSignal): Promise<{ readonly aud: string; readonly check: Check }> {
-    const { aud } = await this.#options.directory.gateway(signal);
+    const { aud, books } = await this.#options.directory.gateway(signal);
     if (this.#aud !== undefined && this.#aud !== aud) throw clientError('client.gateway_changed');
     this.#aud = aud;
+    this.#books = books;
     if (this.#options.gateway !== undefined) {
       return { aud, check: { id: 'gateway.identity', outcome: 'pass' } };
     }
@@ -211,6 +235,7 @@ export class Session {
         return { claimedWorkerId, appraisal: { outcome, verdict } };
       }
       const { key } = result;
+      this.#proofs.set(key, { statement: evidence.statement, card: evidence.card });
       const admitted = { key, revocable: verdict.revocable };
       return { claimedWorkerId, appraisal: { outcome, verdict }, admitted };
     } catch (error) {

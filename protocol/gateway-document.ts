@@ -182,16 +182,22 @@ export function verifyGatewayDocument(json: unknown, nowMs: number): VerifiedGat
   return { ...document, aud: audOf(document.identity) };
 }
 
+/** The envelope as it came, for whoever keeps it as evidence. Throws `gatewayDocument.format`. */
+export function gatewayDocumentJson(json: unknown): GatewayDocumentJson {
+  const decoded = ENVELOPE.safeParse(json);
+  if (!decoded.success) throw gatewayDocumentError('gatewayDocument.format', 'envelope');
+  return decoded.data;
+}
+
 function parseEnvelope(json: unknown): {
   readonly bytes: Uint8Array;
   readonly signature: Bytes<64>;
 } {
-  const decoded = ENVELOPE.safeParse(json);
-  if (!decoded.success) throw gatewayDocumentError('gatewayDocument.format', 'envelope');
+  const { document, signature } = gatewayDocumentJson(json);
   try {
     return {
-      bytes: fromBase64(decoded.data.document),
-      signature: fixed(fromBase64(decoded.data.signature), 64),
+      bytes: fromBase64(document),
+      signature: fixed(fromBase64(signature), 64),
     };
   } catch (cause) {
     throw gatewayDocumentError('gatewayDocument.format', 'base64', { cause });

@@ -1,0 +1,239 @@
+/**
+ * A channel as its payer keeps count of it: how far it has signed, what it knows to be charged, and what requests that are
+ * under way may still cost. Whatever a gateway says, the next ceiling is the sum of these three and nothing else.
+ * What this file writes down is on the disk before a voucher leaves. Spec: ton-settlement §4.2, §4.3, §4.5.
+ * @module
+ */
+
+import { toHex, type Bytes } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { ChannelTerms } from '../../settlement/channel-terms.ts';
+import { AMOUNT_MAX, amount, NOTHING, type Amount } from '../../settlement/money.ts';
+import type { SignedStatement } from '../../settlement/statement.ts';
+import { signVoucher, type Voucher } from '../../settlement/voucher.ts';
+import { clientError } from '../errors.ts';
+import { STATEMENTS_KEPT, STRANDED_MS } from '../limits.ts';
+import { decodePayState, encodePayState, newPayState, type PayState } from './pay-state.ts';
+import { SaveQueue, type PayMemory } from './pay-memory.ts';
+
+/** How far signatures run ahead of what is served. */
+export type CeilingPolicy =
+  /** Each request raises the ceiling by the most that it can cost. */
+  | 'per-request'
+  /** One ceiling for the life of this payer: what was charged when it began, and so much more. */
+  | { readonly session: bigint };
+
+export interface Spending {
+  readonly policy: CeilingPolicy;
+  /** No ceiling above this is ever signed, over the whole life of the channel. */
+  readonly spendMax: bigint | undefined;
+}
+
+/** The secret half of a channel, and where its payer keeps count. */
+export interface ChannelKeys {
+  readonly channel: Bytes<32>;
+  readonly terms: ChannelTerms;
+  readonly secretKey: Bytes<32>;
+  readonly memory: PayMemory;
+}
+
+/** Proven by our own signature above anything we remember: what a gateway may make us believe, once. */
+export interface Forgotten {
+  readonly ceiling: Amount;
+  readonly charged: Amount;
+  readonly reserved: Amount;
+}
+
+export class ChannelAccount {
+  readonly keys: ChannelKeys;
+  readonly #spending: Spending;
+  readonly #clock: Clock;
+  readonly #saves: SaveQueue;
+  /** The most that each request under way can cost. */
+  readonly #flying = new Map<string, Amount>();
+  #state: PayState;
+  #sessionCeiling: bigint | undefined;
+
+  private constructor(keys: ChannelKeys, spending: Spending, clock: Clock, state: PayState) {
+    this.keys = keys;
+    this.#spending = spending;
+    this.#clock = clock;
+    this.#state = state;
+    this.#saves = new SaveQueue(keys.memory, () => encodePayState(this.#written()));
+  }
+
+  /** Throws `client.channel_file` when what was remembered is of another channel, or nothing that can be read. */
+  static async open(keys: ChannelKeys, spending: Spending, clock: Clock): Promise<ChannelAccount> {
+    const saved = await keys.memory.load();
+    const state =
+      saved === undefined
+        ? newPayState(keys.channel, 'unknown')
+        : decodePayState(saved, keys.channel);
+    return new ChannelAccount(keys, spending, clock, state);
+  }
+
+  get epoch(): number {
+    return this.#state.epoch;
+  }
+
+  /** The highest ever signed in this epoch. */
+  get ceiling(): Amount {
+    return this.#state.ceiling;
+  }
+
+  /** Of the lines that verified, the latest. */
+  get statements(): readonly SignedStatement[] {
+    return this.#state.statements;
+  }
+
+  /** Everything charged or possibly so: a gateway that says more lies, or we forgot. */
+  get accounted(): bigint {
+    return this.#state.confirmed + this.#state.stranded + this.#inFlight();
+  }
+
+  /**
+   * A voucher that covers one more request, durable before it is returned. Throws `client.pay_halted`, `client.pay_limit`,
+   * `client.channel_file`.
+   */
+  async authorise(requestId: Bytes<16>, maxAmount: bigint): Promise<Voucher> {
+    if (this.#state.faults.length > 0) {
+      throw clientError('client.pay_halted', this.#state.faults.join(' '));
+    }
+    const ceiling = this.#ceilingFor(maxAmount);
+    this.#flying.set(toHex(requestId), amount(maxAmount));
+    this.#state = { ...this.#state, ceiling };
+    const { epoch } = this.#state;
+    try {
+      await this.#saves.save();
+    } catch (error) {
+      this.refused(requestId);
+      throw error;
+    }
+    const { channel, secretKey } = this.keys;
+    return signVoucher(secretKey, { channel, epoch, ceiling });
+  }
+
+  #ceilingFor(maxAmount: bigint): Amount {
+    const { ceiling: signed } = this.#state;
+    const needed = this.accounted + maxAmount;
+    const { policy, spendMax } = this.#spending;
+    if (policy !== 'per-request') this.#sessionCeiling ??= this.accounted + policy.session;
+    const limit = least(AMOUNT_MAX, spendMax, this.#sessionCeiling);
+    if (needed > limit) throw clientError('client.pay_limit', `${needed} > ${limit}`);
+    const wanted = policy === 'per-request' ? needed : limit;
+    return wanted > signed ? amount(wanted) : signed;
+  }
+
+  /**
+   * Whether the sums leave room for a charge that nobody here asked for. Requests run side by side, so a line may count
+   * others whose own line is still on its way.
+   */
+  leavesRoom(requestId: Bytes<16>, { statement }: SignedStatement): boolean {
+    if (this.#state.baseline === 'unknown') return false;
+    const own = this.#flying.get(toHex(requestId)) ?? NOTHING;
+    return statement.cum > this.accounted - own + statement.amount;
+  }
+
+  /** Of a line without a fault. That this is not written yet after a crash only makes us count higher. */
+  settled(requestId: Bytes<16>, line: SignedStatement): void {
+    const { statement } = line;
+    this.#flying.delete(toHex(requestId));
+    const { charged, statements, baseline } = this.#state;
+    // A payer that begins without a memory learns here what came before it, within what it has just signed. Others under
+    // way may be in it too and be counted twice: that errs to the side of being served.
+    const before =
+      baseline === 'known' ? this.#state.confirmed : amount(statement.cum - statement.amount);
+    this.#state = {
+      ...this.#state,
+      baseline: 'known',
+      confirmed: amount(before + statement.amount),
+      charged: statement.cum > charged ? statement.cum : charged,
+      statements: [...statements, line].slice(-STATEMENTS_KEPT),
+    };
+    this.#forgetStranded();
+    // If this fails, so does the write before the next voucher, and somebody waits for that one.
+    this.#saves.save().catch(() => undefined);
+  }
+
+  /** No worker was asked. Believing it costs nothing: it only lowers what is signed next. */
+  refused(requestId: Bytes<16>): void {
+    this.#flying.delete(toHex(requestId));
+  }
+
+  /** It may have run, and nobody has shown what it cost. */
+  stranded(requestId: Bytes<16>): void {
+    const most = this.#flying.get(toHex(requestId)) ?? NOTHING;
+    this.#flying.delete(toHex(requestId));
+    this.#state = {
+      ...this.#state,
+      stranded: amount(this.#state.stranded + most),
+      strandedUntilMs: this.#clock() + STRANDED_MS,
+    };
+  }
+
+  /**
+   * By then a stranded request is charged, and in the sums, or released. With others under way nobody can tell which of
+   * the sums are whose, so the count goes on until there are none.
+   */
+  #forgetStranded(): void {
+    const { stranded, strandedUntilMs, charged, confirmed } = this.#state;
+    if (stranded === 0n || this.#flying.size > 0 || this.#clock() < strandedUntilMs) return;
+    this.#state = {
+      ...this.#state,
+      stranded: NOTHING,
+      confirmed: charged > confirmed ? charged : confirmed,
+    };
+  }
+
+  /** The caller verified our signature over `ceiling`. Never believes more than that signature covers. */
+  adopt({ ceiling, charged, reserved }: Forgotten): void {
+    const known = this.#state;
+    const covered = charged < ceiling ? charged : ceiling;
+    const confirmed = covered > known.confirmed ? covered : known.confirmed;
+    const rest = ceiling > confirmed ? amount(ceiling - confirmed) : NOTHING;
+    const pending = reserved < rest ? reserved : rest;
+    this.#state = {
+      ...known,
+      baseline: 'known',
+      ceiling: ceiling > known.ceiling ? ceiling : known.ceiling,
+      confirmed,
+      stranded: pending > known.stranded ? pending : known.stranded,
+      strandedUntilMs: this.#clock() + STRANDED_MS,
+    };
+  }
+
+  /** Nothing is signed any more until somebody decides otherwise. */
+  halt(requestId: Bytes<16>, faults: readonly string[]): Promise<void> {
+    this.stranded(requestId);
+    this.#state = { ...this.#state, faults: [...new Set([...this.#state.faults, ...faults])] };
+    return this.#saves.save();
+  }
+
+  /** After what is being written. */
+  close(): Promise<void> {
+    return this.#saves.idle();
+  }
+
+  #inFlight(): bigint {
+    let sum = 0n;
+    for (const most of this.#flying.values()) sum += most;
+    return sum;
+  }
+
+  /** What is under way counts as stranded for whoever reads it after a crash. */
+  #written(): PayState {
+    const inFlight = this.#inFlight();
+    if (inFlight === 0n) return this.#state;
+    return {
+      ...this.#state,
+      stranded: amount(this.#state.stranded + inFlight),
+      strandedUntilMs: this.#clock() + STRANDED_MS,
+    };
+  }
+}
+
+function least(first: bigint, ...others: readonly (bigint | undefined)[]): bigint {
+  let result = first;
+  for (const other of others) if (other !== undefined && other < result) result = other;
+  return result;
+}

@@ -1,0 +1,335 @@
+/**
+ * Pays for exchanges from a channel: signs before each, looks at the bill behind each, and signs no more once a bill does not
+ * hold. Spec: ton-settlement §4.3 "Client check", §4.4, §4.5; overview promise 4.
+ * @module
+ */
+
+import { equalPublic, type Bytes } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
+import { assert, hasCode, VeilError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { AttestedKey } from '../../attestation/verdict.ts';
+import type { GatewayDocumentJson, GatewaySettlement } from '../../protocol/gateway-document.ts';
+import { encodePrelude, type Prelude } from '../../protocol/sx/prelude.ts';
+import type { VerifiedReceipt } from '../../protocol/sx/read-response.ts';
+import type { SealedRequest } from '../../protocol/sx/seal.ts';
+import { announcedChannelJson } from '../../settlement/channel-terms.ts';
+import { statementFaults } from '../../settlement/check-statement.ts';
+import type { SignedStatement } from '../../settlement/statement.ts';
+import { formatVoucher, type Voucher } from '../../settlement/voucher.ts';
+import { VOUCHER_HEADER, type PaymentRequired } from '../../settlement/x402.ts';
+import type { OpenedAnswer } from '../answer-opener.ts';
+import { clientError } from '../errors.ts';
+import { DOCUMENT_TIMEOUT_MS, PAY_ATTEMPTS } from '../limits.ts';
+import type { ChannelAccount } from './account.ts';
+import { encodeBill, type Bill } from './bill.ts';
+import { demandOf, forgottenIn } from './demand.ts';
+import { lineIn, withCurrentKeys, type BillFault, type Settlement } from './line.ts';
+import { exceeds, Recount, type CountTokens, type TokenBounds } from './recount.ts';
+
+/** What a gateway said of itself, verified. */
+export interface GatewayView {
+  readonly settlement: GatewaySettlement;
+  readonly document: GatewayDocumentJson;
+}
+
+/** As attested. */
+export interface WorkerProof {
+  readonly statement: Uint8Array;
+  readonly card: Uint8Array;
+}
+
+/** Where a payer learns whose word counts: a `Session`. */
+export interface Books {
+  gatewayView(signal: AbortSignal): Promise<GatewayView>;
+  renewGatewayView(signal: AbortSignal): Promise<GatewayView>;
+  proofOf(key: AttestedKey): WorkerProof;
+}
+
+/** Tells a gateway about the channel. False when it does not take it. */
+export type Announce = (channel: JsonObject, signal: AbortSignal) => Promise<boolean>;
+
+/** An answer whose bill does not hold. The answer was complete and verified, and the app has it. */
+export interface PayFault {
+  readonly faults: readonly string[];
+  /** For `veilgate receipt verify`: no content. Undefined where there was no receipt that verified. */
+  readonly bill: Uint8Array | undefined;
+  /** Where it was saved, where it was. */
+  readonly savedAs: string | undefined;
+}
+
+export interface PayerOptions {
+  readonly account: ChannelAccount;
+  readonly clock: Clock;
+  readonly countTokens?: CountTokens | undefined;
+  readonly onFault?: ((fault: PayFault) => void) | undefined;
+}
+
+/** What an exchange gives a payer to read along. */
+export type SendPaid = (
+  headers: Readonly<Record<string, string>>,
+  recount: Recount,
+) => Promise<OpenedAnswer>;
+
+/** Runs one sealed request as often as paying for it takes. */
+export interface ExchangePayer {
+  pay(request: PaidRequest, send: SendPaid, signal: AbortSignal): Promise<OpenedAnswer>;
+}
+
+export interface PaidRequest {
+  readonly sealed: SealedRequest;
+  readonly body: Uint8Array;
+  readonly choices: number;
+}
+
+/** Refusals before any worker was asked. */
+const NEVER_RAN: readonly string[] = [
+  'client.gateway_refused',
+  'sx.key_unknown',
+  'sx.no_recipient',
+  'sx.busy',
+  'sx.price',
+  'sx.refused',
+  'sx.unsupported',
+];
+
+export class Payer {
+  readonly #options: PayerOptions;
+
+  constructor(options: PayerOptions) {
+    this.#options = options;
+  }
+
+  /** What `payerRef` is made from. */
+  get id(): Bytes<32> {
+    return this.#options.account.keys.channel;
+  }
+
+  /** For the exchanges of one session. */
+  through(books: Books, announce: Announce): ExchangePayer {
+    return new SessionPayer(this.#options, { books, announce });
+  }
+
+  close(): Promise<void> {
+    return this.#options.account.close();
+  }
+}
+
+interface Answered {
+  /** As it was when the request left. */
+  readonly known: GatewayView;
+  readonly request: PaidRequest;
+  readonly voucher: Voucher;
+  readonly receipt: VerifiedReceipt;
+  readonly ledger: Uint8Array | undefined;
+  readonly recount: TokenBounds;
+}
+
+class SessionPayer implements ExchangePayer {
+  readonly #options: PayerOptions;
+  readonly #account: ChannelAccount;
+  readonly #via: { readonly books: Books; readonly announce: Announce };
+
+  constructor(options: PayerOptions, via: { readonly books: Books; readonly announce: Announce }) {
+    this.#options = options;
+    this.#account = options.account;
+    this.#via = via;
+  }
+
+  async pay(request: PaidRequest, send: SendPaid, signal: AbortSignal): Promise<OpenedAnswer> {
+    const known = await this.#via.books.gatewayView(signal);
+    this.#assertPayee(known);
+    for (let attempt = 1; ; attempt++) {
+      const paid = await this.#attempt(request, send, known);
+      if (paid.outcome === 'answered') return paid.answer;
+      if (attempt === PAY_ATTEMPTS) throw paid.error;
+      await this.#meet(paid, signal);
+    }
+  }
+
+  /** No voucher leaves for a gateway that could not be its payee: it would only learn of the channel. */
+  #assertPayee({ settlement: { payee } }: GatewayView): void {
+    const { terms } = this.#account.keys;
+    const isOurs =
+      payee !== null &&
+      payee.network === terms.network &&
+      payee.address === terms.payee &&
+      equalPublic(payee.key, terms.payeeKey);
+    if (!isOurs) throw clientError('client.pay_foreign');
+  }
+
+  async #attempt(request: PaidRequest, send: SendPaid, known: GatewayView): Promise<Attempt> {
+    const { msgId, exchange } = request.sealed;
+    const { body, choices } = request;
+    const voucher = await this.#account.authorise(msgId, exchange.prelude.maxAmount);
+    const recount = new Recount({ body, choices, countTokens: this.#options.countTokens });
+    let answer: OpenedAnswer;
+    try {
+      answer = await send({ [VOUCHER_HEADER]: formatVoucher(voucher) }, recount);
+    } catch (error) {
+      const demand = demandOf(error);
+      if (isReceiptRefused(error)) await this.#stop(msgId, ['receipt_refused'], undefined);
+      else if (demand === undefined && !neverRan(error)) this.#account.stranded(msgId);
+      else this.#account.refused(msgId);
+      if (demand === undefined || !(error instanceof VeilError)) throw error;
+      return { outcome: 'demanded', demand, error };
+    }
+    const { receipt, ledger } = answer;
+    // Every request asks for one, and the reader refuses an answer without.
+    assert(receipt !== undefined, 'a paid answer has a receipt');
+    const bounds = recount.bounds();
+    const found = { known, request, voucher, receipt, ledger, recount: bounds };
+    const settlement = await this.#judge(found);
+    return { outcome: 'answered', answer: { ...answer, settlement } };
+  }
+
+  /** Makes another voucher worth trying, or throws why none is. */
+  async #meet({ demand, error }: Demanded, signal: AbortSignal): Promise<void> {
+    const { channel, terms } = this.#account.keys;
+    if (demand.code === 'channel_unknown') {
+      if (await this.#via.announce(announcedChannelJson({ channel, terms }), signal)) return;
+      throw error;
+    }
+    if (demand.code !== 'insufficient_ceiling' && demand.code !== 'voucher_stale') throw error;
+    const { epoch, ceiling } = this.#account;
+    const view = { channel, payerKey: terms.payerKey, epoch, ceiling };
+    const forgotten = forgottenIn(demand, view);
+    if (forgotten === undefined) throw error;
+    this.#account.adopt(forgotten);
+  }
+
+  /** The bill behind an answer that is complete. Undefined where it does not hold. */
+  async #judge(answered: Answered): Promise<Settlement | undefined> {
+    const { msgId } = answered.request.sealed;
+    const line = answered.ledger === undefined ? undefined : lineIn(answered.ledger);
+    const { view, faults } = await this.#faultsOf(answered, line);
+    const bill = (): Uint8Array => encodeBill(this.#billOf(answered, { view, faults, seen }));
+    // Taken now: a bill says what was known when the line came.
+    const seen = this.#account.statements.map(({ payload }) => payload);
+    if (line === undefined || faults.length > 0) {
+      await this.#stop(msgId, faults, bill());
+      return undefined;
+    }
+    this.#account.settled(msgId, line);
+    const { amount, cum, n } = line.statement;
+    return { amount, cum, n, statement: line, receipt: answered.receipt, bill };
+  }
+
+  async #faultsOf(
+    answered: Answered,
+    line: SignedStatement | undefined,
+  ): Promise<{ readonly view: GatewayView; readonly faults: readonly BillFault[] }> {
+    const { known } = answered;
+    const usage = this.#usageFaults(answered);
+    if (line === undefined) {
+      const fault: BillFault = answered.ledger === undefined ? 'missing' : 'malformed';
+      return { view: known, faults: [fault, ...usage] };
+    }
+    const faultsUnder = (view: GatewayView): readonly BillFault[] => [
+      ...this.#lineFaults(answered, line, view),
+      ...usage,
+    ];
+    // The app may have left at the end of its answer; the bill is looked at all the same.
+    const signal = AbortSignal.timeout(DOCUMENT_TIMEOUT_MS);
+    return withCurrentKeys(known, () => this.#via.books.renewGatewayView(signal), faultsUnder);
+  }
+
+  #usageFaults({ receipt, recount }: Answered): readonly BillFault[] {
+    return exceeds(receipt.receipt.usage, recount) ? ['usage'] : [];
+  }
+
+  #lineFaults(
+    { request, voucher, receipt }: Answered,
+    line: SignedStatement,
+    { settlement }: GatewayView,
+  ): readonly BillFault[] {
+    const { msgId, exchange } = request.sealed;
+    const account = this.#account;
+    const faults: BillFault[] = [
+      ...statementFaults(line, {
+        ledgerKeys: settlement.ledgerKeys,
+        channel: account.keys.channel,
+        epoch: voucher.epoch,
+        receipt,
+        maxAmount: exchange.prelude.maxAmount,
+        ceiling: account.ceiling,
+        seen: account.statements.map(({ statement }) => statement),
+      }),
+    ];
+    return account.leavesRoom(msgId, line) ? [...faults, 'unrequested'] : faults;
+  }
+
+  /** Whatever the disk says, nothing is signed from here on, and the app hears of it. */
+  async #stop(
+    msgId: Bytes<16>,
+    faults: readonly string[],
+    bill: Uint8Array | undefined,
+  ): Promise<void> {
+    const { memory } = this.#account.keys;
+    const [halted, kept] = await Promise.allSettled([
+      this.#account.halt(msgId, faults),
+      bill === undefined ? undefined : memory.keepBill?.(msgId, bill),
+    ]);
+    const savedAs = kept.status === 'fulfilled' ? kept.value : undefined;
+    this.#options.onFault?.({ faults, bill, savedAs });
+    if (halted.status === 'rejected') throw halted.reason;
+  }
+
+  #billOf(
+    { request, voucher, receipt, ledger, recount }: Answered,
+    found: {
+      readonly view: GatewayView;
+      readonly faults: readonly BillFault[];
+      readonly seen: readonly Uint8Array[];
+    },
+  ): Bill {
+    const { prelude, th } = request.sealed.exchange;
+    const { keys, ceiling } = this.#account;
+    return {
+      ...unpaidBill({ prelude, th }, receipt, {
+        line: ledger,
+        worker: this.#via.books.proofOf(receipt.key),
+        gateway: found.view.document,
+        atMs: this.#options.clock(),
+      }),
+      faults: found.faults,
+      payment: { terms: keys.terms, voucher, ceiling },
+      recount,
+      seen: found.seen,
+    };
+  }
+}
+
+/** A bill that no channel pays. */
+export function unpaidBill(
+  { prelude, th }: { readonly prelude: Prelude; readonly th: Bytes<32> },
+  receipt: VerifiedReceipt,
+  rest: Pick<Bill, 'line' | 'worker' | 'gateway' | 'atMs'>,
+): Bill {
+  return {
+    ...rest,
+    request: { prelude: encodePrelude(prelude), th },
+    receipt: receipt.payload,
+    faults: [],
+    payment: undefined,
+    recount: undefined,
+    seen: [],
+  };
+}
+
+type Attempt = { readonly outcome: 'answered'; readonly answer: OpenedAnswer } | Demanded;
+
+interface Demanded {
+  readonly outcome: 'demanded';
+  readonly demand: PaymentRequired;
+  readonly error: VeilError;
+}
+
+/** Somebody sent a receipt that is not the one of this answer, or none: nothing to pay for blindly again. */
+function isReceiptRefused(error: unknown): boolean {
+  return hasCode(error, 'sx.receipt') || hasCode(error, 'sx.receipt_missing');
+}
+
+function neverRan(error: unknown): boolean {
+  return NEVER_RAN.some((code) => hasCode(error, code));
+}

@@ -1,0 +1,176 @@
+/**
+ * The client's own count of what it was billed for. It has the prompt and the answer in clear, so it can say how many tokens
+ * they can be at most: every token of a text is at least one byte of it, and a tokenizer of the app's says it closer. What
+ * the client never sees, reasoning that stays with the worker, it cannot count. Spec: ton-settlement §4.3 "Client check".
+ * @module
+ */
+
+import { z } from 'zod';
+import { Gatherer, utf8 } from '../../core/bytes.ts';
+import { VeilError } from '../../core/errors.ts';
+import { parseJson } from '../../core/json.ts';
+import type { Usage } from '../../protocol/receipt.ts';
+import {
+  ANSWER_MAX_BYTES,
+  RETOKENIZED_PER_MILLE,
+  SPECIAL_TOKENS_PER_CHOICE,
+  SPECIAL_TOKENS_PER_TOOL_CALL,
+  TEMPLATE_TOKENS,
+} from '../limits.ts';
+
+/** Of the model's own tokenizer, without special tokens. */
+export type CountTokens = (text: string) => number;
+
+/** The most tokens that the texts can be. Numbers only. */
+export interface TokenBounds {
+  readonly prompt: number;
+  readonly completion: number;
+}
+
+export interface RecountInput {
+  readonly body: Uint8Array;
+  readonly choices: number;
+  readonly countTokens?: CountTokens | undefined;
+}
+
+const TEXT = z.string().nullish();
+const VISIBLE = z.looseObject({
+  content: TEXT,
+  refusal: TEXT,
+  reasoning_content: TEXT,
+  reasoning: TEXT,
+  tool_calls: z
+    .array(z.looseObject({ function: z.looseObject({ name: TEXT, arguments: TEXT }).nullish() }))
+    .nullish(),
+});
+const ANSWER = z.looseObject({
+  choices: z.array(
+    z.looseObject({
+      index: z.number().nullish(),
+      message: VISIBLE.nullish(),
+      delta: VISIBLE.nullish(),
+    }),
+  ),
+});
+
+/** Reads along. Never throws at what the answer says: what it cannot read counts byte by byte. */
+export class Recount {
+  readonly #input: RecountInput;
+  readonly #texts = new Map<number, string[]>();
+  #visibleBytes = 0;
+  #toolCalls = 0;
+  #isStream = false;
+  #waiting = new Gatherer();
+
+  constructor(input: RecountInput) {
+    this.#input = input;
+  }
+
+  head(contentType: string): void {
+    this.#isStream = /^text\/event-stream\b/i.test(contentType);
+  }
+
+  push(bytes: Uint8Array): void {
+    if (this.#waiting.size + bytes.length > ANSWER_MAX_BYTES) {
+      this.#unreadable(this.#waiting.bytes());
+      this.#waiting = new Gatherer();
+    }
+    this.#waiting.push(bytes.slice());
+    if (this.#isStream && bytes.includes(LINE_FEED)) this.#readLines();
+  }
+
+  /** Once, after the last piece. */
+  bounds(): TokenBounds {
+    const rest = this.#waiting.bytes();
+    if (this.#isStream) this.#readLine(rest);
+    else if (rest.length > 0) this.#readJson(rest);
+    const { body, choices, countTokens } = this.#input;
+    const special =
+      Math.min(choices, Math.max(1, this.#texts.size)) * SPECIAL_TOKENS_PER_CHOICE +
+      this.#toolCalls * SPECIAL_TOKENS_PER_TOOL_CALL;
+    if (countTokens === undefined) {
+      return { prompt: body.length + TEMPLATE_TOKENS, completion: this.#visibleBytes + special };
+    }
+    const texts = [...this.#texts.values()].map((pieces) => pieces.join(''));
+    const counted = texts.reduce((sum, text) => sum + atMost(countTokens(text)), 0);
+    const prompt = atMost(countTokens(new TextDecoder().decode(body))) + TEMPLATE_TOKENS;
+    return { prompt, completion: counted + special };
+  }
+
+  #readLines(): void {
+    const bytes = this.#waiting.bytes();
+    this.#waiting = new Gatherer();
+    let start = 0;
+    for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, start)) {
+      this.#readLine(bytes.subarray(start, end));
+      start = end + 1;
+    }
+    this.#waiting.push(bytes.slice(start));
+  }
+
+  #readLine(line: Uint8Array): void {
+    const text = new TextDecoder().decode(line).trim();
+    if (!text.startsWith('data:')) return;
+    const data = text.slice('data:'.length).trim();
+    if (data === '[DONE]' || data === '') return;
+    this.#readJson(utf8(data));
+  }
+
+  #readJson(bytes: Uint8Array): void {
+    const answer = answerIn(bytes);
+    if (answer === undefined) {
+      this.#unreadable(bytes);
+      return;
+    }
+    for (const { index, message, delta } of answer.choices) {
+      for (const part of [message, delta]) {
+        if (part !== null && part !== undefined) this.#see(index ?? 0, part);
+      }
+    }
+  }
+
+  #see(index: number, part: z.output<typeof VISIBLE>): void {
+    const { content, refusal, reasoning_content: thought, reasoning, tool_calls: calls } = part;
+    this.#count(index, [content, refusal, thought, reasoning]);
+    for (const call of calls ?? []) {
+      const { name, arguments: given } = call.function ?? {};
+      if (typeof name === 'string' && name !== '') this.#toolCalls++;
+      this.#count(index, [name, given]);
+    }
+  }
+
+  #count(index: number, texts: readonly (string | null | undefined)[]): void {
+    const pieces = this.#texts.get(index) ?? [];
+    for (const text of texts) {
+      if (typeof text !== 'string' || text === '') continue;
+      this.#visibleBytes += utf8(text).length;
+      if (this.#input.countTokens !== undefined) pieces.push(text);
+    }
+    this.#texts.set(index, pieces);
+  }
+
+  #unreadable(bytes: Uint8Array): void {
+    this.#count(0, [new TextDecoder().decode(bytes)]);
+  }
+}
+
+const LINE_FEED = 0x0a;
+
+function answerIn(bytes: Uint8Array): z.output<typeof ANSWER> | undefined {
+  try {
+    const decoded = ANSWER.safeParse(parseJson(bytes, ANSWER_MAX_BYTES));
+    return decoded.success ? decoded.data : undefined;
+  } catch (error) {
+    if (!(error instanceof VeilError)) throw error;
+    return undefined; // an answer: the caller counts its bytes
+  }
+}
+
+function atMost(count: number): number {
+  return Math.ceil((count * (1000 + RETOKENIZED_PER_MILLE)) / 1000);
+}
+
+/** Reasoning is left out: most of it is never shown. */
+export function exceeds(usage: Usage, bounds: TokenBounds): boolean {
+  return usage.prompt + usage.cached > bounds.prompt || usage.completion > bounds.completion;
+}

@@ -1,0 +1,42 @@
+/**
+ * The ledger line of an answer that no channel pays for: an API key's account does, or nobody. It may be missing; one that
+ * is there has to hold. Spec: overview "One receipt".
+ * @module
+ */
+
+import type { Clock } from '../../core/clock.ts';
+import type { OpenedAnswer } from '../answer-opener.ts';
+import { clientError } from '../errors.ts';
+import { DOCUMENT_TIMEOUT_MS } from '../limits.ts';
+import { encodeBill } from './bill.ts';
+import { lineIn, unpaidFaults, withCurrentKeys } from './line.ts';
+import { unpaidBill, type Books } from './payer.ts';
+
+/** Throws `client.ledger_line`. */
+export async function unpaid(
+  answer: OpenedAnswer,
+  { books, clock }: { readonly books: Books; readonly clock: Clock },
+): Promise<OpenedAnswer> {
+  const { ledger, receipt, asked } = answer;
+  if (ledger === undefined || receipt === undefined) return answer;
+  const line = lineIn(ledger);
+  if (line === undefined) throw clientError('client.ledger_line', 'malformed');
+  const signal = AbortSignal.timeout(DOCUMENT_TIMEOUT_MS);
+  const { view, faults } = await withCurrentKeys(
+    await books.gatewayView(signal),
+    () => books.renewGatewayView(signal),
+    ({ settlement }) => unpaidFaults(line, receipt, settlement.ledgerKeys),
+  );
+  if (faults.length > 0) throw clientError('client.ledger_line', faults.join(' '));
+  const bill = (): Uint8Array =>
+    encodeBill(
+      unpaidBill(asked, receipt, {
+        line: ledger,
+        worker: books.proofOf(receipt.key),
+        gateway: view.document,
+        atMs: clock(),
+      }),
+    );
+  const { amount, cum, n } = line.statement;
+  return { ...answer, settlement: { amount, cum, n, statement: line, receipt, bill } };
+}
