@@ -12,6 +12,15 @@ import { failureOf, type OpenAiErrorBody } from '../protocol/openai/errors.ts';
 const GATEWAY_WORDS: readonly string[] = [
   'client.gateway_refused',
   'client.not_sealed',
+  'client.pay_insufficient_deposit',
+  'client.pay_insufficient_ceiling',
+  'client.pay_channel_closing',
+  'client.pay_channel_unknown',
+  'client.pay_channel_unsynced',
+  'client.pay_account_frozen',
+  'client.pay_epoch_mismatch',
+  'client.pay_bad_signature',
+  'client.pay_refused',
   'sx.key_unknown',
   'sx.no_recipient',
   'sx.busy',
@@ -39,8 +48,8 @@ export function failureResponse(error: unknown): Response {
 const PAYMENT = 'client.pay_';
 
 /** Which way a payment failed is for the app to act on, so its code says that and not only that money is missing. */
-function withPaymentCode(body: OpenAiErrorBody, { code, spec }: VeilError): OpenAiErrorBody {
-  if (spec.status !== 402 || !code.startsWith(PAYMENT)) return body;
+function withPaymentCode(body: OpenAiErrorBody, { code }: VeilError): OpenAiErrorBody {
+  if (!code.startsWith(PAYMENT)) return body;
   return { error: { ...body.error, code: code.slice(PAYMENT.length) } };
 }
 

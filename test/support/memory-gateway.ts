@@ -7,7 +7,7 @@
 import { generateEd25519, signEd25519 } from '#primitives';
 import { fromUtf8, toHex, utf8 } from '../../core/bytes.ts';
 import { manualClock, type Clock } from '../../core/clock.ts';
-import type { Json } from '../../core/json.ts';
+import { parseJson, type Json } from '../../core/json.ts';
 import { VeilError } from '../../core/errors.ts';
 import { cardDigestOf, encodeCard, workerIdOf } from '../../attestation/card.ts';
 import { encodeEvidence, type EvidenceJson } from '../../attestation/evidence.ts';
@@ -18,11 +18,12 @@ import type { Fetch } from '../../client/fetch-bounded.ts';
 import { audOf, NO_SETTLEMENT, signGatewayDocument } from '../../protocol/gateway-document.ts';
 import { generateHpkeKeyPair } from '../../protocol/hpke.ts';
 import { openAiFailure } from '../../protocol/openai/errors.ts';
-import { ReceiptSigner } from '../../protocol/receipt.ts';
+import { ReceiptSigner, type Usage } from '../../protocol/receipt.ts';
 import { openRequest, type OpenedRequest } from '../../protocol/sx/open.ts';
 import { RecipientKeys } from '../../protocol/sx/recipient-keys.ts';
 import { ReplaySet } from '../../protocol/sx/replay.ts';
 import { FREE_PRICES } from './attested-key.ts';
+import { memoryBooks, type MemoryBooks } from './memory-books.ts';
 import { MemoryPublication, type StapleJson } from './memory-publication.ts';
 import { createTestPki, NOW_MS, type TestPki } from './tdx/pki.ts';
 import {
@@ -50,6 +51,8 @@ export interface WorkerInput {
   readonly kem?: KemName;
   readonly prices?: PriceList;
   readonly answer?: Answer;
+  /** What its receipts count. */
+  readonly usage?: Usage;
   /** Runs an image that no policy lists. */
   readonly unlisted?: boolean;
   readonly issuedAgoS?: number;
@@ -121,6 +124,8 @@ export interface Mischief {
   respond?: (sealed: Uint8Array) => Response;
   /** Which worker gets the request; default: the first that can open it. */
   route?: (workers: readonly MemoryWorker[]) => readonly MemoryWorker[];
+  /** Waited for between the admission of a paid request and its worker. */
+  hold?: () => Promise<void>;
 }
 
 export interface MemoryGateway {
@@ -135,6 +140,8 @@ export interface MemoryGateway {
   readonly asked: string[];
   /** Everything that left the client, as text: bodies and headers. */
   readonly sent: Uint8Array[];
+  /** Where it was asked for: a ledger, and one channel. */
+  readonly books?: MemoryBooks;
   /** Undefined until `publish` was called: an unsigned policy, which every client brings itself. */
   readonly publication?: MemoryPublication;
   /** The gateway's policy, signed, under root 1 of test/support/publication.ts. */
@@ -146,7 +153,10 @@ export interface MemoryGateway {
 
 let sharedPki: Promise<TestPki> | undefined;
 
-export async function memoryGateway(inputs: readonly WorkerInput[] = [{}]): Promise<MemoryGateway> {
+export async function memoryGateway(
+  inputs: readonly WorkerInput[] = [{}],
+  paid?: 'funded' | 'fresh',
+): Promise<MemoryGateway> {
   const pki = await (sharedPki ??= createTestPki());
   const identity = generateEd25519();
   const aud = audOf(identity.publicKey);
@@ -161,13 +171,14 @@ export async function memoryGateway(inputs: readonly WorkerInput[] = [{}]): Prom
     return worker;
   };
   for (const input of inputs) await addWorker(input);
+  const books = paid === undefined ? undefined : await memoryBooks(clock, paid);
   const documentOf = () =>
     signGatewayDocument(
       {
         identity: identity.publicKey,
         tlsSpkiSha256: [],
         baseUrls: [],
-        settlement: NO_SETTLEMENT,
+        settlement: books?.settlement() ?? NO_SETTLEMENT,
         issuedMs: clock(),
         expiresMs: clock() + 3_600_000,
       },
@@ -195,7 +206,14 @@ export async function memoryGateway(inputs: readonly WorkerInput[] = [{}]): Prom
         return Response.json(mischief.evidence?.(list) ?? list);
       }
       case '/sx/v1/exchange':
-        return relay(init.body ?? new Uint8Array(), workers, mischief);
+        return books === undefined
+          ? relay(init.body ?? new Uint8Array(), workers, mischief)
+          : paidRelay(init, { workers, mischief, books });
+      case '/v1/channels':
+        return (
+          books?.announce(parseJson(init.body ?? new Uint8Array(), 4096)) ??
+          failure(404, 'unknown_url')
+        );
       default:
         return documentAt(pathname, gateway.publication, mischief);
     }
@@ -224,6 +242,7 @@ export async function memoryGateway(inputs: readonly WorkerInput[] = [{}]): Prom
     publish: () => (gateway.publication ??= new MemoryPublication(clock, policy)),
     variant,
     addWorker,
+    ...(books && { books }),
   };
   return gateway;
 }
@@ -248,16 +267,45 @@ function failure(status: number, code: string): Response {
   return Response.json({ error: { message: 'x', type: 'x', param: null, code } }, { status });
 }
 
+interface PaidRelay {
+  readonly workers: readonly MemoryWorker[];
+  readonly mischief: Mischief;
+  readonly books: MemoryBooks;
+}
+
+/** The same with a ledger: admitted before any worker is asked, settled before the end of the answer leaves. */
+async function paidRelay(
+  { headers, body = new Uint8Array() }: Parameters<Fetch>[1],
+  { workers, mischief, books }: PaidRelay,
+): Promise<Response> {
+  const ids = workers.map(({ workerId }) => workerId);
+  const refused = await books.admit(body, headers['x-vg-voucher'], ids);
+  if (refused !== undefined) return refused;
+  await mischief.hold?.();
+  const served = firstServed(body, workers);
+  if (served instanceof Response) return served;
+  const pieces = await books.settle(served);
+  return sealedResponse(mischief.answer?.(pieces) ?? pieces);
+}
+
 /** An honest relay without a ledger, but for what the mischief does. */
 function relay(body: Uint8Array, workers: readonly MemoryWorker[], mischief: Mischief): Response {
   const sealed = mischief.request?.(body) ?? body;
   const own = mischief.respond?.(sealed);
   if (own !== undefined) return own;
+  const served = firstServed(sealed, mischief.route?.(workers) ?? workers);
+  if (served instanceof Response) return served;
+  return sealedResponse(mischief.answer?.(served) ?? served);
+}
+
+function firstServed(
+  sealed: Uint8Array,
+  workers: readonly MemoryWorker[],
+): readonly Uint8Array[] | Response {
   let last = failure(503, 'sx.no_recipient');
-  for (const worker of mischief.route?.(workers) ?? workers) {
+  for (const worker of workers) {
     try {
-      const pieces = worker.serve(sealed);
-      return sealedResponse(mischief.answer?.(pieces) ?? pieces);
+      return worker.serve(sealed);
     } catch (error) {
       if (!(error instanceof VeilError)) throw error;
       last = failure(error.spec.status, error.code);
@@ -342,7 +390,11 @@ async function memoryWorker(
 function answerPieces(
   { inner, prelude, responder }: OpenedRequest,
   signer: ReceiptSigner,
-  { clock, answer }: { readonly clock: Clock; readonly answer?: Answer },
+  {
+    clock,
+    answer,
+    usage = { prompt: 5, cached: 0, completion: 2, reasoning: 0 },
+  }: { readonly clock: Clock; readonly answer?: Answer; readonly usage?: Usage },
 ): readonly Uint8Array[] {
   if (inner.kind === 'refused') {
     const body = openAiFailure('invalid_value').body;
@@ -360,7 +412,7 @@ function answerPieces(
   const { bytes } = responder.receipt({
     signer,
     policyDigest: inner.policyDigest,
-    usage: { prompt: 5, cached: 0, completion: 2, reasoning: 0 },
+    usage,
     outcome: 'ok',
     startMs: clock(),
     endMs: clock(),

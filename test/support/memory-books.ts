@@ -1,0 +1,237 @@
+/**
+ * The money side of the gateway in memory: a real ledger, real vouchers, real ledger lines, and a hand on each of them for
+ * tests in which the gateway lies. @module
+ */
+
+import { generateEd25519, randomBytes, type KeyPair } from '#primitives';
+import { fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { GatewaySettlement } from '../../protocol/gateway-document.ts';
+import { parseReceiptUnverified, RECEIPT_BYTES } from '../../protocol/receipt.ts';
+import { parseClearRequest } from '../../protocol/sx/clear.ts';
+import { clearFrame, FRAME } from '../../protocol/sx/frames.ts';
+import { ANNOUNCED_CHANNEL, type ChannelTerms } from '../../settlement/channel-terms.ts';
+import type { AbandonedLedger } from '../../settlement/ledger/ledgers.ts';
+import { LEDGERS } from '../../settlement/ledger/ledgers.ts';
+import type { Account, AdmissionCode, ChainState } from '../../settlement/ledger/ledger.ts';
+import { amount } from '../../settlement/money.ts';
+import {
+  parseStatementUnverified,
+  signStatement,
+  statementSigner,
+  type Statement,
+} from '../../settlement/statement.ts';
+import { parseVoucherTextUnverified, verifyVoucher } from '../../settlement/voucher.ts';
+import { encodePaymentRequired, type PaymentRequired } from '../../settlement/x402.ts';
+import { LEDGER_KEY, openLab, POLICY, type LedgerLab } from './ledger-lab.ts';
+
+/** What the gateway may do with money. Absent means: what is right. */
+export interface BookMischief {
+  /** Signed by the ledger key whatever it says. Undefined: no line at all. */
+  line?: (honest: Statement) => Statement | Uint8Array | undefined;
+  /** A refusal before anything is reserved; undefined goes on honestly. `asked` is filled in honestly. */
+  demand?: (asked: PaymentRequired) => PaymentRequired | undefined;
+  settlement?: (honest: GatewaySettlement) => GatewaySettlement;
+}
+
+export const DEPOSIT = 1_000_000_000n;
+const NETWORK = 'tvm:-3';
+
+export interface MemoryBooks {
+  readonly mischief: BookMischief;
+  readonly terms: ChannelTerms;
+  readonly channel: Bytes<32>;
+  readonly payerKeys: KeyPair;
+  readonly settlement: () => GatewaySettlement;
+  readonly ledger: AbandonedLedger;
+  /** Of the test's channel. */
+  readonly account: () => Promise<Account>;
+  /** Ceilings that came in, in order. */
+  readonly vouchers: bigint[];
+  readonly fund: (change?: Partial<ChainState>) => Promise<void>;
+  readonly announce: (body: unknown) => Promise<Response>;
+  /** Undefined: admitted. */
+  readonly admit: (
+    sealed: Uint8Array,
+    voucher: string | undefined,
+    workerIds: readonly string[],
+  ) => Promise<Response | undefined>;
+  /** The answer with its ledger line. */
+  readonly settle: (pieces: readonly Uint8Array[]) => Promise<readonly Uint8Array[]>;
+  readonly end: () => Promise<void>;
+}
+
+/** With one channel, funded and known to the ledger unless `fresh`. */
+export async function memoryBooks(
+  clock: Clock,
+  known: 'funded' | 'fresh' = 'funded',
+): Promise<MemoryBooks> {
+  const lab = await openLab(LEDGERS[0]);
+  const ledger = lab.ledger();
+  const payerKeys = generateEd25519();
+  const payee = generateEd25519();
+  const channel = randomBytes(32);
+  const terms: ChannelTerms = {
+    network: NETWORK,
+    payer: `0:${toHex(randomBytes(32))}`,
+    payee: `0:${toHex(randomBytes(32))}`,
+    payerKey: payerKeys.publicKey,
+    payeeKey: payee.publicKey,
+    withdrawDelayS: 86_400,
+    salt: 1n,
+  };
+  const books = build({ lab, ledger, clock, channel, terms, payerKeys });
+  if (known === 'funded') await books.fund();
+  return books;
+}
+
+interface BookParts {
+  readonly lab: LedgerLab;
+  readonly ledger: AbandonedLedger;
+  readonly clock: Clock;
+  readonly channel: Bytes<32>;
+  readonly terms: ChannelTerms;
+  readonly payerKeys: KeyPair;
+}
+
+function build(parts: BookParts): MemoryBooks {
+  const { lab, ledger, clock, channel, terms, payerKeys } = parts;
+  const mischief: BookMischief = {};
+  const vouchers: bigint[] = [];
+  const codeHash = randomBytes(32);
+  const account = async (): Promise<Account> => {
+    const found = await ledger.findAccount(channel);
+    if (found === undefined) throw new Error('no account');
+    return found;
+  };
+  const fund = async (change: Partial<ChainState> = {}): Promise<void> => {
+    await ledger.openAccount({
+      kind: 'channel',
+      id: channel,
+      asset: 'TON',
+      payerKey: terms.payerKey,
+    });
+    const zero = amount(0n);
+    await ledger.recordChainState({
+      channel,
+      epoch: 0,
+      deposited: amount(DEPOSIT),
+      claimed: zero,
+      refunded: zero,
+      withdrawing: zero,
+      blockSeqno: 1,
+      ...change,
+    });
+  };
+  const demandOf = (
+    code: AdmissionCode | 'asked',
+    need: bigint,
+    known?: Account,
+  ): PaymentRequired => ({
+    code,
+    network: NETWORK,
+    amount: amount(need),
+    asset: 'TON',
+    payTo: terms.payee,
+    maxTimeoutS: 600,
+    receiverAuthorizer: terms.payeeKey,
+    withdrawDelayS: 86_400,
+    codeHash,
+    feeBps: 500,
+    ...(known && {
+      channelState: { channel: known.id, ...known },
+      ...(known.voucherSignature && {
+        voucherState: {
+          epoch: known.epoch,
+          ceiling: known.ceiling,
+          signature: known.voucherSignature,
+        },
+      }),
+    }),
+  });
+  const admit: MemoryBooks['admit'] = async (sealed, text, workerIds) => {
+    const { prelude } = parseClearRequest(sealed);
+    const need = prelude.maxAmount;
+    if (text === undefined) return demandResponse(demandOf('channel_unknown', need));
+    const claimed = parseVoucherTextUnverified(text);
+    vouchers.push(claimed.ceiling);
+    const lie = mischief.demand?.(demandOf('asked', need, await ledger.findAccount(channel)));
+    if (lie !== undefined) return demandResponse(lie);
+    const voucher = verifyVoucher(claimed, terms.payerKey);
+    if (voucher === undefined) throw new Error('the client signs what verifies');
+    const reserved = await ledger.reserve({
+      requestId: prelude.msgId,
+      account: claimed.channel,
+      asset: 'TON',
+      need: amount(need),
+      voucher,
+      workers: workerIds.map((id) => fixed(fromHex(id), 32)),
+      feeBps: 500,
+      quoteValidUntilMs: clock(),
+      nowMs: clock(),
+      expiresMs: clock() + 60_000,
+    });
+    if (reserved.outcome === 'reserved') return undefined;
+    if (reserved.outcome === 'replayed') throw new Error('the client sends each request once');
+    return demandResponse(demandOf(reserved.code, need, reserved.account));
+  };
+  return {
+    mischief,
+    terms,
+    channel,
+    payerKeys,
+    ledger,
+    account,
+    vouchers,
+    fund,
+    settlement: () => {
+      const honest: GatewaySettlement = {
+        payee: {
+          network: NETWORK,
+          address: terms.payee,
+          key: terms.payeeKey,
+          codeHash,
+          withdrawDelayMinS: 3600,
+          depositMin: 1n,
+        },
+        feeBps: 500,
+        ledgerKeys: [LEDGER_KEY.publicKey],
+      };
+      return mischief.settlement?.(honest) ?? honest;
+    },
+    announce: async (body) => {
+      const announced = ANNOUNCED_CHANNEL.parse(body);
+      if (toHex(announced.channel) !== toHex(channel)) return new Response('', { status: 404 });
+      await fund();
+      return new Response('', { status: 201 });
+    },
+    admit,
+    settle: async (pieces) => {
+      const receiptPiece = pieces.at(-2);
+      const final = pieces.at(-1);
+      if (receiptPiece === undefined || final === undefined) throw new Error('no receipt');
+      // The end of the content may stand before it in the same piece.
+      const receipt = parseReceiptUnverified(receiptPiece.subarray(-RECEIPT_BYTES));
+      const settled = await ledger.settle({ receipt, policyDigest: POLICY, nowMs: clock() });
+      if (settled.outcome !== 'settled') throw new Error(settled.code);
+      const line = lineOf(settled.statement, mischief);
+      const frames = line === undefined ? [] : [clearFrame(FRAME.ledger, line)];
+      return [...pieces.slice(0, -1), ...frames, final];
+    },
+    end: () => lab.end(),
+  };
+}
+
+function lineOf(honest: Bytes<230>, { line }: BookMischief): Uint8Array | undefined {
+  if (line === undefined) return honest;
+  const said = line(parseStatementUnverified(honest).statement);
+  if (said === undefined || said instanceof Uint8Array) return said;
+  return signStatement(said, statementSigner(LEDGER_KEY.secretKey)).payload;
+}
+
+export function demandResponse(demand: PaymentRequired): Response {
+  return Response.json(
+    { error: { type: 'payment_required', code: demand.code, message: 'x', param: null } },
+    { status: 402, headers: { 'payment-required': encodePaymentRequired(demand) } },
+  );
+}
