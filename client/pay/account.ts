@@ -81,6 +81,11 @@ export class ChannelAccount {
     return this.#state.ceiling;
   }
 
+  /** Whether this count began with the channel. */
+  get baseline(): 'known' | 'unknown' {
+    return this.#state.baseline;
+  }
+
   /** Of the lines that verified, the latest. */
   get statements(): readonly SignedStatement[] {
     return this.#state.statements;

@@ -63,6 +63,8 @@ export interface DemandView {
   readonly epoch: number;
   /** The highest that this client knows to have signed in this epoch. */
   readonly ceiling: bigint;
+  /** Whether this client's count began with the channel. */
+  readonly baseline: 'known' | 'unknown';
 }
 
 /**
@@ -81,7 +83,8 @@ export function forgottenIn(demand: PaymentRequired, view: DemandView): Forgotte
   if (verifyVoucher(voucher, view.payerKey) === undefined) throw disputed('signature');
   // More than was ever promised cannot be charged: whoever says so has no books, or cooks them.
   if (state.charged > maxOf(shown.ceiling, view.ceiling)) throw disputed('charged');
-  if (shown.ceiling <= view.ceiling) return undefined;
+  // Who began without a memory believes once, within what it signed; who has one has nothing to learn here.
+  if (shown.ceiling <= view.ceiling && view.baseline === 'known') return undefined;
   return { ceiling: shown.ceiling, charged: state.charged, reserved: state.reserved };
 }
 

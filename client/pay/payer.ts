@@ -191,8 +191,8 @@ class SessionPayer implements ExchangePayer {
       throw error;
     }
     if (demand.code !== 'insufficient_ceiling' && demand.code !== 'voucher_stale') throw error;
-    const { epoch, ceiling } = this.#account;
-    const view = { channel, payerKey: terms.payerKey, epoch, ceiling };
+    const { epoch, ceiling, baseline } = this.#account;
+    const view = { channel, payerKey: terms.payerKey, epoch, ceiling, baseline };
     const forgotten = forgottenIn(demand, view);
     if (forgotten === undefined) throw error;
     this.#account.adopt(forgotten);
