@@ -21,6 +21,7 @@ const COMMANDS = [
   { name: 'audit', load: async () => (await import('./audit.ts')).registerAuditCommand },
   { name: 'host', load: async () => (await import('./host.ts')).registerHostCommand },
   { name: 'revoke', load: async () => (await import('./revoke.ts')).registerRevokeCommand },
+  { name: 'receipt', load: async () => (await import('./receipt.ts')).registerReceiptCommand },
   { name: 'devnet', load: async () => (await import('./devnet.ts')).registerDevnetCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;

@@ -33,6 +33,8 @@ import type { TokenBounds } from './recount.ts';
 
 export const BILL_FORMAT = 'veilgate.bill/1';
 const DEPTH_MAX = 4;
+/** The last instant that has a date. */
+const INSTANT_MAX_MS = 8_640_000_000_000_000;
 const VOUCHER_MAX_CHARS = 256;
 const GATEWAY_DOCUMENT_MAX_CHARS = 32_768;
 
@@ -67,7 +69,7 @@ const DIGITS = z.string().regex(/^(0|[1-9]\d{0,18})$/);
 const SCHEMA = z.strictObject({
   fmt: z.literal(BILL_FORMAT),
   faults: z.array(z.string().regex(/^[a-z_]{1,32}$/)).max(FAULTS_MAX),
-  atMs: z.int().min(0),
+  atMs: z.int().min(0).max(INSTANT_MAX_MS),
   gateway: z.strictObject({
     document: z.string().max(GATEWAY_DOCUMENT_MAX_CHARS),
     signature: z.string().max(128),

@@ -3,8 +3,8 @@
  * tests in which the gateway lies. @module
  */
 
-import { generateEd25519, randomBytes, type KeyPair } from '#primitives';
-import { fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
+import { generateEd25519, randomBytes, sha256, type KeyPair } from '#primitives';
+import { fixed, fromHex, toHex, utf8, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { GatewaySettlement } from '../../protocol/gateway-document.ts';
 import { parseReceiptUnverified, RECEIPT_BYTES } from '../../protocol/receipt.ts';
@@ -13,7 +13,12 @@ import { clearFrame, FRAME } from '../../protocol/sx/frames.ts';
 import { ANNOUNCED_CHANNEL, type ChannelTerms } from '../../settlement/channel-terms.ts';
 import type { AbandonedLedger } from '../../settlement/ledger/ledgers.ts';
 import { LEDGERS } from '../../settlement/ledger/ledgers.ts';
-import type { Account, AdmissionCode, ChainState } from '../../settlement/ledger/ledger.ts';
+import type {
+  Account,
+  AdmissionCode,
+  ChainState,
+  Reserve,
+} from '../../settlement/ledger/ledger.ts';
 import { amount } from '../../settlement/money.ts';
 import {
   parseStatementUnverified,
@@ -53,7 +58,7 @@ export interface MemoryBooks {
   /** Undefined: admitted. */
   readonly admit: (
     sealed: Uint8Array,
-    voucher: string | undefined,
+    headers: Readonly<Record<string, string>>,
     workerIds: readonly string[],
   ) => Promise<Response | undefined>;
   /** The answer with its ledger line. */
@@ -149,22 +154,27 @@ function build(parts: BookParts): MemoryBooks {
       }),
     }),
   });
-  const admit: MemoryBooks['admit'] = async (sealed, text, workerIds) => {
+  /** Everybody's key has an account here, and money in it. */
+  const keyed = async (authorization: string): Promise<Pick<Reserve, 'account'>> => {
+    const id = sha256(utf8(authorization.replace('Bearer ', '')));
+    await ledger.openAccount({ kind: 'custodial', id, asset: 'TON' });
+    await ledger.credit({ account: id, amount: amount(DEPOSIT), reference: id, nowMs: clock() });
+    return { account: id };
+  };
+  const admit: MemoryBooks['admit'] = async (sealed, headers, workerIds) => {
     const { prelude } = parseClearRequest(sealed);
     const need = prelude.maxAmount;
-    if (text === undefined) return demandResponse(demandOf('channel_unknown', need));
-    const claimed = parseVoucherTextUnverified(text);
-    vouchers.push(claimed.ceiling);
     const lie = mischief.demand?.(demandOf('asked', need, await ledger.findAccount(channel)));
+    const text = headers['x-vg-voucher'];
+    if (text !== undefined) vouchers.push(parseVoucherTextUnverified(text).ceiling);
     if (lie !== undefined) return demandResponse(lie);
-    const voucher = verifyVoucher(claimed, terms.payerKey);
-    if (voucher === undefined) throw new Error('the client signs what verifies');
+    const payer =
+      text === undefined ? await keyed(headers['authorization'] ?? '') : voucherOf(text, terms);
     const reserved = await ledger.reserve({
       requestId: prelude.msgId,
-      account: claimed.channel,
+      ...payer,
       asset: 'TON',
       need: amount(need),
-      voucher,
       workers: workerIds.map((id) => fixed(fromHex(id), 32)),
       feeBps: 500,
       quoteValidUntilMs: clock(),
@@ -220,6 +230,13 @@ function build(parts: BookParts): MemoryBooks {
     },
     end: () => lab.end(),
   };
+}
+
+function voucherOf(text: string, terms: ChannelTerms): Pick<Reserve, 'account' | 'voucher'> {
+  const claimed = parseVoucherTextUnverified(text);
+  const voucher = verifyVoucher(claimed, terms.payerKey);
+  if (voucher === undefined) throw new Error('the client signs what verifies');
+  return { account: claimed.channel, voucher };
 }
 
 function lineOf(honest: Bytes<230>, { line }: BookMischief): Uint8Array | undefined {

@@ -279,7 +279,7 @@ async function paidRelay(
   { workers, mischief, books }: PaidRelay,
 ): Promise<Response> {
   const ids = workers.map(({ workerId }) => workerId);
-  const refused = await books.admit(body, headers['x-vg-voucher'], ids);
+  const refused = await books.admit(body, headers, ids);
   if (refused !== undefined) return refused;
   await mischief.hold?.();
   const served = firstServed(body, workers);
