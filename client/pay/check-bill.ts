@@ -8,12 +8,7 @@
 import { equalPublic, toHex, type Bytes } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { cardDigestOf, parseCard, workerIdOf, type Card } from '../../attestation/card.ts';
-import {
-  kidOf,
-  parseStatement,
-  statementHash,
-  type Statement as WorkerStatement,
-} from '../../attestation/statement.ts';
+import { kidOf, parseStatement, statementHash } from '../../attestation/statement.ts';
 import {
   verifyGatewayDocument,
   type VerifiedGatewayDocument,
@@ -80,7 +75,7 @@ export function contradictionsIn(
 
 interface Parts {
   readonly gateway: VerifiedGatewayDocument | undefined;
-  readonly worker: WorkerStatement | undefined;
+  readonly worker: ReturnType<typeof parseStatement> | undefined;
   readonly workerHash: Bytes<32>;
   readonly card: Card | undefined;
   readonly cardDigest: Bytes<32>;

@@ -1,0 +1,106 @@
+/** How many tokens the texts of an answer can be at most, however they arrive. @module */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { utf8 } from '../../core/bytes.ts';
+import { SPECIAL_TOKENS_PER_CHOICE, SPECIAL_TOKENS_PER_TOOL_CALL } from '../../client/limits.ts';
+import { exceeds, Recount, type RecountInput } from '../../client/pay/recount.ts';
+
+const BODY = utf8('{"model":"m"}');
+const STREAM = 'text/event-stream; charset=utf-8';
+
+function completion(
+  type: string,
+  pieces: readonly string[],
+  input: Partial<RecountInput> = {},
+): number {
+  const recount = new Recount({ body: BODY, choices: 1, ...input });
+  recount.head(type);
+  for (const piece of pieces) recount.push(utf8(piece));
+  return recount.bounds().completion;
+}
+
+function event(delta: object, index = 0): string {
+  return `data: ${JSON.stringify({ choices: [{ index, delta }] })}\n\n`;
+}
+
+function answer(message: object, index = 0): string {
+  return JSON.stringify({ choices: [{ index, message }], usage: { completion_tokens: 9 } });
+}
+
+test('every byte of the visible text may be a token, and no byte of what is around it', () => {
+  assert.equal(
+    completion('application/json', [answer({ content: 'héllo' })]),
+    6 + SPECIAL_TOKENS_PER_CHOICE,
+  );
+  const stream = [
+    event({ role: 'assistant' }),
+    event({ content: 'hé' }),
+    event({ content: 'llo' }),
+  ];
+  assert.equal(completion(STREAM, [...stream, 'data: [DONE]\n\n']), 6 + SPECIAL_TOKENS_PER_CHOICE);
+});
+
+test('a stream counts the same in whatever pieces it arrives', () => {
+  const whole = `: ping\n\n${event({ content: 'héllo' })}data:${event({ content: 'ab' }).slice(5)}`;
+  const bytes = utf8(whole.replaceAll('\n\n', '\r\n\r\n'));
+  for (const size of [1, 2, 7, 1000]) {
+    const recount = new Recount({ body: BODY, choices: 1 });
+    recount.head(STREAM);
+    for (let at = 0; at < bytes.length; at += size) recount.push(bytes.subarray(at, at + size));
+    assert.equal(recount.bounds().completion, 8 + SPECIAL_TOKENS_PER_CHOICE);
+  }
+});
+
+test('refusals, reasoning that is shown and calls of tools are visible too', () => {
+  const message = {
+    content: null,
+    refusal: 'no',
+    reasoning_content: 'why',
+    tool_calls: [{ function: { name: 'f', arguments: '{}' } }],
+  };
+  assert.equal(
+    completion('application/json', [answer(message)]),
+    2 + 3 + 1 + 2 + SPECIAL_TOKENS_PER_CHOICE + SPECIAL_TOKENS_PER_TOOL_CALL,
+  );
+});
+
+test('the allowance is for the choices that were asked for, not for those that are made up', () => {
+  const pieces = Array.from({ length: 50 }, (_, index) => event({ content: 'x' }, index));
+  assert.equal(completion(STREAM, pieces, { choices: 2 }), 50 + 2 * SPECIAL_TOKENS_PER_CHOICE);
+});
+
+test('what cannot be read counts byte by byte', () => {
+  assert.equal(completion('text/plain', ['four']), 4 + SPECIAL_TOKENS_PER_CHOICE);
+  assert.equal(completion(STREAM, ['data: {{{\n']), 3 + SPECIAL_TOKENS_PER_CHOICE);
+  assert.equal(completion('application/json', []), SPECIAL_TOKENS_PER_CHOICE);
+});
+
+test('a tokenizer of the app sees each text whole, and the body', () => {
+  const seen: string[] = [];
+  const countTokens = (text: string): number => {
+    seen.push(text);
+    return 100;
+  };
+  const recount = new Recount({ body: BODY, choices: 2, countTokens });
+  recount.head(STREAM);
+  for (const piece of [
+    event({ content: 'a' }),
+    event({ content: 'x' }, 1),
+    event({ content: 'b' }),
+  ]) {
+    recount.push(utf8(piece));
+  }
+  const { completion: most, prompt } = recount.bounds();
+  assert.deepEqual(seen, ['ab', 'x', '{"model":"m"}']);
+  assert.equal(most, 2 * 102 + 2 * SPECIAL_TOKENS_PER_CHOICE);
+  assert.equal(prompt, 102 + 512);
+});
+
+test('prompt and cached tokens are held together, reasoning to nothing', () => {
+  const bounds = { prompt: 10, completion: 5 };
+  const usage = { prompt: 6, cached: 4, completion: 5, reasoning: 1_000_000 };
+  assert.equal(exceeds(usage, bounds), false);
+  assert.equal(exceeds({ ...usage, cached: 5 }, bounds), true);
+  assert.equal(exceeds({ ...usage, completion: 6 }, bounds), true);
+});
