@@ -172,7 +172,7 @@ export const clientError = defineErrors({
   },
   'client.pay_insufficient_deposit': {
     ...UNPAID,
-    public: 'The deposit of the payment channel does not cover the request: top it up.',
+    public: 'The deposit of this account does not cover the request: top it up.',
   },
   'client.pay_insufficient_ceiling': {
     ...UNPAID,
@@ -201,7 +201,7 @@ export const clientError = defineErrors({
     ...UNPAID,
     public: 'The payment channel was closed and opened anew since this client last looked.',
   },
-  'client.pay_bad_signature': {
+  'client.pay_voucher_bad_signature': {
     ...UNPAID,
     public: 'The gateway does not accept the signature of the payment channel.',
   },

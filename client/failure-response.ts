@@ -19,7 +19,7 @@ const GATEWAY_WORDS: readonly string[] = [
   'client.pay_channel_unsynced',
   'client.pay_account_frozen',
   'client.pay_epoch_mismatch',
-  'client.pay_bad_signature',
+  'client.pay_voucher_bad_signature',
   'client.pay_refused',
   'sx.key_unknown',
   'sx.no_recipient',
@@ -46,11 +46,13 @@ export function failureResponse(error: unknown): Response {
 }
 
 const PAYMENT = 'client.pay_';
+const OURS = 'client.';
 
 /** Which way a payment failed is for the app to act on, so its code says that and not only that money is missing. */
 function withPaymentCode(body: OpenAiErrorBody, { code }: VeilError): OpenAiErrorBody {
   if (!code.startsWith(PAYMENT)) return body;
-  return { error: { ...body.error, code: code.slice(PAYMENT.length) } };
+  const isTheirs = GATEWAY_WORDS.includes(code);
+  return { error: { ...body.error, code: code.slice((isTheirs ? PAYMENT : OURS).length) } };
 }
 
 const DETAIL_MAX_CHARS = 2000;

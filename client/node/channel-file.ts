@@ -22,6 +22,7 @@ import {
   encodePayState,
   inEpoch,
   newPayState,
+  resumed,
   type PayState,
 } from '../pay/pay-state.ts';
 
@@ -93,7 +94,7 @@ export function resumeCount(path: string): readonly string[] {
   let faults: readonly string[] = [];
   changeCount(path, (state) => {
     ({ faults } = state);
-    return { ...state, faults: [] };
+    return resumed(state);
   });
   return faults;
 }

@@ -13,7 +13,13 @@ import type { SignedStatement } from '../../settlement/statement.ts';
 import { signVoucher, type Voucher } from '../../settlement/voucher.ts';
 import { clientError } from '../errors.ts';
 import { STATEMENTS_KEPT, STRANDED_MS } from '../limits.ts';
-import { decodePayState, encodePayState, newPayState, type PayState } from './pay-state.ts';
+import {
+  decodePayState,
+  encodePayState,
+  newPayState,
+  UNCOUNTED,
+  type PayState,
+} from './pay-state.ts';
 import { SaveQueue, type PayMemory } from './pay-memory.ts';
 
 /** How far signatures run ahead of what is served. */
@@ -42,6 +48,8 @@ export interface Forgotten {
   readonly ceiling: Amount;
   readonly charged: Amount;
   readonly reserved: Amount;
+  /** Number of the last line. */
+  readonly n: bigint;
 }
 
 export class ChannelAccount {
@@ -143,7 +151,7 @@ export class ChannelAccount {
   settled(requestId: Bytes<16>, line: SignedStatement): void {
     const { statement } = line;
     this.#flying.delete(toHex(requestId));
-    const { charged, statements, baseline } = this.#state;
+    const { charged, statements, baseline, lastN, confirmedN } = this.#state;
     // A payer that begins without a memory learns here what came before it, within what it has just signed. Others under
     // way may be in it too and be counted twice: that errs to the side of being served.
     const before =
@@ -153,6 +161,8 @@ export class ChannelAccount {
       baseline: 'known',
       confirmed: amount(before + statement.amount),
       charged: statement.cum > charged ? statement.cum : charged,
+      lastN: statement.n > lastN ? statement.n : lastN,
+      confirmedN: baseline === 'known' ? confirmedN + 1n : statement.n,
       statements: [...statements, line].slice(-STATEMENTS_KEPT),
     };
     this.#forgetStranded();
@@ -167,32 +177,40 @@ export class ChannelAccount {
 
   /** It may have run, and nobody has shown what it cost. */
   stranded(requestId: Bytes<16>): void {
-    const most = this.#flying.get(toHex(requestId)) ?? NOTHING;
+    const most = this.#flying.get(toHex(requestId));
+    if (most === undefined) return;
     this.#flying.delete(toHex(requestId));
     this.#state = {
       ...this.#state,
       stranded: amount(this.#state.stranded + most),
+      strandedCount: Math.min(this.#state.strandedCount + 1, UNCOUNTED),
       strandedUntilMs: this.#clock() + STRANDED_MS,
     };
   }
 
   /**
-   * By then a stranded request is charged, and in the sums, or released. With others under way nobody can tell which of
-   * the sums are whose, so the count goes on until there are none.
+   * Stranded requests are in the sums once as many lines were skipped as there are of them, and after their time even
+   * those that were released are over. With others under way nobody can tell whose the lines are, so the count goes on
+   * until there are none. A gateway with numbers of its own only makes us sign less.
    */
   #forgetStranded(): void {
-    const { stranded, strandedUntilMs, charged, confirmed } = this.#state;
-    if (stranded === 0n || this.#flying.size > 0 || this.#clock() < strandedUntilMs) return;
+    const { strandedCount, strandedUntilMs, charged, confirmed, lastN, confirmedN } = this.#state;
+    if (strandedCount === 0 || this.#flying.size > 0) return;
+    const allCharged = lastN - confirmedN >= BigInt(strandedCount);
+    if (!allCharged && this.#clock() < strandedUntilMs) return;
     this.#state = {
       ...this.#state,
       stranded: NOTHING,
+      strandedCount: 0,
       confirmed: charged > confirmed ? charged : confirmed,
+      confirmedN: lastN > confirmedN ? lastN : confirmedN,
     };
   }
 
   /** The caller verified our signature over `ceiling`. Never believes more than that signature covers. */
-  adopt({ ceiling, charged, reserved }: Forgotten): void {
+  adopt({ ceiling, charged, reserved, n }: Forgotten): void {
     const known = this.#state;
+    const before = this.accounted;
     const covered = charged < ceiling ? charged : ceiling;
     const confirmed = covered > known.confirmed ? covered : known.confirmed;
     const rest = ceiling > confirmed ? amount(ceiling - confirmed) : NOTHING;
@@ -202,9 +220,14 @@ export class ChannelAccount {
       baseline: 'known',
       ceiling: ceiling > known.ceiling ? ceiling : known.ceiling,
       confirmed,
+      confirmedN: n,
+      lastN: n > known.lastN ? n : known.lastN,
       stranded: pending > known.stranded ? pending : known.stranded,
+      strandedCount: pending > known.stranded ? UNCOUNTED : known.strandedCount,
       strandedUntilMs: this.#clock() + STRANDED_MS,
     };
+    // What came before this session is not spent by it.
+    if (this.#sessionCeiling !== undefined) this.#sessionCeiling += this.accounted - before;
   }
 
   /** Nothing is signed any more until somebody decides otherwise. */
@@ -232,6 +255,7 @@ export class ChannelAccount {
     return {
       ...this.#state,
       stranded: amount(this.#state.stranded + inFlight),
+      strandedCount: Math.min(this.#state.strandedCount + this.#flying.size, UNCOUNTED),
       strandedUntilMs: this.#clock() + STRANDED_MS,
     };
   }

@@ -44,7 +44,7 @@ const TERMINAL = {
   channel_unsynced: 'client.pay_channel_unsynced',
   account_frozen: 'client.pay_account_frozen',
   epoch_mismatch: 'client.pay_epoch_mismatch',
-  voucher_bad_signature: 'client.pay_bad_signature',
+  voucher_bad_signature: 'client.pay_voucher_bad_signature',
 } as const;
 const TERMINAL_BY_CODE: ReadonlyMap<string, (typeof TERMINAL)[keyof typeof TERMINAL]> = new Map(
   Object.entries(TERMINAL),
@@ -85,7 +85,12 @@ export function forgottenIn(demand: PaymentRequired, view: DemandView): Forgotte
   if (state.charged > maxOf(shown.ceiling, view.ceiling)) throw disputed('charged');
   // Who began without a memory believes once, within what it signed; who has one has nothing to learn here.
   if (shown.ceiling <= view.ceiling && view.baseline === 'known') return undefined;
-  return { ceiling: shown.ceiling, charged: state.charged, reserved: state.reserved };
+  return {
+    ceiling: shown.ceiling,
+    charged: state.charged,
+    reserved: state.reserved,
+    n: state.n,
+  };
 }
 
 function maxOf(one: bigint, other: bigint): bigint {

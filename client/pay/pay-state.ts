@@ -19,6 +19,7 @@ import { FAULTS_MAX, PAY_STATE_MAX_BYTES, STATEMENTS_KEPT } from '../limits.ts';
 
 export const PAY_STATE_FORMAT = 'veilgate.pay-state/1';
 const DEPTH_MAX = 3;
+export const UNCOUNTED = 0xffff_ffff;
 
 export interface PayState {
   readonly channel: Bytes<32>;
@@ -34,7 +35,13 @@ export interface PayState {
   readonly confirmed: Amount;
   /** The most that requests can cost which may have run and whose line was not seen. */
   readonly stranded: Amount;
+  /** How many those are; `UNCOUNTED` where only their sum is known. */
+  readonly strandedCount: number;
   readonly strandedUntilMs: number;
+  /** Number of the line with the highest sum. */
+  readonly lastN: bigint;
+  /** How many lines `confirmed` stands for, by the gateway's numbers. */
+  readonly confirmedN: bigint;
   /** The latest lines that verified, in the order in which they came. */
   readonly statements: readonly SignedStatement[];
   /** Not empty: halted. */
@@ -50,7 +57,10 @@ export function newPayState(channel: Bytes<32>, baseline: PayState['baseline']):
     charged: NOTHING,
     confirmed: NOTHING,
     stranded: NOTHING,
+    strandedCount: 0,
     strandedUntilMs: 0,
+    lastN: 0n,
+    confirmedN: 0n,
     statements: [],
     faults: [],
   };
@@ -66,10 +76,22 @@ export function inEpoch(state: PayState, epoch: number, charged: Amount): PaySta
     charged,
     confirmed: charged,
     stranded: NOTHING,
+    strandedCount: 0,
     strandedUntilMs: 0,
+    confirmedN: state.lastN,
   };
 }
 
+/** By somebody's decision. Where the sums did not agree they never will: the next line says where they stand. */
+export function resumed(state: PayState): PayState {
+  const baseline = state.faults.includes('unrequested') ? 'unknown' : state.baseline;
+  return { ...state, baseline, faults: [] };
+}
+
+const COUNT = z
+  .string()
+  .regex(/^(0|[1-9]\d{0,19})$/)
+  .transform((digits) => BigInt(digits));
 const AMOUNT = z
   .string()
   .regex(/^(0|[1-9]\d{0,18})$/)
@@ -86,7 +108,10 @@ const SCHEMA = z.strictObject({
   charged: AMOUNT,
   confirmed: AMOUNT,
   stranded: AMOUNT,
+  strandedCount: z.int().min(0).max(UNCOUNTED),
   strandedUntilMs: z.int().min(0),
+  lastN: COUNT,
+  confirmedN: COUNT,
   statements: z.array(base64Field(STATEMENT_BYTES)).max(STATEMENTS_KEPT),
   faults: z.array(z.string().regex(/^[a-z_]{1,32}$/)).max(FAULTS_MAX),
 });
@@ -102,7 +127,10 @@ export function encodePayState(state: PayState): Uint8Array {
       charged: state.charged.toString(),
       confirmed: state.confirmed.toString(),
       stranded: state.stranded.toString(),
+      strandedCount: state.strandedCount,
       strandedUntilMs: state.strandedUntilMs,
+      lastN: state.lastN.toString(),
+      confirmedN: state.confirmedN.toString(),
       statements: state.statements.map(({ payload }) => toBase64(payload)),
       faults: state.faults,
     }),

@@ -82,9 +82,10 @@ export interface PaidRequest {
   readonly choices: number;
 }
 
+const SERVER_ERROR = 500;
+
 /** Refusals before any worker was asked. */
 const NEVER_RAN: readonly string[] = [
-  'client.gateway_refused',
   'sx.key_unknown',
   'sx.no_recipient',
   'sx.busy',
@@ -175,12 +176,17 @@ class SessionPayer implements ExchangePayer {
       return { outcome: 'demanded', demand, error };
     }
     const { receipt, ledger } = answer;
-    // Every request asks for one, and the reader refuses an answer without.
-    assert(receipt !== undefined, 'a paid answer has a receipt');
-    const bounds = recount.bounds();
-    const found = { known, request, voucher, receipt, ledger, recount: bounds };
-    const settlement = await this.#judge(found);
-    return { outcome: 'answered', answer: { ...answer, settlement } };
+    try {
+      // Every request asks for one, and the reader refuses an answer without.
+      assert(receipt !== undefined, 'a paid answer has a receipt');
+      const bounds = recount.bounds();
+      const found = { known, request, voucher, receipt, ledger, recount: bounds };
+      return { outcome: 'answered', answer: { ...answer, settlement: await this.#judge(found) } };
+    } catch (error) {
+      // Whatever it cost, nobody has looked: it counts with all it could cost.
+      this.#account.stranded(msgId);
+      throw error;
+    }
   }
 
   /** Makes another voucher worth trying, or throws why none is. */
@@ -203,15 +209,15 @@ class SessionPayer implements ExchangePayer {
     const { msgId } = answered.request.sealed;
     const line = answered.ledger === undefined ? undefined : lineIn(answered.ledger);
     const { view, faults } = await this.#faultsOf(answered, line);
-    const bill = (): Uint8Array => encodeBill(this.#billOf(answered, { view, faults, seen }));
-    // Taken now: a bill says what was known when the line came.
-    const seen = this.#account.statements.map(({ payload }) => payload);
+    // Taken before the line is counted: a bill says what was known when it came.
+    const found = this.#billOf(answered, view, faults);
     if (line === undefined || faults.length > 0) {
-      await this.#stop(msgId, faults, bill());
+      await this.#stop(msgId, faults, encodeBill(found));
       return undefined;
     }
     this.#account.settled(msgId, line);
     const { amount, cum, n } = line.statement;
+    const bill = (): Uint8Array => encodeBill(found);
     return { amount, cum, n, statement: line, receipt: answered.receipt, bill };
   }
 
@@ -277,25 +283,22 @@ class SessionPayer implements ExchangePayer {
 
   #billOf(
     { request, voucher, receipt, ledger, recount }: Answered,
-    found: {
-      readonly view: GatewayView;
-      readonly faults: readonly BillFault[];
-      readonly seen: readonly Uint8Array[];
-    },
+    { document: gateway }: GatewayView,
+    faults: readonly BillFault[],
   ): Bill {
     const { prelude, th } = request.sealed.exchange;
-    const { keys, ceiling } = this.#account;
+    const { keys, ceiling, statements } = this.#account;
     return {
       ...unpaidBill({ prelude, th }, receipt, {
         line: ledger,
         worker: this.#via.books.proofOf(receipt.key),
-        gateway: found.view.document,
+        gateway,
         atMs: this.#options.clock(),
       }),
-      faults: found.faults,
+      faults,
       payment: { terms: keys.terms, voucher, ceiling },
       recount,
-      seen: found.seen,
+      seen: statements.map(({ payload }) => payload),
     };
   }
 }
@@ -330,6 +333,11 @@ function isReceiptRefused(error: unknown): boolean {
   return hasCode(error, 'sx.receipt') || hasCode(error, 'sx.receipt_missing');
 }
 
+/** A gateway that failed may have asked a worker before; one that refused has not. */
 function neverRan(error: unknown): boolean {
+  if (hasCode(error, 'client.gateway_refused')) {
+    const { refusedStatus } = error.facts;
+    return typeof refusedStatus === 'number' && refusedStatus < SERVER_ERROR;
+  }
   return NEVER_RAN.some((code) => hasCode(error, code));
 }

@@ -10,6 +10,7 @@ import { Gatherer, utf8 } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
 import type { Usage } from '../../protocol/receipt.ts';
+import { clientError } from '../errors.ts';
 import {
   ANSWER_MAX_BYTES,
   RETOKENIZED_PER_MILLE,
@@ -53,7 +54,7 @@ const ANSWER = z.looseObject({
   ),
 });
 
-/** Reads along. Never throws at what the answer says: what it cannot read counts byte by byte. */
+/** Reads along. What it cannot read counts byte by byte. */
 export class Recount {
   readonly #input: RecountInput;
   readonly #texts = new Map<number, string[]>();
@@ -79,7 +80,7 @@ export class Recount {
     if (this.#isStream && bytes.includes(LINE_FEED)) this.#readLines();
   }
 
-  /** Once, after the last piece. */
+  /** Once, after the last piece. Throws `client.option` when the app's tokenizer counts no tokens. */
   bounds(): TokenBounds {
     const rest = this.#waiting.bytes();
     if (this.#isStream) this.#readLine(rest);
@@ -92,8 +93,8 @@ export class Recount {
       return { prompt: body.length + TEMPLATE_TOKENS, completion: this.#visibleBytes + special };
     }
     const texts = [...this.#texts.values()].map((pieces) => pieces.join(''));
-    const counted = texts.reduce((sum, text) => sum + atMost(countTokens(text)), 0);
-    const prompt = atMost(countTokens(new TextDecoder().decode(body))) + TEMPLATE_TOKENS;
+    const counted = texts.reduce((sum, text) => sum + atMost(text, countTokens), 0);
+    const prompt = atMost(new TextDecoder().decode(body), countTokens) + TEMPLATE_TOKENS;
     return { prompt, completion: counted + special };
   }
 
@@ -166,7 +167,12 @@ function answerIn(bytes: Uint8Array): z.output<typeof ANSWER> | undefined {
   }
 }
 
-function atMost(count: number): number {
+/** No number is more than what is not one: a tokenizer that fails must not let every bill pass. */
+function atMost(text: string, countTokens: CountTokens): number {
+  const count = countTokens(text);
+  if (!Number.isSafeInteger(count) || count < 0) {
+    throw clientError('client.option', 'pay.countTokens: want a whole number');
+  }
   return Math.ceil((count * (1000 + RETOKENIZED_PER_MILLE)) / 1000);
 }
 

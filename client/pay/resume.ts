@@ -2,7 +2,7 @@
 
 import type { Bytes } from '../../core/bytes.ts';
 import type { PayMemory } from './pay-memory.ts';
-import { decodePayState, encodePayState } from './pay-state.ts';
+import { decodePayState, encodePayState, resumed } from './pay-state.ts';
 
 /** Returns the faults that are set aside. Throws `client.channel_file`. */
 export async function resumePaying(
@@ -12,6 +12,6 @@ export async function resumePaying(
   const saved = await memory.load();
   if (saved === undefined) return [];
   const state = decodePayState(saved, channel);
-  await memory.save(encodePayState({ ...state, faults: [] }));
+  await memory.save(encodePayState(resumed(state)));
   return state.faults;
 }

@@ -89,14 +89,14 @@ test('a signature that is not ours is named for what it is', async (context) => 
     charged: amount(need * 100n),
     signedBy,
   }));
-  await assert.rejects(app.ask(), { status: 402, code: 'disputed' });
+  await assert.rejects(app.ask(), { status: 402, code: 'pay_disputed' });
   assert.equal(gateway.books.vouchers.length, 2);
 });
 
 test('charges above anything that was signed are disputed', async (context) => {
   const { gateway, app, need } = await payer(context);
   demanding(gateway, () => ({ ceiling: amount(need), charged: amount(COST + need + 1n) }));
-  await assert.rejects(app.ask(), { status: 402, code: 'disputed' });
+  await assert.rejects(app.ask(), { status: 402, code: 'pay_disputed' });
   assert.equal(gateway.books.vouchers.length, 2);
 });
 
@@ -104,7 +104,7 @@ test('the state of another channel is disputed', async (context) => {
   const { gateway, app, need } = await payer(context);
   const channel = randomBytes(32);
   demanding(gateway, () => ({ ceiling: amount(need * 9n), charged: amount(1n), channel }));
-  await assert.rejects(app.ask(), { status: 402, code: 'disputed' });
+  await assert.rejects(app.ask(), { status: 402, code: 'pay_disputed' });
 });
 
 for (const [where, epoch] of [
@@ -164,7 +164,7 @@ test('of a forgotten voucher no more is believed than it covers, and never beyon
   assert.equal(second, ceiling + need);
   refusals = 0;
   const bounded = payingApp(gateway, { memory: known(), pay: { spendMax: ceiling } });
-  await assert.rejects(bounded.ask(), { status: 402, code: 'limit' });
+  await assert.rejects(bounded.ask(), { status: 402, code: 'pay_limit' });
   assert.equal(gateway.books.vouchers.length, 3);
 });
 

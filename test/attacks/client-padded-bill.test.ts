@@ -68,7 +68,7 @@ for (const [what, line, faults] of LIES) {
     assert.ok(bill);
     assert.deepEqual(parseBill(bill).faults, faults);
     const paid = gateway.books.vouchers.length;
-    await assert.rejects(app.ask(), { status: 402, code: 'halted' });
+    await assert.rejects(app.ask(), { status: 402, code: 'pay_halted' });
     assert.equal(gateway.books.vouchers.length, paid);
   });
 }
@@ -115,7 +115,7 @@ test('a worker that bills tokens that the text cannot hold is found out', async 
   await streamed.stream();
   await until(() => streamed.faults.length > 0);
   assert.deepEqual(streamed.faults[0]?.faults, ['usage']);
-  await assert.rejects(streamed.ask(), { code: 'halted' });
+  await assert.rejects(streamed.ask(), { code: 'pay_halted' });
 });
 
 test("with the model's tokenizer prompts are held to its count too", async (context) => {
@@ -163,7 +163,7 @@ test('a receipt that was changed on its way stops paying too', async (context) =
     [[['receipt_refused'], undefined]],
   );
   delete gateway.mischief.answer;
-  await assert.rejects(app.ask(), { code: 'halted' });
+  await assert.rejects(app.ask(), { code: 'pay_halted' });
 });
 
 test('a ledger key that was added since is looked up before anybody is blamed', async (context) => {

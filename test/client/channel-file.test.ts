@@ -86,7 +86,7 @@ test('a fault is saved beside the channel, holds over a restart, and ends by dec
   assert.deepEqual(new Uint8Array(readFileSync(fault.savedAs)), fault.bill);
   delete gateway.books.mischief.line;
   const again = appOf(gateway, path);
-  await assert.rejects(again.ask(), { status: 402, code: 'halted' });
+  await assert.rejects(again.ask(), { status: 402, code: 'pay_halted' });
   await again.close();
   assert.deepEqual(resumeCount(path), ['missing']);
   assert.equal(await appOf(gateway, path).ask(), 'whole answer');

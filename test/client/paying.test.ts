@@ -104,7 +104,7 @@ test('a session signs once, serves within its budget, and stops at its end', asy
   await app.ask();
   await app.ask();
   assert.deepEqual(gateway.books.vouchers.slice(1), [2n * COST + need, 2n * COST + need]);
-  await assert.rejects(app.ask(), { status: 402, code: 'limit' });
+  await assert.rejects(app.ask(), { status: 402, code: 'pay_limit' });
 });
 
 test('no ceiling above spendMax is signed, and the request is refused here', async (context) => {
@@ -115,7 +115,7 @@ test('no ceiling above spendMax is signed, and the request is refused here', asy
   await probe.close();
   const app = payingApp(gateway, { memory: probe.memory, pay: { spendMax: need + COST } });
   await app.ask();
-  await assert.rejects(app.ask(), { status: 402, code: 'limit' });
+  await assert.rejects(app.ask(), { status: 402, code: 'pay_limit' });
   assert.ok(gateway.books.vouchers.every((ceiling) => ceiling <= need + COST));
 });
 
@@ -171,7 +171,6 @@ for (const [code, edge] of [
     gateway.books.mischief.demand = (asked) => ({ ...asked, code });
     const app = payingApp(gateway);
     const named: Readonly<Record<string, string>> = {
-      voucher_bad_signature: 'bad_signature',
       quote_expired: 'refused',
       something_new: 'refused',
     };
@@ -192,7 +191,7 @@ test('a deposit that does not suffice is the honest answer of a ledger, and name
   await assert.rejects(payingApp(gateway).ask(), { status: 402, code: 'insufficient_deposit' });
 });
 
-test('a request that breaks off counts as spent until nobody can charge it any more', async (context) => {
+test('a request that breaks off counts with all it could cost, until the next line shows what it did', async (context) => {
   const gateway = await paidGateway(context);
   const app = payingApp(gateway);
   await app.ask();
@@ -200,23 +199,56 @@ test('a request that breaks off counts as spent until nobody can charge it any m
   await assert.rejects(app.ask());
   delete gateway.mischief.answer;
   await app.ask();
-  const [, broken = 0n, next = 0n] = gateway.books.vouchers;
-  // The broken one was charged its price, unseen; the ceiling leaves room for the most that it could have cost.
-  assert.equal(next - broken, broken - COST);
-  gateway.advance(2_200_000);
-  // Its evidence is as old by then.
-  await gateway.addWorker({ prices: TEST_PRICES });
-  await app.ask();
+  const [need = 0n, broken = 0n, next = 0n] = gateway.books.vouchers;
+  assert.equal(next, broken + need);
   await app.close();
   assert.deepEqual(app.faults, []);
   assert.equal(app.state().stranded, 0n);
+  assert.equal(app.state().confirmed, 3n * COST);
+});
+
+test('one that was never charged counts until nobody can charge it any more', async (context) => {
+  const gateway = await paidGateway(context);
+  const app = payingApp(gateway);
+  await app.ask();
+  gateway.mischief.hold = () => Promise.reject(new Error('the connection breaks'));
+  await assert.rejects(app.ask());
+  delete gateway.mischief.hold;
+  await app.ask();
+  await app.ask();
+  const [need = 0n] = gateway.books.vouchers;
+  assert.equal(app.state().strandedCount, 1);
+  assert.equal(gateway.books.vouchers[3], 2n * COST + 2n * need);
+  gateway.advance(2_200_000);
+  // The evidence of the first worker is as old by then.
+  await gateway.addWorker({ prices: TEST_PRICES });
+  await app.ask();
+  await app.close();
+  assert.equal(app.state().stranded, 0n);
   assert.equal(app.state().confirmed, 4n * COST);
+  assert.deepEqual(app.faults, []);
+});
+
+test('a gateway that fails may have asked a worker; one that refuses has not', async (context) => {
+  const gateway = await paidGateway(context);
+  const app = payingApp(gateway);
+  await app.ask();
+  const [need = 0n] = gateway.books.vouchers;
+  for (const [status, expected] of [
+    [403, COST + need],
+    [504, COST + need],
+    [403, COST + 2n * need],
+  ] as const) {
+    gateway.books.mischief.refuse = () => new Response('{}', { status });
+    await assert.rejects(app.ask());
+    assert.equal(gateway.books.vouchers.at(-1), expected);
+  }
 });
 
 test('no voucher leaves for a gateway that is not the payee of the channel', async (context) => {
   const gateway = await paidGateway(context);
   gateway.books.mischief.settlement = (honest) => ({ ...honest, payee: null });
-  await assert.rejects(payingApp(gateway).ask(), { status: 402, code: 'foreign' });
+  await assert.rejects(payingApp(gateway).ask(), { status: 402, code: 'pay_foreign' });
   for (const change of [
     { network: 'tvm:-239' },
     { address: `0:${'0'.repeat(64)}` },
@@ -226,7 +258,7 @@ test('no voucher leaves for a gateway that is not the payee of the channel', asy
       ...rest,
       payee: payee && { ...payee, ...change },
     });
-    await assert.rejects(payingApp(gateway).ask(), { status: 402, code: 'foreign' });
+    await assert.rejects(payingApp(gateway).ask(), { status: 402, code: 'pay_foreign' });
   }
   assert.deepEqual(gateway.books.vouchers, []);
 });
@@ -253,10 +285,10 @@ test('after a fault nothing is signed until somebody resumes', async (context) =
     [[['missing'], 'kept']],
   );
   delete gateway.books.mischief.line;
-  await assert.rejects(app.ask(), { status: 402, code: 'halted' });
+  await assert.rejects(app.ask(), { status: 402, code: 'pay_halted' });
   await app.close();
   const again = payingApp(gateway, { memory: app.memory });
-  await assert.rejects(again.ask(), { status: 402, code: 'halted' });
+  await assert.rejects(again.ask(), { status: 402, code: 'pay_halted' });
   assert.equal(gateway.books.vouchers.length, 1);
   await again.close();
   assert.deepEqual(await resumePaying(app.memory, gateway.books.channel), ['missing']);

@@ -36,6 +36,8 @@ export interface BookMischief {
   line?: (honest: Statement) => Statement | Uint8Array | undefined;
   /** A refusal before anything is reserved; undefined goes on honestly. `asked` is filled in honestly. */
   demand?: (asked: PaymentRequired) => PaymentRequired | undefined;
+  /** In place of anything else. */
+  refuse?: () => Response;
   settlement?: (honest: GatewaySettlement) => GatewaySettlement;
 }
 
@@ -168,6 +170,7 @@ function build(parts: BookParts): MemoryBooks {
     const text = headers['x-vg-voucher'];
     if (text !== undefined) vouchers.push(parseVoucherTextUnverified(text).ceiling);
     if (lie !== undefined) return demandResponse(lie);
+    if (mischief.refuse !== undefined) return mischief.refuse();
     const payer =
       text === undefined ? await keyed(headers['authorization'] ?? '') : voucherOf(text, terms);
     const reserved = await ledger.reserve({
