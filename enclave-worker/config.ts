@@ -16,6 +16,7 @@ import { STATEMENT_LIFETIME_MAX_S } from './limits.ts';
 
 const VARIABLE_MAX_CHARS = 4096;
 const URL_MAX_CHARS = 512;
+const AMOUNT_MAX_CHARS = 32;
 const ORIGIN = z
   .url({ protocol: /^https?$/ })
   .max(URL_MAX_CHARS)
@@ -100,6 +101,42 @@ export const WORKER_CONFIG = z.strictObject({
   evidence: EVIDENCE_CONFIG.prefault({ provider: 'auto' }),
   /** Where the vendors' collateral comes from that this machine's evidence needs. Unused by simulators. */
   collateral: COLLATERAL_CONFIG.prefault({}),
+  /** What the owner lets the gateway owe. See docs/worker-earnings.md. */
+  settlement: z
+    .strictObject({
+      /** In whole units of the card's asset, such as `0.5`. Earned and neither paid nor vouchered; 0: free work only. */
+      creditMax: z
+        .string()
+        .max(AMOUNT_MAX_CHARS)
+        .regex(/^(0|[1-9]\d*)(\.\d+)?$/, 'want digits, such as 0.25')
+        .default('1'),
+      /** A gateway whose document says more is not worked for. */
+      feeMaxBps: z.int().min(0).max(10_000).default(3000),
+      /** `on-word`: what the gateway says it has transferred counts as paid. `never`: vouchers alone count. */
+      paidCounts: z.enum(['on-word', 'never']).default('on-word'),
+      /** On which channels may pay. */
+      network: z.enum(['mainnet', 'testnet', 'devnet']).default('mainnet'),
+      /** Of channels: how long a payer has to wait for what it takes back. */
+      withdrawDelayMinS: z.int().min(0).max(0xffff_ffff).default(86_400),
+      /** Who is asked what a channel holds. Absent: a voucher counts for what it says. */
+      chain: z
+        .strictObject({
+          providers: z
+            .array(
+              z.strictObject({
+                name: z.string().min(1).max(64),
+                url: z.url({ protocol: /^https?$/ }).max(URL_MAX_CHARS),
+              }),
+            )
+            .min(1)
+            .max(8),
+          quorum: z.int().min(1).max(8).default(1),
+        })
+        .exactOptional(),
+    })
+    .prefault({}),
+  /** Where earnings are kept. Without a directory they are in memory, and a restart forgets them. */
+  earnings: z.strictObject({ dir: PATH.exactOptional() }).prefault({}),
   /** How long running exchanges may go on after the worker was asked to end. */
   drainMs: z.int().min(0).max(1_800_000).default(30_000),
 });

@@ -72,6 +72,24 @@ export const workerError = defineErrors({
     recovery: 'retry_later',
     public: 'The gateway cannot be reached.',
   },
+  /** More would be owed than the owner lets a gateway owe, or than its channel holds. Free work goes on. */
+  'worker.credit': {
+    status: 503,
+    recovery: 'try_other_worker',
+    public: 'The worker takes no more requests now.',
+  },
+  /** The gateway's books are an older copy of those it has acknowledged by. */
+  'worker.gateway_rolled_back': {
+    status: 503,
+    recovery: 'try_other_worker',
+    public: 'The worker takes no more requests now.',
+  },
+  /** The gateway keeps a larger part than the owner agreed to. */
+  'worker.gateway_fee': {
+    status: 502,
+    recovery: 'stop',
+    public: 'The fee of the gateway is higher than the owner of this worker agreed to.',
+  },
   'worker.closed': {
     status: 503,
     recovery: 'try_other_worker',

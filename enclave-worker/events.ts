@@ -23,6 +23,24 @@ export const WORKER_EVENTS = defineEvents({
   /** One check of the gateway's verdict that failed, by its id. */
   'worker.denied': { level: 'error', fields: { check: 'id' } },
   'worker.engine': { level: 'warn', fields: { state: 'id' } },
+  'worker.settled': {
+    level: 'debug',
+    fields: { statement: 'digest', earned: 'amount', paid: 'amount', open: 'amount' },
+  },
+  /** A notice of settlement of which nothing counts, by the check that failed. */
+  'worker.notice_refused': { level: 'warn', fields: { check: 'id' } },
+  /** The gateway has forgotten what it acknowledged: it is served no more until somebody has looked. */
+  'worker.gateway_rolled_back': {
+    level: 'error',
+    fields: { statement: 'digest', known: 'amount', said: 'amount' },
+  },
+  'worker.earnings_failed': { level: 'error', fields: { code: 'code' } },
+  /** What the chain says of the channel that pays this worker, when it changes. `closing`: claim now. */
+  'worker.channel': {
+    level: 'warn',
+    fields: { channel: 'digest', status: 'id', holds: 'amount', claimed: 'amount' },
+  },
+  'worker.chain_failed': { level: 'warn', fields: { code: 'code' } },
   'worker.closing': { level: 'info', fields: { active: 'count' } },
   'worker.closed': { level: 'info', fields: {} },
   'worker.failed': { level: 'error', fields: { code: 'code' } },

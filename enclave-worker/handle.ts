@@ -31,11 +31,14 @@ import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
 import { assertRouted, openRequest, type OpenedRequest } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
 import type { ReplaySet } from '../protocol/sx/replay.ts';
-import type { Engine, GenerateJob, Generation } from './engine.ts';
+import type { Earnings } from './earnings/earnings.ts';
+import type { Engine, EngineEvent, GenerateJob, Generation } from './engine.ts';
 import type { WorkerLog } from './events.ts';
 import type { Epochs, ServingEpoch } from './keys.ts';
 import { HEAD_HOLD_MAX_MS, PING_EVERY_MS } from './limits.ts';
+import { Metering } from './metering.ts';
 import type { ReceiptStore } from './receipts.ts';
+import type { RunningExchanges } from './running.ts';
 import { SealedAnswer, type ExchangeSink } from './sealed-answer.ts';
 
 export interface ExchangeDeps {
@@ -44,6 +47,8 @@ export interface ExchangeDeps {
   readonly epochs: Epochs;
   readonly replay: ReplaySet;
   readonly receipts: ReceiptStore;
+  readonly earnings: Earnings;
+  readonly running: RunningExchanges;
   readonly load: ExchangeLoad;
   readonly clock: Clock;
   readonly log: WorkerLog;
@@ -87,12 +92,20 @@ export class ExchangeLoad {
   }
 }
 
-/** `gone` aborts when the gateway went away. Never rejects. */
+/** What the link says beside the sealed bytes. */
+export interface LinkCall {
+  /** Aborts when the gateway went away. */
+  readonly gone: AbortSignal;
+  /** The gateway wants a METER after so many tokens. */
+  readonly meterEvery?: number;
+}
+
+/** Never rejects. */
 export async function handleExchange(
   deps: ExchangeDeps,
   bytes: Uint8Array,
   sink: ExchangeSink,
-  gone: AbortSignal,
+  call: LinkCall,
 ): Promise<void> {
   let opened: OpenedRequest;
   try {
@@ -112,19 +125,28 @@ export async function handleExchange(
     return;
   }
   deps.load.enter();
+  const credit = deps.earnings.enter(ceilingFor(deps.card, opened.prelude));
+  const { stopped, leave } = deps.running.enter(opened.prelude.msgId);
   try {
-    await answer(deps, { opened, epoch, gone, startMs: deps.clock() }, sink);
+    await answer(deps, { opened, epoch, call, stopped, startMs: deps.clock() }, sink);
   } finally {
+    leave();
+    credit.leave();
     deps.load.leave();
   }
 }
 
+function ceilingFor({ prices }: Card, { maxPrompt, maxOutput }: Prelude): bigint {
+  return ceilingOf(prices, maxPrompt, maxOutput);
+}
+
 /** On clear data alone, before anything is consumed: the gateway may still go elsewhere. */
-function admit({ card, engine, load }: ExchangeDeps, prelude: Prelude): void {
+function admit({ card, engine, load, earnings }: ExchangeDeps, prelude: Prelude): void {
   if (load.full || !engine.healthy()) throw sxError('sx.busy');
   const asset = card.prices.asset === 'TON' ? 0 : 1;
-  const ceiling = ceilingOf(card.prices, prelude.maxPrompt, prelude.maxOutput);
+  const ceiling = ceilingFor(card, prelude);
   if (prelude.asset !== asset || prelude.maxAmount < ceiling) throw sxError('sx.price');
+  earnings.admit(ceiling);
 }
 
 function refuseInClear(deps: ExchangeDeps, sink: ExchangeSink, error: unknown): void {
@@ -139,7 +161,9 @@ function refuseInClear(deps: ExchangeDeps, sink: ExchangeSink, error: unknown): 
 interface Exchange {
   readonly opened: OpenedRequest;
   readonly epoch: ServingEpoch;
-  readonly gone: AbortSignal;
+  readonly call: LinkCall;
+  /** Aborts when the gateway wants the answer to end as it is. */
+  readonly stopped: AbortSignal;
   readonly startMs: number;
 }
 
@@ -161,7 +185,8 @@ async function answer(deps: ExchangeDeps, exchange: Exchange, sink: ExchangeSink
   const { usage, outcome } = ending;
   const policyDigest = policyOf(opened);
   const signed = out.finish({ signer: epoch.signer, policyDigest, usage, outcome, startMs, endMs });
-  deps.receipts.keep(opened.prelude.msgId, signed.payload, endMs);
+  deps.receipts.keep(signed, endMs);
+  deps.earnings.issued(signed);
   deps.log.event('exchange.done', {
     request: opened.prelude.msgId,
     status: out.status ?? 0,
@@ -180,27 +205,60 @@ async function answered(
 ): Promise<Ending> {
   const plan = planOf(deps, exchange.opened);
   if (plan.kind === 'refused') return refuseSealed(out, plan.failure, NOTHING_USED);
+  const { call, stopped } = exchange;
   const { prelude } = exchange.opened;
   const leftMs = prelude.issuedAtMs + prelude.deadlineMs - deps.clock();
   if (leftMs <= 0) return refuseSealed(out, openAiFailure('timeout'), NOTHING_USED);
   const deadline = AbortSignal.timeout(leftMs);
-  const stop = AbortSignal.any([exchange.gone, deadline]);
+  const stop = AbortSignal.any([call.gone, deadline, stopped]);
   const { request, job } = plan;
   let usage = (): Usage => NOTHING_USED;
   try {
     const generation = deps.engine.generate(job, stop);
     usage = generation.usage;
     const identity = identityOf(deps, exchange);
+    const events = endingEarly(generation, () => isStopped(exchange, deadline));
+    const answering = { request, identity, out, generation, events };
     const reason =
       request.mode === 'stream'
-        ? await answerStream(generation, { request, identity, out })
-        : await answerWhole(generation, { request, identity, out });
+        ? await answerStream(answering, meteringOf(exchange, generation, out))
+        : await answerWhole(answering);
     if (reason !== 'aborted') return { outcome: 'ok', usage: usage(), code: undefined };
   } catch (error) {
     return fail(out, engineFailure(error), usage());
   }
-  if (exchange.gone.aborted) return { outcome: 'cancelled', usage: usage(), code: undefined };
+  if (call.gone.aborted) return { outcome: 'cancelled', usage: usage(), code: undefined };
   return fail(out, openAiFailure('timeout'), usage());
+}
+
+/** Stopped by the gateway, and by nothing else. */
+function isStopped({ call, stopped }: Exchange, deadline: AbortSignal): boolean {
+  return stopped.aborted && !call.gone.aborted && !deadline.aborted;
+}
+
+/** A generation that the gateway has stopped ends as if the bound on its output were reached. */
+async function* endingEarly(
+  { events }: Generation,
+  isStopped: () => boolean,
+): AsyncGenerator<EngineEvent> {
+  for await (const event of events) {
+    const isCut = event.kind === 'end' && event.reason === 'aborted' && isStopped();
+    yield isCut ? { kind: 'end', reason: 'length' } : event;
+    if (event.kind === 'end') return;
+  }
+  if (isStopped()) yield { kind: 'end', reason: 'length' };
+}
+
+function meteringOf(
+  { call, epoch }: Exchange,
+  { usage }: Generation,
+  out: SealedAnswer,
+): Metering | undefined {
+  if (call.meterEvery === undefined) return undefined;
+  return new Metering(call.meterEvery, {
+    usage,
+    send: (counted, seq) => out.meter({ signer: epoch.signer, usage: counted, seq }),
+  });
 }
 
 type Plan =
@@ -275,16 +333,15 @@ interface Answering {
   readonly request: ChatRequest;
   readonly identity: AnswerIdentity;
   readonly out: SealedAnswer;
+  readonly generation: Generation;
+  readonly events: AsyncIterable<EngineEvent>;
 }
 
 type EndReason = FinishReason | 'aborted';
 
-async function answerWhole(
-  generation: Generation,
-  { identity, out }: Answering,
-): Promise<EndReason> {
+async function answerWhole({ identity, out, generation, events }: Answering): Promise<EndReason> {
   let text = '';
-  for await (const event of generation.events) {
+  for await (const event of events) {
     if (event.kind === 'text') text += event.text;
     if (event.kind !== 'end') continue;
     if (event.reason !== 'aborted') {
@@ -296,8 +353,8 @@ async function answerWhole(
 }
 
 async function answerStream(
-  generation: Generation,
-  { request, identity, out }: Answering,
+  { request, identity, out, generation, events }: Answering,
+  metering: Metering | undefined,
 ): Promise<EndReason> {
   const begin = (): void => {
     if (out.status !== undefined) return;
@@ -310,13 +367,14 @@ async function answerStream(
     out.event(SSE_PING);
   });
   try {
-    for await (const event of generation.events) {
+    for await (const event of events) {
       if (event.kind === 'started') continue;
       if (event.kind === 'end' && event.reason === 'aborted') return event.reason;
       silence.heard();
       begin();
       if (event.kind === 'text') {
         out.event(sseEvent(textChunk(identity, event.text)));
+        metering?.wrote();
         await out.room();
         continue;
       }

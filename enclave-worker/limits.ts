@@ -3,6 +3,23 @@
 export const STATEMENT_LIFETIME_MAX_S = 3600;
 export const RECEIPT_KEEP_MS = 15 * 60_000;
 export const RECEIPTS_MAX = 20_000;
+export const RECEIPTS_PAGE = 256;
+/** Of statements whose receipts were signed here: two an hour. */
+export const STATEMENTS_REMEMBERED_MAX = 64;
+
+// Earnings. The largest notice is SETTLED_MAX_BYTES.
+/** A gateway's clock before ours. */
+export const NOTICE_CLOCK_AHEAD_MAX_MS = 5 * 60_000;
+/** Notices of two replicas may arrive in the other order. */
+export const NOTICE_OVERTAKING_MS = 5000;
+export const CHANNELS_WATCHED_MAX = 8;
+export const CHAIN_LOOK_EVERY_MS = 60_000;
+export const EARNINGS_BUSY_MS = 5000;
+/** Of single receipts. Sums are kept for good. */
+export const EARNINGS_ROWS_KEEP_DAYS = 400;
+export const TERMS_JSON_MAX_BYTES = 4096;
+/** How rarely a gateway may ask for a METER. */
+export const METER_EVERY_MAX = 1_000_000;
 /** A gateway that is not reachable is asked again after this, then ever more slowly. */
 export const REGISTER_BACK_OFF_FIRST_MS = 500;
 export const REGISTER_BACK_OFF_MAX_MS = 30_000;

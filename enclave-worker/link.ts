@@ -10,7 +10,10 @@ import { TLSSocket } from 'node:tls';
 import { fixed, toHex } from '../core/bytes.ts';
 import { assert } from '../core/errors.ts';
 import { audOf } from '../protocol/gateway-document.ts';
+import { METER_HEADER } from '../protocol/meter.ts';
+import { SETTLED_MAX_BYTES, SETTLED_TYPE } from '../protocol/settled.ts';
 import { REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
+import type { LinkCall } from './handle.ts';
 import {
   LINK_CONNECTIONS_MAX,
   LINK_HANDSHAKE_TIMEOUT_MS,
@@ -18,6 +21,7 @@ import {
   LINK_HEADERS_TIMEOUT_MS,
   LINK_KEEP_ALIVE_MS,
   LINK_REQUEST_TIMEOUT_MS,
+  METER_EVERY_MAX,
 } from './limits.ts';
 import type { ExchangeSink } from './sealed-answer.ts';
 
@@ -32,8 +36,14 @@ export interface LinkOptions {
   readonly port: number;
   readonly gatewayAud: string;
   readonly identity: LinkIdentity;
-  readonly onExchange: (bytes: Uint8Array, sink: ExchangeSink, gone: AbortSignal) => Promise<void>;
+  readonly onExchange: (bytes: Uint8Array, sink: ExchangeSink, call: LinkCall) => Promise<void>;
   readonly receiptOf: (msgIdHex: string) => Uint8Array | undefined;
+  /** A page of receipts behind one of a statement; empty when there are no more. */
+  readonly receiptsAfter: (statementHex: string, afterSeq: bigint) => Uint8Array;
+  /** A notice of settlement. Returns the status to answer with. */
+  readonly onSettled: (bytes: Uint8Array) => number;
+  /** False: no such exchange runs. */
+  readonly stop: (msgIdHex: string) => boolean;
   readonly healthy: () => boolean;
 }
 
@@ -87,7 +97,10 @@ function listening(server: Server, { host, port }: LinkOptions): Promise<void> {
 }
 
 const EXCHANGE_PATH = '/sx/v1/exchange';
+const SETTLED_PATH = '/sx/v1/settled';
 const RECEIPT_PATH = /^\/sx\/v1\/receipts\/([0-9a-f]{32})$/;
+const RECEIPTS_PATH = /^\/sx\/v1\/receipts\?after=(0|[1-9]\d{0,18})&statement=([0-9a-f]{64})$/;
+const STOP_PATH = /^\/sx\/v1\/exchanges\/([0-9a-f]{32})\/stop$/;
 const REQUEST_TYPE = 'application/vnd.sx1.req';
 
 function route(options: LinkOptions, request: IncomingMessage, response: ServerResponse): void {
@@ -100,21 +113,52 @@ function route(options: LinkOptions, request: IncomingMessage, response: ServerR
     bare(response, 403);
     return;
   }
-  if (method === 'POST' && url === EXCHANGE_PATH) {
-    receive(options, request, response);
+  if (method === 'POST') post(options, request, response);
+  else if (method === 'GET') get(options, url, response);
+  else bare(response, 404);
+}
+
+function post(options: LinkOptions, request: IncomingMessage, response: ServerResponse): void {
+  const { url = '' } = request;
+  if (url === EXCHANGE_PATH) {
+    const form = { type: REQUEST_TYPE, maxBytes: REQUEST_WIRE_MAX_BYTES };
+    receive(request, response, form, (bytes) => exchange(options, request, response, bytes));
     return;
   }
-  const receipt = method === 'GET' ? RECEIPT_PATH.exec(url)?.[1] : undefined;
-  const payload = receipt === undefined ? undefined : options.receiptOf(receipt);
-  if (payload === undefined) {
+  if (url === SETTLED_PATH) {
+    const form = { type: SETTLED_TYPE, maxBytes: SETTLED_MAX_BYTES };
+    receive(request, response, form, (bytes) => empty(response, options.onSettled(bytes)));
+    return;
+  }
+  const msgId = STOP_PATH.exec(url)?.[1];
+  if (msgId === undefined) bare(response, 404);
+  else empty(response, options.stop(msgId) ? 204 : 404);
+}
+
+function get(options: LinkOptions, url: string, response: ServerResponse): void {
+  const msgId = RECEIPT_PATH.exec(url)?.[1];
+  const [, after, statement] = RECEIPTS_PATH.exec(url) ?? [];
+  const found =
+    msgId !== undefined
+      ? options.receiptOf(msgId)
+      : after !== undefined && statement !== undefined
+        ? options.receiptsAfter(statement, BigInt(after))
+        : undefined;
+  if (found === undefined) {
     bare(response, 404);
     return;
   }
   response.writeHead(200, {
     'content-type': 'application/octet-stream',
-    'content-length': payload.length,
+    'content-length': found.length,
   });
-  response.end(payload);
+  response.end(found);
+}
+
+/** The connection stays: exchanges may share it. */
+function empty(response: ServerResponse, status: number): void {
+  response.writeHead(status, status === 204 ? {} : { 'content-length': 0 });
+  response.end();
 }
 
 /** A bare answer also ends the connection: whatever is still on its way in is not read. */
@@ -142,11 +186,21 @@ function isGateway(request: IncomingMessage, gatewayAud: string): boolean {
   return AUDIENCES.get(socket) === gatewayAud;
 }
 
-function receive(options: LinkOptions, request: IncomingMessage, response: ServerResponse): void {
+interface BodyForm {
+  readonly type: string;
+  readonly maxBytes: number;
+}
+
+function receive(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { type, maxBytes }: BodyForm,
+  whole: (bytes: Uint8Array) => void,
+): void {
   const size = Number(request.headers['content-length'] ?? Number.NaN);
-  if (request.headers['content-type'] !== REQUEST_TYPE) return bare(response, 415);
+  if (request.headers['content-type'] !== type) return bare(response, 415);
   if (!Number.isSafeInteger(size)) return bare(response, 411);
-  if (size > REQUEST_WIRE_MAX_BYTES) return bare(response, 413);
+  if (size > maxBytes) return bare(response, 413);
   const bytes = new Uint8Array(size);
   let at = 0;
   request.on('data', (chunk: Uint8Array) => {
@@ -155,15 +209,33 @@ function receive(options: LinkOptions, request: IncomingMessage, response: Serve
     at += chunk.length;
   });
   request.on('end', () => {
-    if (at !== size) return bare(response, 400);
-    const gone = new AbortController();
-    response.on('close', () => {
-      if (!response.writableFinished) gone.abort();
-    });
-    void options.onExchange(bytes, sinkOf(response), gone.signal).catch(() => response.destroy());
+    if (at === size) whole(bytes);
+    else bare(response, 400);
   });
   // An upload that breaks off has nobody to answer.
   request.on('error', () => response.destroy());
+}
+
+function exchange(
+  options: LinkOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  bytes: Uint8Array,
+): void {
+  const gone = new AbortController();
+  response.on('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  const asked = request.headers[METER_HEADER];
+  const meterEvery = meterEveryOf(asked);
+  if (asked !== undefined && meterEvery === undefined) return bare(response, 400);
+  const call = { gone: gone.signal, ...(meterEvery === undefined ? {} : { meterEvery }) };
+  void options.onExchange(bytes, sinkOf(response), call).catch(() => response.destroy());
+}
+
+function meterEveryOf(asked: string | readonly string[] | undefined): number | undefined {
+  if (typeof asked !== 'string' || !/^[1-9]\d{0,6}$/.test(asked)) return undefined;
+  return Number(asked) <= METER_EVERY_MAX ? Number(asked) : undefined;
 }
 
 function sinkOf(response: ServerResponse): ExchangeSink {

@@ -16,7 +16,7 @@ import {
   type Trust,
 } from '../core/node/http-client.ts';
 import { encodeEvidence } from '../attestation/evidence.ts';
-import { verifyGatewayDocument } from '../protocol/gateway-document.ts';
+import { verifyGatewayDocument, type GatewaySettlement } from '../protocol/gateway-document.ts';
 import type { WorkerConfig } from './config.ts';
 import { workerError } from './errors.ts';
 import type { WorkerLog } from './events.ts';
@@ -31,6 +31,8 @@ export interface RegisterDeps {
   readonly owner: OwnerSigner;
   readonly clock: Clock;
   readonly log: WorkerLog;
+  /** Told how the gateway settles, before anything is sent to it. Throws what ends the registration. */
+  readonly onSettlement: (settlement: GatewaySettlement) => void;
   /** Fresh keys, and a quote over a statement that answers the challenge. */
   readonly makeEpoch: (challenge: Bytes<32>, signal: AbortSignal) => Promise<Epoch>;
 }
@@ -49,8 +51,8 @@ const DENIED = z.looseObject({
 });
 
 /**
- * One attempt. Throws `http.*`, `worker.gateway_identity`, `worker.gateway_refused`, `worker.owner_*`; then the epoch it
- * made is gone.
+ * One attempt. Throws `http.*`, `worker.gateway_identity`, `worker.gateway_fee`, `worker.gateway_refused`,
+ * `worker.owner_*`; then the epoch it made is gone.
  */
 export async function register(deps: RegisterDeps, signal: AbortSignal): Promise<Epoch> {
   const pool = await provenGateway(deps, signal);
@@ -109,6 +111,7 @@ async function provenGateway(deps: RegisterDeps, signal: AbortSignal): Promise<H
     const answer = await call(pool, { method: 'GET', path: '/v1/gateway', signal });
     const document = verifyGatewayDocument(answer.json, deps.clock());
     if (document.aud !== gateway.aud) throw workerError('worker.gateway_identity');
+    deps.onSettlement(document.settlement);
     if (gateway.url.startsWith('http:')) return pool;
     // From here on only the TLS keys that the identity vouches for.
     await pool.destroy();

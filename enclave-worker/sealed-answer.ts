@@ -11,7 +11,7 @@ import type { OpenAiFailure } from '../protocol/openai/errors.ts';
 import type { ReceiptOutcome, ReceiptSigner, SignedReceipt, Usage } from '../protocol/receipt.ts';
 import { FrameCoalescer, type Scheduler } from '../protocol/sx/coalesce.ts';
 import { RESPONSE_HEADERS } from '../protocol/sx/inner.ts';
-import type { ResponseSealer } from '../protocol/sx/respond.ts';
+import type { MeterInput, ResponseSealer } from '../protocol/sx/respond.ts';
 
 /** The raw HTTP answer of the link. Writing after the peer has gone is harmless. */
 export interface ExchangeSink {
@@ -72,6 +72,12 @@ export class SealedAnswer {
 
   event(bytes: Uint8Array): void {
     this.#coalescer.write(bytes);
+  }
+
+  /** Behind the text that it counts. */
+  meter(input: MeterInput): void {
+    this.#coalescer.flush();
+    this.#write(this.#responder.meter(input));
   }
 
   /** Waits while the reader is slow, so that the engine waits too. */

@@ -15,6 +15,7 @@ import { parseCard, workerIdOf, type Card } from '../attestation/card.ts';
 import { ReplaySet } from '../protocol/sx/replay.ts';
 import type { Endorser } from '../attestation/collateral/endorser.ts';
 import type { WorkerConfig } from './config.ts';
+import { openWorkerEarnings, type OpenedEarnings } from './earnings/open-earnings.ts';
 import type { Engine } from './engine.ts';
 import { ENGINES } from './engines.ts';
 import { workerError } from './errors.ts';
@@ -33,6 +34,7 @@ import { openLink, type Link } from './link.ts';
 import type { OwnerSigner } from './owner.ts';
 import { ReceiptStore } from './receipts.ts';
 import { leave, register, type RegisterDeps } from './register.ts';
+import { RunningExchanges } from './running.ts';
 
 export interface WorkerDeps {
   readonly provider: EvidenceProvider;
@@ -62,11 +64,20 @@ export async function createWorker(
 ): Promise<RunningWorker> {
   const cardBytes = await cardBytesOf(config);
   const card = parseCard(cardBytes);
-  const engine = await startEngine(config, card, deps.log);
+  const epochs = new Epochs();
+  const receipts = new ReceiptStore();
+  const books = openWorkerEarnings(config, { ...deps, card, receipts, epochs });
+  let engine: Engine | undefined;
   try {
-    return await serve(config, { ...deps, card, cardBytes, engine }, signal);
+    engine = await startEngine(config, card, deps.log);
+    return await serve(
+      config,
+      { ...deps, card, cardBytes, engine, epochs, receipts, books },
+      signal,
+    );
   } catch (error) {
-    await engine.close();
+    await engine?.close();
+    await books.close();
     throw error;
   }
 }
@@ -106,6 +117,9 @@ interface Serving extends WorkerDeps {
   readonly card: Card;
   readonly cardBytes: Uint8Array;
   readonly engine: Engine;
+  readonly epochs: Epochs;
+  readonly receipts: ReceiptStore;
+  readonly books: OpenedEarnings;
 }
 
 async function serve(
@@ -113,12 +127,11 @@ async function serve(
   serving: Serving,
   signal: AbortSignal,
 ): Promise<RunningWorker> {
-  const { card, cardBytes, engine, clock, log, provider, endorser } = serving;
+  const { card, cardBytes, engine, epochs, books, clock, log, provider, endorser } = serving;
   const workerId = workerIdOf(card.owner);
-  const epochs = new Epochs();
   const load = new ExchangeLoad(Math.min(card.limits.maxConcurrent, engine.slots));
   const linkKey = await makeLinkKey(clock());
-  const link = await openExchangeLink(config, { serving, epochs, load, identity: linkKey });
+  const link = await openExchangeLink(config, { serving, load, identity: linkKey });
   const endpoint = config.listen.endpoint ?? endpointOf(config.listen.host, link.port);
   log.event('worker.started', { worker: workerId, model: card.model.id, port: link.port });
 
@@ -130,6 +143,7 @@ async function serve(
     owner: serving.owner,
     clock,
     log,
+    onSettlement: books.onSettlement,
     makeEpoch: (challenge, stop) =>
       makeEpoch(
         {
@@ -169,6 +183,7 @@ async function serve(
     clearInterval(purge);
     await link.close();
     await engine.close();
+    await books.close();
     log.event('worker.closed', {});
   };
   return { workerId, endpoint, port: link.port, close: () => (closed ??= close()) };
@@ -178,23 +193,27 @@ function openExchangeLink(
   config: WorkerConfig,
   parts: {
     readonly serving: Serving;
-    readonly epochs: Epochs;
     readonly load: ExchangeLoad;
     readonly identity: { readonly certificatePem: string; readonly privateKeyPem: string };
   },
 ): Promise<Link> {
-  const { serving, epochs, load, identity } = parts;
-  const { card, engine, clock, log } = serving;
-  const receipts = new ReceiptStore();
-  const exchange = { card, engine, epochs, replay: new ReplaySet(), receipts, load, clock, log };
+  const { serving, load, identity } = parts;
+  const { card, engine, epochs, receipts, books, clock, log } = serving;
+  const { earnings } = books;
+  const running = new RunningExchanges();
+  const replay = new ReplaySet();
+  const deps = { card, engine, epochs, replay, receipts, earnings, running, load, clock, log };
   return openLink({
     host: config.listen.host,
     port: config.listen.port,
     gatewayAud: config.gateway.aud,
     identity,
-    onExchange: (bytes, sink, gone) => handleExchange(exchange, bytes, sink, gone),
+    onExchange: (bytes, sink, call) => handleExchange(deps, bytes, sink, call),
     receiptOf: (msgIdHex) => receipts.get(msgIdHex, clock()),
-    healthy: () => engine.healthy(),
+    receiptsAfter: (statementHex, afterSeq) => receipts.after(statementHex, afterSeq),
+    onSettled: (bytes) => earnings.settled(bytes),
+    stop: (msgIdHex) => running.stop(msgIdHex),
+    healthy: () => engine.healthy() && earnings.isTrusted,
   });
 }
 

@@ -128,8 +128,12 @@ const ONE_IMPORTER: readonly (readonly [
   [/^@noble\//, ['core/primitives.ts'], 'use #primitives'],
   [
     /^node:sqlite$/,
-    ['gateway/store/sqlite.ts', 'settlement/ledger/sqlite/database.ts'],
-    'go through the Store port, or the Ledger port',
+    [
+      'gateway/store/sqlite.ts',
+      'settlement/ledger/sqlite/database.ts',
+      'enclave-worker/earnings/sqlite.ts',
+    ],
+    'go through the Store port, the Ledger port, or the EarningsStore port',
   ],
 ];
 

@@ -26,3 +26,5 @@ export const ASK_AGAIN_MS = 250;
 export const HEAD_AGE_MAX_S = 120;
 /** How often a provider has to name its network again. */
 export const NETWORK_CHECK_EVERY_MS = 600_000;
+/** Between two looks at a channel whose claim is on its way. */
+export const CLAIM_LOOK_AGAIN_MS = 500;

@@ -15,11 +15,21 @@ import { ReceiptSigner } from '../../protocol/receipt.ts';
 import { ReplaySet } from '../../protocol/sx/replay.ts';
 import { ResponseReader, type ResponseEvent } from '../../protocol/sx/read-response.ts';
 import { sealRequest, type SealInput, type SealedRequest } from '../../protocol/sx/seal.ts';
+import { Earnings, type CreditTerms } from '../../enclave-worker/earnings/earnings.ts';
+import { ON_WORD, type Holdings } from '../../enclave-worker/earnings/holdings.ts';
+import { openEarnings } from '../../enclave-worker/earnings/sqlite.ts';
+import type { EarningsStore } from '../../enclave-worker/earnings/store.ts';
 import type { Engine, EngineEvent, GenerateJob } from '../../enclave-worker/engine.ts';
 import { WORKER_EVENTS } from '../../enclave-worker/events.ts';
-import { ExchangeLoad, handleExchange, type ExchangeDeps } from '../../enclave-worker/handle.ts';
+import {
+  ExchangeLoad,
+  handleExchange,
+  type ExchangeDeps,
+  type LinkCall,
+} from '../../enclave-worker/handle.ts';
 import { Epochs } from '../../enclave-worker/keys.ts';
 import { ReceiptStore } from '../../enclave-worker/receipts.ts';
+import { RunningExchanges } from '../../enclave-worker/running.ts';
 import type { ExchangeSink } from '../../enclave-worker/sealed-answer.ts';
 import { FREE_PRICES, testWorker, type TestWorker } from '../support/attested-key.ts';
 
@@ -27,8 +37,20 @@ export const MODEL_ID = 'veilgate-demo';
 const WEIGHTS = sha256(utf8('weights'));
 const PAYER = fixed(new Uint8Array(32).fill(9), 32);
 
+/** Of tests that are not about credit. */
+const GENEROUS: CreditTerms = {
+  creditMax: 10n ** 18n,
+  paidCounts: 'on-word',
+  payout: undefined,
+  network: 'tvm:-217',
+  withdrawDelayMinS: 86_400,
+};
+
 export interface FixtureInput {
   readonly engine: Engine;
+  readonly credit?: Partial<CreditTerms>;
+  readonly store?: EarningsStore;
+  readonly holdings?: Holdings;
   readonly prices?: PriceList;
   readonly limits?: Card['limits'];
   readonly clock?: Clock;
@@ -80,6 +102,12 @@ export function exchangeFixture(input: FixtureInput): Fixture {
     }),
   });
   const logLines: string[] = [];
+  const receipts = new ReceiptStore();
+  const log = createLog({
+    events: WORKER_EVENTS,
+    part: 'worker',
+    destination: { write: (line) => void logLines.push(line) },
+  });
   const deps: ExchangeDeps = {
     card: {
       fmt: 'veilgate.card/1',
@@ -92,14 +120,22 @@ export function exchangeFixture(input: FixtureInput): Fixture {
     engine,
     epochs,
     replay: new ReplaySet(),
-    receipts: new ReceiptStore(),
+    receipts,
+    earnings: new Earnings({
+      book: { gateway: `gw1.${'A'.repeat(43)}`, workerId, asset: prices.asset },
+      model: MODEL_ID,
+      terms: { ...GENEROUS, ...input.credit },
+      store: input.store ?? openEarnings(undefined, clock()),
+      receipts,
+      holdings: input.holdings ?? ON_WORD,
+      hasStatement: (hash) => epochs.of(hash) !== undefined,
+      clock,
+      log,
+    }),
+    running: new RunningExchanges(),
     load: new ExchangeLoad(limits.maxConcurrent),
     clock,
-    log: createLog({
-      events: WORKER_EVENTS,
-      part: 'worker',
-      destination: { write: (line) => void logLines.push(line) },
-    }),
+    log,
   };
   const seal = (body: object, more: Partial<SealInput> = {}): SealedRequest =>
     sealRequest({
@@ -130,7 +166,7 @@ export function exchangeFixture(input: FixtureInput): Fixture {
 }
 
 async function runExchange(deps: ExchangeDeps, sealed: SealedRequest, wire: Wire): Promise<Answer> {
-  await handleExchange(deps, sealed.bytes, wire.sink, wire.gone.signal);
+  await handleExchange(deps, sealed.bytes, wire.sink, wire.call);
   return readAnswer(sealed, wire);
 }
 
@@ -138,6 +174,7 @@ async function runExchange(deps: ExchangeDeps, sealed: SealedRequest, wire: Wire
 export interface Wire {
   readonly sink: ExchangeSink;
   readonly gone: AbortController;
+  readonly call: LinkCall;
   readonly written: Uint8Array[];
   status: number;
   ended: boolean;
@@ -147,9 +184,11 @@ export interface Wire {
   onDrain: () => Promise<void>;
 }
 
-export function openWire(): Wire {
+export function openWire(asked: Pick<LinkCall, 'meterEvery'> = {}): Wire {
+  const gone = new AbortController();
   const wire: Wire = {
-    gone: new AbortController(),
+    gone,
+    call: { gone: gone.signal, ...asked },
     written: [],
     status: 0,
     ended: false,

@@ -223,6 +223,8 @@ test('receipts chain, and each can be fetched by its msg_id', async () => {
   const stored = chained.deps.receipts.get(msgIdHex(sealed), chained.deps.clock());
   assert.deepEqual(Buffer.from(stored ?? []), Buffer.from(first.receipt?.payload ?? []));
   const later = chained.deps.clock() + 15 * 60_000 + 1000;
+  assert.ok(chained.deps.receipts.get(msgIdHex(sealed), later) !== undefined);
+  chained.deps.receipts.acknowledge(toHex(chained.worker.key.statementHash), 1n);
   assert.equal(chained.deps.receipts.get(msgIdHex(sealed), later), undefined);
 });
 

@@ -14,6 +14,7 @@ import {
 import { selfSign, type SelfSigned } from '../../attestation/x509.ts';
 import { generateP256 } from '../../attestation/x509-keys.ts';
 import { audOf } from '../../protocol/gateway-document.ts';
+import { SETTLED_MAX_BYTES, SETTLED_TYPE } from '../../protocol/settled.ts';
 import { makeLinkKey } from '../../enclave-worker/keys.ts';
 import { openLink, type Link } from '../../enclave-worker/link.ts';
 import { untilAborted } from './exchange-fixture.ts';
@@ -21,7 +22,10 @@ import { linkCertificate } from './gateway-fixture.ts';
 
 const gateway: KeyPair = generateEd25519();
 const RECEIPT_ID = 'ab'.repeat(16);
+const STATEMENT = 'ef'.repeat(32);
 const received: Uint8Array[] = [];
+const notices: Uint8Array[] = [];
+const metersAsked: (number | undefined)[] = [];
 let key: SelfSigned;
 let link: Link;
 let certificate: ClientCertificate;
@@ -35,7 +39,8 @@ before(async () => {
     port: 0,
     gatewayAud: audOf(gateway.publicKey),
     identity: key,
-    onExchange: async (bytes, sink, gone) => {
+    onExchange: async (bytes, sink, { gone, meterEvery }) => {
+      metersAsked.push(meterEvery);
       received.push(bytes);
       if (bytes[0] === 1) return sink.refuse(421);
       sink.accept(new Uint8Array(16));
@@ -50,6 +55,13 @@ before(async () => {
       sink.end();
     },
     receiptOf: (id) => (id === RECEIPT_ID ? new Uint8Array(445) : undefined),
+    receiptsAfter: (statement, after) =>
+      statement === STATEMENT ? new Uint8Array(445 * Number(3n - after)) : new Uint8Array(),
+    onSettled: (bytes) => {
+      notices.push(bytes);
+      return 204;
+    },
+    stop: (id) => id === RECEIPT_ID,
     healthy: () => true,
   });
 });
@@ -61,6 +73,7 @@ interface Call {
   readonly method?: 'GET' | 'POST';
   readonly path?: string;
   readonly type?: string;
+  readonly meter?: string;
   readonly body?: Uint8Array;
 }
 
@@ -74,7 +87,10 @@ async function call(options: Call): Promise<FetchedBytes> {
     return await fetchBytes(pool, {
       method: options.method ?? 'POST',
       path: options.path ?? '/sx/v1/exchange',
-      headers: { 'content-type': options.type ?? 'application/vnd.sx1.req' },
+      headers: {
+        'content-type': options.type ?? 'application/vnd.sx1.req',
+        ...(options.meter === undefined ? {} : { 'sx-meter': options.meter }),
+      },
       ...(options.body === undefined ? {} : { body: options.body }),
       maxBytes: 100_000,
       timeoutMs: 5000,
@@ -130,6 +146,56 @@ test('receipts are found by the lower-case hex of their msg_id', async () => {
   assert.equal((await get(RECEIPT_ID)).body.length, 445);
   assert.equal((await get('cd'.repeat(16))).status, 404);
   assert.equal((await get(RECEIPT_ID.toUpperCase())).status, 404);
+});
+
+test('receipts behind one of a statement come in one piece, and the form of the question is strict', async () => {
+  const get = (query: string) =>
+    call({ as: certificate, method: 'GET', path: `/sx/v1/receipts?${query}` });
+  assert.equal((await get(`after=1&statement=${STATEMENT}`)).body.length, 890);
+  const none = await get(`after=0&statement=${'00'.repeat(32)}`);
+  assert.deepEqual([none.status, none.body.length], [200, 0]);
+  for (const query of [
+    `after=01&statement=${STATEMENT}`,
+    `after=-1&statement=${STATEMENT}`,
+    `after=1&statement=${STATEMENT.toUpperCase()}`,
+    `statement=${STATEMENT}&after=1`,
+    `after=1`,
+  ]) {
+    assert.equal((await get(query)).status, 404, query);
+  }
+});
+
+const SETTLED = { path: '/sx/v1/settled', type: SETTLED_TYPE, body: BODY } as const;
+
+test('a notice of settlement is taken from the gateway alone, in its type and size', async () => {
+  assert.equal((await call({ as: certificate, ...SETTLED })).status, 204);
+  assert.deepEqual(notices, [BODY]);
+  const stranger = await linkCertificate(generateEd25519());
+  assert.equal((await call({ as: stranger, ...SETTLED })).status, 403);
+  assert.equal((await call(SETTLED)).status, 403);
+  assert.equal((await call({ as: certificate, ...SETTLED, type: 'application/json' })).status, 415);
+  const large = new Uint8Array(SETTLED_MAX_BYTES + 1);
+  assert.equal((await call({ as: certificate, ...SETTLED, body: large })).status, 413);
+  assert.equal(notices.length, 1);
+});
+
+test('an exchange that runs is stopped by its msg_id, by the gateway alone', async () => {
+  const path = `/sx/v1/exchanges/${RECEIPT_ID}/stop`;
+  assert.equal((await call({ as: certificate, path })).status, 204);
+  assert.equal((await call({ path })).status, 403);
+  const other = `/sx/v1/exchanges/${'cd'.repeat(16)}/stop`;
+  assert.equal((await call({ as: certificate, path: other })).status, 404);
+  assert.equal((await call({ as: certificate, path, method: 'GET' })).status, 404);
+});
+
+test('the gateway may ask for meters, in whole tokens', async () => {
+  metersAsked.length = 0;
+  await call({ as: certificate, body: BODY, meter: '16' });
+  assert.deepEqual(metersAsked, [16]);
+  for (const meter of ['0', '-1', '1.5', '1000001', 'all']) {
+    const { status } = await call({ as: certificate, body: BODY, meter });
+    assert.equal(status, 400, meter);
+  }
 });
 
 test('other paths, methods and types are refused', async () => {
