@@ -23,6 +23,7 @@ const COMMANDS = [
   { name: 'revoke', load: async () => (await import('./revoke.ts')).registerRevokeCommand },
   { name: 'receipt', load: async () => (await import('./receipt.ts')).registerReceiptCommand },
   { name: 'devnet', load: async () => (await import('./devnet.ts')).registerDevnetCommand },
+  { name: 'worker', load: async () => (await import('./worker.ts')).registerWorkerCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
 

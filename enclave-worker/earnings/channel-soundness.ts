@@ -6,20 +6,24 @@
 
 import { equalPublic, isZero } from '../../core/bytes.ts';
 import type { SettledChannel } from '../../protocol/settled.ts';
+import type { Asset } from '../../settlement/money.ts';
 import { appraisePayerKey } from '../../settlement/payer-key.ts';
 import { channelOfTerms } from '../../settlement/ton/worker-channel.ts';
 import { parseVoucherUnverified, verifyVoucher } from '../../settlement/voucher.ts';
 import type { KeptVoucher } from './store.ts';
 
 export interface ChannelDemands {
+  /** Of the card. The contract counts coins: a channel for anything else would pay one unit with another. */
+  readonly asset: Asset;
   /** Raw; undefined for a card without one: then no channel is sound. */
   readonly payout: string | undefined;
-  /** CAIP-2; undefined takes the one that the channel names. */
-  readonly network: string | undefined;
+  /** CAIP-2. */
+  readonly network: string;
   readonly withdrawDelayMinS: number;
 }
 
 export type ChannelFault =
+  | 'channel_asset'
   | 'payee'
   | 'network'
   | 'lock'
@@ -42,8 +46,9 @@ export function judgeChannel(
 ): JudgedChannel {
   const { terms, channel } = shown;
   const isMet: readonly (readonly [ChannelFault, () => boolean])[] = [
+    ['channel_asset', () => demands.asset === 'TON'],
     ['payee', () => terms.payee === demands.payout],
-    ['network', () => demands.network === undefined || terms.network === demands.network],
+    ['network', () => terms.network === demands.network],
     ['lock', () => isZero(terms.payeeKey)],
     // Verifiers differ about other keys, and then the chain may refuse what was verified here.
     ['payer_key', () => appraisePayerKey(terms.payerKey) === 'sound'],

@@ -48,6 +48,7 @@ export function openWorkerEarnings(config: WorkerConfig, parts: EarningsParts): 
       book: { gateway: gateway.aud, workerId: workerIdOf(card.owner), asset },
       model: card.model.id,
       terms: {
+        asset,
         creditMax,
         paidCounts: settlement.paidCounts,
         payout: card.payout === null ? undefined : rawAddress(card.payout),

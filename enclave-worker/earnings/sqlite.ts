@@ -13,12 +13,14 @@ import { canonicalJson, parseJson } from '../../core/json.ts';
 import { assertPrivateFolder, makePrivateFolder } from '../../core/node/private-files.ts';
 import { VOUCHER_BYTES } from '../../settlement/voucher.ts';
 import { CHANNEL_TERMS, channelTermsJson } from '../../settlement/channel-terms.ts';
-import { AMOUNT_MAX, codeOfAsset } from '../../settlement/money.ts';
+import { AMOUNT_MAX, assetOfCode, codeOfAsset } from '../../settlement/money.ts';
 import { EARNINGS_BUSY_MS, EARNINGS_ROWS_KEEP_DAYS, TERMS_JSON_MAX_BYTES } from '../limits.ts';
 import { earningsError } from './errors.ts';
 import type {
   BookName,
+  BookReport,
   BookSums,
+  DaySum,
   EarnedReceipt,
   EarningsStore,
   KeptVoucher,
@@ -68,6 +70,8 @@ const SQL = {
   putVoucher:
     'INSERT INTO voucher VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET ceiling = excluded.ceiling, voucher = excluded.voucher, at_ms = excluded.at_ms WHERE excluded.ceiling >= ceiling',
   vouchers: 'SELECT * FROM voucher WHERE book = ? ORDER BY at_ms, channel, epoch',
+  books: 'SELECT * FROM book ORDER BY id',
+  days: 'SELECT * FROM day WHERE book = ? ORDER BY day, model',
   prune: 'DELETE FROM receipt WHERE at_ms < ?',
 } as const;
 
@@ -80,23 +84,32 @@ export function openEarnings(dir: string | undefined, nowMs: number): EarningsSt
   return open(join(dir, FILE_NAME), nowMs);
 }
 
-/** Of a worker that may be running: nothing is written. Throws `earnings.store`, `file.private`. */
-export function openEarningsDatabase(dir: string): DatabaseSync {
+/** All books in it, of a worker that may be running: nothing is written. Throws `earnings.store`, `file.private`. */
+export function readEarnings(dir: string): readonly BookReport[] {
   assertPrivateFolder(dir);
   const path = join(dir, FILE_NAME);
   if (!existsSync(path)) throw earningsError('earnings.store', `${path} is not there`);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: EARNINGS_BUSY_MS, readBigInts: true });
-    database.exec('PRAGMA query_only = ON; PRAGMA trusted_schema = OFF');
+    database.exec('PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; BEGIN');
     const version = database.prepare('PRAGMA user_version').get()?.['user_version'];
-    if (version === SCHEMA_VERSION) return database;
+    if (version !== SCHEMA_VERSION) throw earningsError('earnings.store', 'of another version');
+    const [vouchers, days] = [database.prepare(SQL.vouchers), database.prepare(SQL.days)];
+    return database
+      .prepare(SQL.books)
+      .all()
+      .map((row) => ({
+        book: bookNameOf(row),
+        sums: bookSumsOf(row),
+        vouchers: vouchers.all(integer(row, 'id')).map(keptVoucherOf),
+        days: days.all(integer(row, 'id')).map(daySumOf),
+      }));
   } catch (cause) {
-    database?.close();
     throw earningsError('earnings.store', path, { cause });
+  } finally {
+    database?.close();
   }
-  database.close();
-  throw earningsError('earnings.store', `${path} is of another version`);
 }
 
 function open(path: string, nowMs: number): EarningsStore {
@@ -132,22 +145,7 @@ class SqliteEarnings implements EarningsStore {
   }
 
   sums(book: BookName): BookSums {
-    const row = this.#bookRow(book);
-    const before = row['before'];
-    return {
-      issued: integer(row, 'issued'),
-      before: typeof before === 'bigint' ? before : undefined,
-      acknowledged:
-        typeof before !== 'bigint'
-          ? undefined
-          : {
-              statementHash: blob(row, 'statement', 32),
-              workerSeq: BigInt(text(row, 'worker_seq')),
-              earned: integer(row, 'earned'),
-              paid: integer(row, 'paid'),
-              atMs: Number(integer(row, 'at_ms')),
-            },
-    };
+    return bookSumsOf(this.#bookRow(book));
   }
 
   addReceipt(book: BookName, receipt: EarnedReceipt): void {
@@ -235,7 +233,40 @@ function bounded(value: bigint): bigint {
   return value > AMOUNT_MAX ? AMOUNT_MAX : value;
 }
 
-export function keptVoucherOf(row: Row): KeptVoucher {
+function bookNameOf(row: Row): BookName {
+  const asset = assetOfCode(Number(integer(row, 'asset')));
+  if (asset === undefined) throw earningsError('earnings.store', 'asset');
+  return { gateway: text(row, 'gateway'), workerId: blob(row, 'worker_id', 32), asset };
+}
+
+function bookSumsOf(row: Row): BookSums {
+  const before = row['before'];
+  if (typeof before !== 'bigint') {
+    return { issued: integer(row, 'issued'), before: undefined, acknowledged: undefined };
+  }
+  const acknowledged = {
+    statementHash: blob(row, 'statement', 32),
+    workerSeq: BigInt(text(row, 'worker_seq')),
+    earned: integer(row, 'earned'),
+    paid: integer(row, 'paid'),
+    atMs: Number(integer(row, 'at_ms')),
+  };
+  return { issued: integer(row, 'issued'), before, acknowledged };
+}
+
+function daySumOf(row: Row): DaySum {
+  return {
+    day: Number(integer(row, 'day')),
+    model: text(row, 'model'),
+    requests: integer(row, 'requests'),
+    inputTokens: integer(row, 'input_tokens'),
+    outputTokens: integer(row, 'output_tokens'),
+    amount: integer(row, 'amount'),
+    part: integer(row, 'part'),
+  };
+}
+
+function keptVoucherOf(row: Row): KeptVoucher {
   const terms = CHANNEL_TERMS.parse(parseJson(utf8(text(row, 'terms')), TERMS_JSON_MAX_BYTES));
   return {
     channel: blob(row, 'channel', 32),

@@ -73,3 +73,23 @@ export interface EarningsStore {
   vouchers(book: BookName): readonly KeptVoucher[];
   close(): void;
 }
+
+export interface DaySum {
+  /** Of UTC, counted from 1970. */
+  readonly day: number;
+  readonly model: string;
+  readonly requests: bigint;
+  readonly inputTokens: bigint;
+  readonly outputTokens: bigint;
+  readonly amount: bigint;
+  readonly part: bigint;
+}
+
+/** One book as a reader sees it. */
+export interface BookReport {
+  readonly book: BookName;
+  readonly sums: BookSums;
+  readonly vouchers: readonly KeptVoucher[];
+  /** Oldest first. */
+  readonly days: readonly DaySum[];
+}

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { generateEd25519, randomBytes, sha256 } from '#primitives';
-import { fixed, fromUtf8, toHex, utf8 } from '../../core/bytes.ts';
+import { fixed, fromUtf8, toHex, utf8, type Bytes } from '../../core/bytes.ts';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { parseJson } from '../../core/json.ts';
 import { createLog } from '../../core/node/log.ts';
@@ -38,7 +38,7 @@ const WEIGHTS = sha256(utf8('weights'));
 const PAYER = fixed(new Uint8Array(32).fill(9), 32);
 
 /** Of tests that are not about credit. */
-const GENEROUS: CreditTerms = {
+const GENEROUS: Omit<CreditTerms, 'asset'> = {
   creditMax: 10n ** 18n,
   paidCounts: 'on-word',
   payout: undefined,
@@ -50,6 +50,7 @@ export interface FixtureInput {
   readonly engine: Engine;
   readonly credit?: Partial<CreditTerms>;
   readonly store?: EarningsStore;
+  readonly workerId?: Bytes<32>;
   readonly holdings?: Holdings;
   readonly prices?: PriceList;
   readonly limits?: Card['limits'];
@@ -75,7 +76,7 @@ export function exchangeFixture(input: FixtureInput): Fixture {
   const signing = generateEd25519();
   const model = { id: MODEL_ID, contextLength: engine.contextTokens, capabilities: ['chat'] };
   const priceDigest = sha256(utf8('card'));
-  const workerId = randomBytes(32);
+  const workerId = input.workerId ?? randomBytes(32);
   const worker = testWorker('X-Wing', {
     signing,
     workerId,
@@ -124,7 +125,7 @@ export function exchangeFixture(input: FixtureInput): Fixture {
     earnings: new Earnings({
       book: { gateway: `gw1.${'A'.repeat(43)}`, workerId, asset: prices.asset },
       model: MODEL_ID,
-      terms: { ...GENEROUS, ...input.credit },
+      terms: { ...GENEROUS, asset: prices.asset, ...input.credit },
       store: input.store ?? openEarnings(undefined, clock()),
       receipts,
       holdings: input.holdings ?? ON_WORD,
