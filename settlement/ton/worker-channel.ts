@@ -100,7 +100,10 @@ export interface DoneClaim {
   readonly moved: bigint;
   /** Watermark after it. */
   readonly claimed: bigint;
-  /** What the payee was sent: what was moved, less every fee. Undefined when the transaction is not to be had yet. */
+  /**
+   * What the payee was sent: what was moved, less every fee, and what lay there beyond the rent. Undefined when the
+   * transaction is not to be had yet.
+   */
   readonly received: bigint | undefined;
   /** Of the transaction. */
   readonly fee: bigint | undefined;
