@@ -1,4 +1,6 @@
-/** Rows under each other: text to the left, numbers to the right. @module */
+/** Rows under each other: text to the left, numbers to the right, points below points. @module */
+
+import { formatAmount, type Amount, type Asset } from '../../settlement/money.ts';
 
 export interface Column {
   readonly title: string;
@@ -24,4 +26,13 @@ export function columnsOf(
       .join(GAP)
       .trimEnd();
   return [columns.map(({ title }) => title), ...rows].map(line);
+}
+
+/** All with as many digits behind the point as the longest needs. */
+export function amountCells(amounts: readonly Amount[], asset: Asset): readonly string[] {
+  const texts = amounts.map((amount) => formatAmount(amount, asset).split('.'));
+  const digits = Math.max(0, ...texts.map(([, fraction = '']) => fraction.length));
+  return texts.map(([whole = '', fraction = '']) =>
+    digits === 0 ? whole : `${whole}.${fraction.padEnd(digits, '0')}`,
+  );
 }

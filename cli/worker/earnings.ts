@@ -5,11 +5,11 @@ import { formatInstant } from '../../core/clock.ts';
 import { jsonLine, paint, printable } from '../../core/node/terminal.ts';
 import { readEarnings } from '../../enclave-worker/earnings/sqlite.ts';
 import type { BookReport, DaySum } from '../../enclave-worker/earnings/store.ts';
-import { formatAmount, type Amount, type Asset } from '../../settlement/money.ts';
+import { NOTHING, type Amount, type Asset } from '../../settlement/money.ts';
 import type { ChannelState } from '../../settlement/ton/contracts/pay-channel.ts';
 import { readWorkerChannel } from '../../settlement/ton/worker-channel.ts';
 import { balanceOf, newestVouchers, shown, sumOf, type Balance } from './balance.ts';
-import { columnsOf, type Column } from './columns.ts';
+import { amountCells, columnsOf, type Column } from './columns.ts';
 import { EARNINGS_FORMAT, EXIT, type EarningsOptions, type WorkerIo } from './io.ts';
 import { openChainOf } from './open-chain.ts';
 
@@ -54,9 +54,17 @@ async function statesOf(
 const DAY_MS = 86_400_000;
 const DAY_CHARS = 10;
 const ID_CHARS = 12;
+const DAYS_SHOWN = 31;
 
 function dayText(day: number): string {
   return formatInstant(day * DAY_MS).slice(0, DAY_CHARS);
+}
+
+/** A page of days; those before it together. */
+function dayNames(days: readonly DaySum[]): (sum: DaySum) => string {
+  const latest = [...new Set(days.map(({ day }) => day))].slice(-DAYS_SHOWN);
+  const [first = 0] = latest;
+  return ({ day }) => (day < first ? 'earlier' : dayText(day));
 }
 
 function bookRows(report: BookReport, states: States | undefined): readonly string[] {
@@ -67,7 +75,7 @@ function bookRows(report: BookReport, states: States | undefined): readonly stri
     '',
     ...balanceRows(report, balanceOf(report, states)),
     '',
-    ...sumRows('day', days, (sum) => dayText(sum.day), book.asset),
+    ...sumRows('day', days, dayNames(days), book.asset),
     '',
     ...sumRows('model', days, (sum) => printable(sum.model), book.asset),
     '',
@@ -75,30 +83,35 @@ function bookRows(report: BookReport, states: States | undefined): readonly stri
 }
 
 function balanceRows({ book, vouchers }: BookReport, balance: Balance): readonly string[] {
-  const { asset } = book;
-  const value = (amount: Amount): string => `${formatAmount(amount, asset)} ${asset}`;
   const { earned, acknowledged, vouchered, paid, claimed, unpaid } = balance;
   const channels = newestVouchers(vouchers).length;
-  const rows = [
-    ['earned', value(earned), 'by its own receipts, less the fee'],
-    ['acknowledged', value(acknowledged), 'settled, says the gateway'],
-    ['vouchered', value(vouchered), `on ${channels} ${channels === 1 ? 'channel' : 'channels'}`],
-    [
-      'claimed',
-      ...(claimed === undefined ? ['–', 'ask with --provider'] : [value(claimed), 'on chain']),
-    ],
-    ['paid', value(paid), 'by transfers, says the gateway'],
-    ['unpaid', value(unpaid), 'neither paid nor vouchered'],
+  const all: readonly (readonly [string, Amount | undefined, string])[] = [
+    ['earned', earned, 'by its own receipts, less the fee'],
+    ['acknowledged', acknowledged, 'settled, says the gateway'],
+    ['vouchered', vouchered, `on ${channels} ${channels === 1 ? 'channel' : 'channels'}`],
+    ['claimed', claimed, claimed === undefined ? 'ask with --provider' : 'on chain'],
+    ['paid', paid, 'by transfers, says the gateway'],
+    ['unpaid', unpaid, 'neither paid nor vouchered'],
   ];
-  const columns: readonly Column[] = [
-    { title: '', align: 'left' },
-    { title: '', align: 'right' },
-    { title: '', align: 'left' },
-  ];
-  return columnsOf(columns, rows)
+  const cells = amountCells(
+    all.map(([, amount]) => amount ?? NOTHING),
+    book.asset,
+  );
+  const rows = all.map(([name, amount, what], at) => [
+    name,
+    amount === undefined ? `– ${book.asset}` : `${cells[at]} ${book.asset}`,
+    what,
+  ]);
+  return columnsOf(BALANCE_COLUMNS, rows)
     .slice(1)
     .map((row, at) => (at === rows.length - 1 && unpaid > 0n ? paint('yellow', row) : row));
 }
+
+const BALANCE_COLUMNS: readonly Column[] = [
+  { title: '', align: 'left' },
+  { title: '', align: 'right' },
+  { title: '', align: 'left' },
+];
 
 const SUM_COLUMNS: readonly Column[] = [
   { title: 'requests', align: 'right' },
@@ -112,10 +125,13 @@ function sumRows(
   nameOf: (sum: DaySum) => string,
   asset: Asset,
 ): readonly string[] {
-  const rows = groupsOf(days, nameOf).map(([name, sums]) => [
+  const groups = groupsOf(days, nameOf);
+  const parts = groups.map(([, sums]) => shown(sumOf(sums.map(({ part }) => part))));
+  const cells = amountCells(parts, asset);
+  const rows = groups.map(([name, sums], at) => [
     name,
     ...totalsOf(sums).map(String),
-    formatAmount(shown(sumOf(sums.map(({ part }) => part))), asset),
+    cells[at] ?? '',
   ]);
   const columns: readonly Column[] = [
     { title, align: 'left' },

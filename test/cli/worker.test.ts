@@ -145,9 +145,9 @@ test('earnings in numbers, by day and by model', async () => {
   const { exit, text } = await run(runEarnings, dir);
   assert.equal(exit, 0);
   assert.match(text, /^earned +2\.7 TON {2}by its own receipts/m);
-  assert.match(text, /^acknowledged +2 TON/m);
-  assert.match(text, /^vouchered +1 TON {2}on 1 channel$/m);
-  assert.match(text, /^claimed +– {2}ask with --provider$/m);
+  assert.match(text, /^acknowledged +2\.0 TON/m);
+  assert.match(text, /^vouchered +1\.0 TON {2}on 1 channel$/m);
+  assert.match(text, /^claimed +– TON {2}ask with --provider$/m);
   assert.match(text, /^paid +0\.5 TON/m);
   assert.match(text, /^unpaid +1\.2 TON/m);
   assert.match(text, /^2024-10-04 +2 +200 +40 +1\.8$/m);
@@ -271,6 +271,27 @@ test('a worker that asks the chain sees what its channel holds', async () => {
   stop.abort();
   await running;
   await chain.close();
+});
+
+test('a month of days, and what was before it together', async () => {
+  const dir = join(root, 'long');
+  const store = openEarnings(dir, 20_000 * DAY_MS);
+  for (let day = 0; day < 40; day++) {
+    store.addReceipt(BOOK, {
+      atMs: (20_000 + day) * DAY_MS,
+      model: 'm',
+      statementHash: randomBytes(32),
+      workerSeq: 1n,
+      inputTokens: 1,
+      outputTokens: 1,
+      amount: 1n,
+      part: 1n,
+    });
+  }
+  store.close();
+  const { text } = await run(runEarnings, dir);
+  assert.match(text, /^earlier +9 +9 +9 +0\.000000009$/m);
+  assert.equal([...text.matchAll(/^2024-/gm)].length, 31);
 });
 
 test('the command itself: its words, its exit status, and its errors in JSON', () => {

@@ -43,3 +43,35 @@ test('--check-config shows digests as digits, so that they can be compared', () 
   assert.match(shown, /"image": "(ab){32}"/);
   assert.match(shown, /"tlsSpkiSha256": "f{64}"/);
 });
+
+test('what the owner lets a gateway owe: one unit, on its word, on the main network, unless told otherwise', () => {
+  const { settlement, earnings } = decodeConfig(WORKER_CONFIG, configWith({}));
+  assert.deepEqual(settlement, {
+    creditMax: '1',
+    feeMaxBps: 3000,
+    paidCounts: 'on-word',
+    network: 'mainnet',
+    withdrawDelayMinS: 86_400,
+  });
+  assert.deepEqual(earnings, {});
+});
+
+test('an amount is digits, and providers have addresses', () => {
+  const provider = { name: 'a', url: 'https://toncenter.com/api/v2/jsonRPC' };
+  decodeConfig(WORKER_CONFIG, configWith({ settlement: { creditMax: '0.25' } }));
+  decodeConfig(WORKER_CONFIG, configWith({ settlement: { chain: { providers: [provider] } } }));
+  for (const settlement of [
+    { creditMax: 1 },
+    { creditMax: '-1' },
+    { creditMax: '1e3' },
+    { creditMax: '01' },
+    { feeMaxBps: 10_001 },
+    { paidCounts: 'always' },
+    { network: 'ethereum' },
+    { chain: { providers: [] } },
+    { chain: { providers: [{ ...provider, url: 'ftp://a' }] } },
+  ]) {
+    const config = configWith({ settlement });
+    assert.throws(() => decodeConfig(WORKER_CONFIG, config), { code: 'config.invalid' });
+  }
+});

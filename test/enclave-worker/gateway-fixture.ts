@@ -45,6 +45,8 @@ export interface TestGateway {
   readonly left: string[];
   /** How many registrations to answer with 503 first. */
   refuseNext: number;
+  /** What its document says that it keeps. */
+  feeBps: number;
   readonly link: (registration: Registration) => HttpPool;
   readonly close: () => Promise<void>;
 }
@@ -90,7 +92,7 @@ export async function startTestGateway(rootSha256: Bytes<32>, clock: Clock): Pro
             identity: identity.publicKey,
             tlsSpkiSha256: [],
             baseUrls: [],
-            settlement: NO_SETTLEMENT,
+            settlement: { ...NO_SETTLEMENT, feeBps: gateway.feeBps },
             issuedMs: clock(),
             expiresMs: clock() + DAY_MS,
           },
@@ -163,6 +165,7 @@ export async function startTestGateway(rootSha256: Bytes<32>, clock: Clock): Pro
     registrations,
     left,
     refuseNext: 0,
+    feeBps: 0,
     link: ({ key, endpoint }) =>
       createPinnedPool({
         origin: endpoint,
