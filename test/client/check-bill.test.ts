@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { assert as holds, nat, property } from 'fast-check';
 import { generateEd25519, randomBytes } from '#primitives';
 import { utf8 } from '../../core/bytes.ts';
 import { encodeBill, parseBill, type Bill } from '../../client/pay/bill.ts';
@@ -63,8 +63,8 @@ test('any one bit of voucher, receipt or ledger line is found', () => {
       },
     ],
   ];
-  fc.assert(
-    fc.property(fc.nat(targets.length - 1), fc.nat(), fc.nat(7), (which, at, bit) => {
+  holds(
+    property(nat(targets.length - 1), nat(), nat(7), (which, at, bit) => {
       const target = targets[which];
       assert.ok(target);
       const [bytes, change] = target;
