@@ -59,6 +59,8 @@ export class ChannelAccount {
   readonly #saves: SaveQueue;
   /** The most that each request under way can cost. */
   readonly #flying = new Map<string, Amount>();
+  /** Bills that are being looked at. */
+  readonly #judging = new Set<Promise<unknown>>();
   #state: PayState;
   #sessionCeiling: bigint | undefined;
 
@@ -109,6 +111,8 @@ export class ChannelAccount {
    * `client.channel_file`.
    */
   async authorise(requestId: Bytes<16>, maxAmount: bigint): Promise<Voucher> {
+    // Whoever makes the look at a bill take long, must not be paid meanwhile.
+    while (this.#judging.size > 0) await Promise.allSettled(this.#judging);
     if (this.#state.faults.length > 0) {
       throw clientError('client.pay_halted', this.#state.faults.join(' '));
     }
@@ -124,6 +128,16 @@ export class ChannelAccount {
     }
     const { channel, secretKey } = this.keys;
     return signVoucher(secretKey, { channel, epoch, ceiling });
+  }
+
+  /** Nothing is signed while `judgement` is open. */
+  async during<Result>(judgement: Promise<Result>): Promise<Result> {
+    this.#judging.add(judgement);
+    try {
+      return await judgement;
+    } finally {
+      this.#judging.delete(judgement);
+    }
   }
 
   #ceilingFor(maxAmount: bigint): Amount {

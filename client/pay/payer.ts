@@ -181,7 +181,8 @@ class SessionPayer implements ExchangePayer {
       assert(receipt !== undefined, 'a paid answer has a receipt');
       const bounds = recount.bounds();
       const found = { known, request, voucher, receipt, ledger, recount: bounds };
-      return { outcome: 'answered', answer: { ...answer, settlement: await this.#judge(found) } };
+      const settlement = await this.#account.during(this.#judge(found));
+      return { outcome: 'answered', answer: { ...answer, settlement } };
     } catch (error) {
       // Whatever it cost, nobody has looked: it counts with all it could cost.
       this.#account.stranded(msgId);

@@ -166,6 +166,35 @@ test('a receipt that was changed on its way stops paying too', async (context) =
   await assert.rejects(app.ask(), { code: 'pay_halted' });
 });
 
+test('a gateway that makes the look at its bill take long is not paid meanwhile', async (context) => {
+  const gateway = await paidGateway(context);
+  const answered = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  let documents = 0;
+  const slow: typeof gateway.fetch = async (url, init) => {
+    if (url.endsWith('/v1/gateway') && documents++ > 0) {
+      answered.resolve();
+      await held.promise;
+    }
+    return gateway.fetch(url, init);
+  };
+  const app = payingApp({ ...gateway, fetch: slow });
+  gateway.books.mischief.line = (line) =>
+    signStatement(line, statementSigner(OTHER_KEY.secretKey)).payload;
+  const first = app.ask();
+  await answered.promise;
+  const second = app.ask();
+  const third = app.ask();
+  // Everything that could be sent by now has been.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(gateway.books.vouchers.length, 1);
+  held.resolve();
+  assert.equal(await first, 'whole answer');
+  await assert.rejects(second, { code: 'pay_halted' });
+  await assert.rejects(third, { code: 'pay_halted' });
+  assert.equal(gateway.books.vouchers.length, 1);
+});
+
 test('a ledger key that was added since is looked up before anybody is blamed', async (context) => {
   const gateway = await paidGateway(context);
   const app = payingApp(gateway);
