@@ -77,8 +77,6 @@ async function tryToOpen(
   if (!isKnown && parts.channels.size >= CHANNELS_MAX) return refused('channels_full');
   const read = await readOpen(parts, announced, signal);
   if ('code' in read) return refused(read.code);
-  // What is written first is harmless without the rest, and the start completes it.
-  await parts.channels.add(channel, terms, parts.now());
   const { payerKey } = terms;
   const opened = await parts.ledger.openAccount({
     kind: 'channel',
@@ -87,6 +85,8 @@ async function tryToOpen(
     payerKey,
   });
   if (opened.outcome === 'refused') return refused(opened.code);
+  // Until its state is recorded nothing is admitted on it, so what a crash leaves here is completed by announcing it again.
+  await parts.channels.add(channel, terms, parts.now());
   const synced = await recordReading(parts, channel, read);
   if (synced.outcome === 'synced') return { outcome: opened.outcome, account: synced.account };
   return refused(synced.code === 'channel_gone' ? 'channel_unknown' : synced.code);

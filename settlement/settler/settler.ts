@@ -93,6 +93,8 @@ class RunningSettler implements Settler {
   #end: { resolve(): void; reject(error: unknown): void };
   #state: SettlerState = 'new';
   #isChecked = false;
+  /** Everything was read once. */
+  #isUp = false;
   #isAway = false;
   #anchoredMs: number | undefined;
   #treasury: TreasuryState | undefined;
@@ -126,7 +128,7 @@ class RunningSettler implements Settler {
       this.#refuse(error);
       throw error;
     }
-    emit('settler.started', { channels: channels.size, degraded: !this.#isChecked });
+    emit('settler.started', { channels: channels.size, degraded: !this.#isUp });
     this.#loop = this.#run();
   }
 
@@ -170,7 +172,10 @@ class RunningSettler implements Settler {
     if (isSeen && treasury !== undefined) {
       await this.#duty('orders', () => parts.outbox.advance(treasury));
     }
-    if (isRead && isSeen && this.#state === 'starting') this.#state = 'running';
+    if (isRead && isSeen && !this.#isUp) {
+      this.#isUp = true;
+      if (this.#state === 'starting') this.#state = 'running';
+    }
   }
 
   async #check(): Promise<void> {

@@ -11,7 +11,9 @@ export interface SettlerStatus {
   readonly state: SettlerState;
   readonly network: string;
   readonly chain: ChainHealth;
-  readonly providers: readonly ProviderHealth[];
+  readonly providers: readonly (Omit<ProviderHealth, 'failing'> & {
+    readonly failing: string | null;
+  })[];
   /** Raw addresses; nanoTON. Null: not read yet. */
   readonly treasury: { readonly address: string; readonly balance: string | null };
   readonly anchor: { readonly address: string; readonly anchoredMs: number | null };
@@ -51,7 +53,7 @@ export function statusOf(parts: ClaimParts, facts: StatusFacts): SettlerStatus {
     state: facts.state,
     network: payee.network,
     chain: chain.health(),
-    providers: chain.providers(),
+    providers: chain.providers().map((each) => ({ ...each, failing: each.failing ?? null })),
     treasury: {
       address: treasury.address,
       balance: facts.treasury?.balance.toString() ?? null,

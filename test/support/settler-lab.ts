@@ -6,6 +6,7 @@ import { ed25519PublicKey } from '#primitives';
 import { fixed, type Bytes } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { AnnouncedChannel, ChannelTerms } from '../../settlement/channel-terms.ts';
+import { RAMP_CAPS } from '../../settlement/ledger/limits.ts';
 import { LEDGERS } from '../../settlement/ledger/ledgers.ts';
 import type { Ledger, Payee } from '../../settlement/ledger/ledger.ts';
 import { amount } from '../../settlement/money.ts';
@@ -58,6 +59,8 @@ export interface SettlerLabOptions {
   readonly providers?: 1 | 2 | 3;
   readonly policy?: Partial<SettlerPolicy>;
   readonly payees?: readonly Payee[];
+  /** nanoTON; for tests of something else. */
+  readonly rampCap?: bigint;
   readonly options?: Partial<SettlerOptions>;
 }
 
@@ -83,7 +86,7 @@ export class SettlerLab {
   }
 
   static async open(options: SettlerLabOptions = {}): Promise<SettlerLab> {
-    const { blockTimeMs = 0, providers = 1 } = options;
+    const { blockTimeMs = 0, providers = 1, rampCap = RAMP_CAPS.TON } = options;
     const devnet = await openDevnet({ blockTimeMs });
     const fronts = [devnet.endpoint];
     while (fronts.length < providers) fronts.push((await devnet.openProvider()).endpoint);
@@ -93,7 +96,14 @@ export class SettlerLab {
       now: systemClock,
       providers: fronts.map((url, at) => ({ name: `p${at}`, url })),
     });
-    const lab = new SettlerLab({ devnet, chain, books: await openLab(SQLITE) }, options);
+    const lab = new SettlerLab(
+      {
+        devnet,
+        chain,
+        books: await openLab(SQLITE, undefined, { ...RAMP_CAPS, TON: amount(rampCap) }),
+      },
+      options,
+    );
     await devnet.faucet(lab.wallet.address, 100n * TON);
     await until(async () => (await lab.wallet.readState(chain)).balanceNanoton > 0n);
     return lab;
@@ -150,10 +160,14 @@ export class SettlerLab {
 
   /** As if the process had died and come back; what it had not written is lost. */
   async restart(change: Partial<SettlerOptions> = {}): Promise<Settler> {
+    await this.crash();
+    return await this.start(change);
+  }
+
+  async crash(): Promise<void> {
     await this.#settler?.close();
     await this.books.ledger().abandon();
     await this.books.reopen();
-    return await this.start(change);
   }
 
   /** Rounds until it holds: in timed mode blocks come by themselves. */
