@@ -14,6 +14,8 @@ export const NOTICE_CLOCK_AHEAD_MAX_MS = 5 * 60_000;
 export const NOTICE_OVERTAKING_MS = 5000;
 export const CHANNELS_WATCHED_MAX = 8;
 export const CHAIN_LOOK_EVERY_MS = 60_000;
+/** What the chain said counts for half a withdraw delay, and this long at least. */
+export const CHAIN_TRUST_MIN_MS = 5 * 60_000;
 export const EARNINGS_BUSY_MS = 5000;
 /** Of single receipts. Sums are kept for good. */
 export const EARNINGS_ROWS_KEEP_DAYS = 400;

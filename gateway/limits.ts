@@ -83,6 +83,8 @@ export const EXPIRY_NOTICE_DAYS = 14;
 export const REFUSED_EVIDENCE_MAX = 64;
 export const EVIDENCE_CANDIDATES_MAX = 64;
 export const WORKER_CONNECTIONS_MAX = 256;
+/** For notices and stops, beside those that carry exchanges. */
+export const WORKER_CONTROL_CONNECTIONS_MAX = 2;
 export const WORKER_CONNECT_TIMEOUT_MS = 3000;
 export const PROBE_TIMEOUT_MS = 3000;
 export const PROBE_FAILURES_MAX = 3;

@@ -5,13 +5,16 @@
  */
 
 import { toHex, type Bytes } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
 import { pause } from '../../core/node/lifecycle.ts';
 import { codeOf } from '../../core/node/log.ts';
 import type { ChannelTerms } from '../../settlement/channel-terms.ts';
 import type { TonChain } from '../../settlement/ton/chain.ts';
 import { holdsOf, readWorkerChannel } from '../../settlement/ton/worker-channel.ts';
 import type { WorkerLog } from '../events.ts';
-import { CHANNELS_WATCHED_MAX } from '../limits.ts';
+import { CHAIN_TRUST_MIN_MS, CHANNELS_WATCHED_MAX } from '../limits.ts';
+
+const MS_PER_S = 1000;
 
 export interface ChannelHoldings {
   readonly epoch: number;
@@ -23,7 +26,10 @@ export interface ChannelHoldings {
 export interface Holdings {
   /** `word`: nobody asks the chain. */
   readonly by: 'chain' | 'word';
-  /** As last seen. Only a withdraw takes from it, which takes its payer a delay and shows here when it begins. */
+  /**
+   * As last seen. Only a withdraw takes from it, which takes its payer a delay and shows here when it begins; what was seen
+   * so long ago that one could have passed unseen does not count.
+   */
   of(channel: Bytes<32>): ChannelHoldings | undefined;
   watch(channel: Bytes<32>, terms: ChannelTerms): void;
 }
@@ -38,28 +44,34 @@ interface Watched {
   readonly channel: Bytes<32>;
   readonly terms: ChannelTerms;
   seen: ChannelHoldings | undefined;
+  seenMs: number;
 }
 
 export class ChainHoldings implements Holdings {
   readonly by = 'chain';
   readonly #chain: TonChain;
   readonly #log: WorkerLog;
+  readonly #clock: Clock;
   readonly #watched = new Map<string, Watched>();
   #wake: () => void = () => undefined;
 
-  constructor(chain: TonChain, log: WorkerLog) {
+  constructor(chain: TonChain, { clock, log }: { readonly clock: Clock; readonly log: WorkerLog }) {
     this.#chain = chain;
+    this.#clock = clock;
     this.#log = log;
   }
 
   of(channel: Bytes<32>): ChannelHoldings | undefined {
-    return this.#watched.get(toHex(channel))?.seen;
+    const watched = this.#watched.get(toHex(channel));
+    if (watched === undefined) return undefined;
+    const goodForMs = Math.max((watched.terms.withdrawDelayS * MS_PER_S) / 2, CHAIN_TRUST_MIN_MS);
+    return this.#clock() - watched.seenMs <= goodForMs ? watched.seen : undefined;
   }
 
   watch(channel: Bytes<32>, terms: ChannelTerms): void {
     const name = toHex(channel);
     if (this.#watched.has(name)) return;
-    this.#watched.set(name, { channel, terms, seen: undefined });
+    this.#watched.set(name, { channel, terms, seen: undefined, seenMs: 0 });
     for (const oldest of this.#watched.keys()) {
       if (this.#watched.size <= CHANNELS_WATCHED_MAX) break;
       this.#watched.delete(oldest);
@@ -78,6 +90,7 @@ export class ChainHoldings implements Holdings {
   }
 
   async #look(watched: Watched, signal: AbortSignal): Promise<void> {
+    const askedMs = this.#clock();
     try {
       const state = await readWorkerChannel(this.#chain, watched.terms, signal);
       if (state === undefined) return;
@@ -85,6 +98,7 @@ export class ChainHoldings implements Holdings {
       const holds = holdsOf(state);
       const hasChanged = watched.seen?.holds !== holds || watched.seen.epoch !== epoch;
       watched.seen = { epoch, holds, claimed };
+      watched.seenMs = askedMs;
       if (!hasChanged) return;
       const { channel } = watched;
       this.#log.event('worker.channel', { channel, status: state.status, holds, claimed });

@@ -104,7 +104,7 @@ function openHoldings(
   }
   const { providers, quorum } = settlement.chain;
   const chain = openToncenter({ network, providers, quorum, now: clock });
-  const holdings = new ChainHoldings(chain, log);
+  const holdings = new ChainHoldings(chain, { clock, log });
   const closing = new AbortController();
   const running = holdings.run(CHAIN_LOOK_EVERY_MS, closing.signal);
   return {

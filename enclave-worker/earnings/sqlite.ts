@@ -11,6 +11,7 @@ import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqli
 import { fixed, utf8, type Bytes } from '../../core/bytes.ts';
 import { canonicalJson, parseJson } from '../../core/json.ts';
 import { assertPrivateFolder, makePrivateFolder } from '../../core/node/private-files.ts';
+import { takeWriterLock } from '../../core/node/writer-lock.ts';
 import { VOUCHER_BYTES } from '../../settlement/voucher.ts';
 import { CHANNEL_TERMS, channelTermsJson } from '../../settlement/channel-terms.ts';
 import { AMOUNT_MAX, assetOfCode, codeOfAsset } from '../../settlement/money.ts';
@@ -28,6 +29,7 @@ import type {
 } from './store.ts';
 
 const FILE_NAME = 'earnings.sqlite';
+const LOCK_NAME = 'worker.lock';
 const SCHEMA_VERSION = 1n;
 const DAY_MS = 86_400_000;
 
@@ -77,11 +79,20 @@ const SQL = {
 
 type Row = Readonly<Record<string, SQLOutputValue>>;
 
-/** `undefined`: in memory only. Throws `earnings.store`, `file.private`. */
+/**
+ * `undefined`: in memory only. One worker at a time: two would each count what the other is paid. Throws `earnings.store`,
+ * `file.private`, `writer_lock.held`.
+ */
 export function openEarnings(dir: string | undefined, nowMs: number): EarningsStore {
-  if (dir === undefined) return open(':memory:', nowMs);
+  if (dir === undefined) return open(':memory:', nowMs, () => undefined);
   makePrivateFolder(dir);
-  return open(join(dir, FILE_NAME), nowMs);
+  const giveBack = takeWriterLock(join(dir, LOCK_NAME));
+  try {
+    return open(join(dir, FILE_NAME), nowMs, giveBack);
+  } catch (error) {
+    giveBack();
+    throw error;
+  }
 }
 
 /** All books in it, of a worker that may be running: nothing is written. Throws `earnings.store`, `file.private`. */
@@ -112,7 +123,7 @@ export function readEarnings(dir: string): readonly BookReport[] {
   }
 }
 
-function open(path: string, nowMs: number): EarningsStore {
+function open(path: string, nowMs: number, giveBack: () => void): EarningsStore {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: EARNINGS_BUSY_MS, readBigInts: true });
@@ -122,7 +133,7 @@ function open(path: string, nowMs: number): EarningsStore {
     if (path !== ':memory:') chmodSync(path, 0o600);
     migrate(database);
     database.prepare(SQL.prune).run(nowMs - EARNINGS_ROWS_KEEP_DAYS * DAY_MS);
-    return new SqliteEarnings(database);
+    return new SqliteEarnings(database, giveBack);
   } catch (cause) {
     database?.close();
     throw earningsError('earnings.store', path, { cause });
@@ -138,10 +149,12 @@ function migrate(database: DatabaseSync): void {
 
 class SqliteEarnings implements EarningsStore {
   readonly #database: DatabaseSync;
+  readonly #giveBack: () => void;
   readonly #statements = new Map<keyof typeof SQL, StatementSync>();
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, giveBack: () => void) {
     this.#database = database;
+    this.#giveBack = giveBack;
   }
 
   sums(book: BookName): BookSums {
@@ -190,6 +203,7 @@ class SqliteEarnings implements EarningsStore {
 
   close(): void {
     this.#database.close();
+    this.#giveBack();
   }
 
   #bookRow({ gateway, workerId, asset }: BookName): Row {

@@ -13,6 +13,7 @@ import {
   ACKNOWLEDGE_ATTEMPTS,
   ACKNOWLEDGE_BACK_OFF_MAX_MS,
   ACKNOWLEDGE_BACK_OFF_MS,
+  STATEMENTS_PER_WORKER_MAX,
   WORKERS_MAX,
 } from '../limits.ts';
 import type { WorkerLink } from './link.ts';
@@ -54,14 +55,17 @@ export interface AcknowledgerDeps {
   readonly backOffMs?: number;
 }
 
-/** What waits for one worker, by statement: each has its own link. */
-type Lane = Map<WorkerLink, LiveWorker>;
+/** Of one statement: each has its own link. */
+interface Lane {
+  /** Something was settled since the notice on its way was made. */
+  next: LiveWorker | undefined;
+}
 
 export class Acknowledger {
   readonly #deps: AcknowledgerDeps;
   readonly #closing = new AbortController();
-  /** One notice at a time per worker: its sums must arrive in the order in which they rose. */
-  readonly #lanes = new Map<string, Lane>();
+  /** One notice at a time per statement, so that a worker that is gone holds up nobody but itself. */
+  readonly #lanes = new Map<WorkerLink, Lane>();
   readonly #running = new Set<Promise<void>>();
   /** Parallel exchanges settle in any order; a notice never names less than one before it. */
   readonly #highest = new WeakMap<WorkerLink, bigint>();
@@ -74,7 +78,6 @@ export class Acknowledger {
 
   /** After the settlement is durable. Returns at once. */
   settled(worker: LiveWorker, { receipt }: SignedReceipt): void {
-    if (this.#closing.signal.aborted) return;
     const known = this.#highest.get(worker.link) ?? 0n;
     if (receipt.workerSeq > known) this.#highest.set(worker.link, receipt.workerSeq);
     this.refresh(worker);
@@ -86,15 +89,15 @@ export class Acknowledger {
    */
   refresh(worker: LiveWorker): void {
     if (this.#closing.signal.aborted) return;
-    const lane = this.#lanes.get(worker.workerId);
+    const lane = this.#lanes.get(worker.link);
     if (lane !== undefined) {
-      lane.set(worker.link, worker);
+      lane.next = worker;
       return;
     }
-    if (this.#lanes.size >= WORKERS_MAX) return;
-    const opened: Lane = new Map([[worker.link, worker]]);
-    this.#lanes.set(worker.workerId, opened);
-    const run = this.#run(worker.workerId, opened).finally(() => this.#running.delete(run));
+    if (this.#lanes.size >= WORKERS_MAX * STATEMENTS_PER_WORKER_MAX) return;
+    const opened: Lane = { next: worker };
+    this.#lanes.set(worker.link, opened);
+    const run = this.#run(worker.link, opened).finally(() => this.#running.delete(run));
     this.#running.add(run);
   }
 
@@ -104,16 +107,15 @@ export class Acknowledger {
     await Promise.all(this.#running);
   }
 
-  async #run(workerId: string, lane: Lane): Promise<void> {
-    for (;;) {
-      const [next] = lane.values();
-      if (next === undefined || this.#closing.signal.aborted) break;
-      lane.delete(next.link);
-      const workerSeq = this.#highest.get(next.link) ?? 0n;
-      const { outcome, code } = await this.#deliver(next);
-      this.#deps.onReport?.({ worker: next, workerSeq, outcome, code });
+  async #run(link: WorkerLink, lane: Lane): Promise<void> {
+    while (lane.next !== undefined && !this.#closing.signal.aborted) {
+      const worker = lane.next;
+      lane.next = undefined;
+      const workerSeq = this.#highest.get(link) ?? 0n;
+      const { outcome, code } = await this.#deliver(worker);
+      this.#deps.onReport?.({ worker, workerSeq, outcome, code });
     }
-    this.#lanes.delete(workerId);
+    this.#lanes.delete(link);
   }
 
   async #deliver(
@@ -140,10 +142,12 @@ export class Acknowledger {
   /** Of this moment: whatever was settled while an attempt waited goes with the next. */
   async #notice(worker: LiveWorker): Promise<Uint8Array> {
     const { clock, balanceOf } = this.#deps;
-    // Before the books are read, so that no notice names a receipt whose amount its sums do not have yet.
+    // Both before the books are read: no notice names a receipt whose amount its sums do not have yet, and of two
+    // notices about one worker the one that is dated later was read later.
     const seen = this.#highest.get(worker.link) ?? 0n;
-    const { earned, paid, channel, workerSeq = 0n } = await balanceOf(worker.workerId, worker);
     this.#lastMs = Math.max(clock(), this.#lastMs);
+    const atMs = this.#lastMs;
+    const { earned, paid, channel, workerSeq = 0n } = await balanceOf(worker.workerId, worker);
     return encodeSettled({
       statementHash: worker.key.statementHash,
       workerSeq: workerSeq > seen ? workerSeq : seen,
@@ -151,7 +155,7 @@ export class Acknowledger {
       earned,
       paid,
       channel: channel ?? null,
-      atMs: this.#lastMs,
+      atMs,
     });
   }
 }
@@ -160,5 +164,7 @@ export class Acknowledger {
 const OUTCOMES: Readonly<Record<number, AcknowledgeOutcome>> = {
   204: 'acknowledged',
   400: 'refused',
+  // A worker of before there were notices.
+  404: 'refused',
   409: 'rolled_back',
 };

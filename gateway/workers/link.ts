@@ -23,6 +23,7 @@ import {
   RECEIPT_FETCH_TIMEOUT_MS,
   WORKER_CONNECT_TIMEOUT_MS,
   WORKER_CONNECTIONS_MAX,
+  WORKER_CONTROL_CONNECTIONS_MAX,
 } from '../limits.ts';
 
 export interface LinkOptions {
@@ -74,17 +75,22 @@ const REQUEST_HEADERS = {
 } as const;
 
 export function createLink(options: LinkOptions): WorkerLink {
-  const pool = createPinnedPool({
+  const peer = {
     origin: options.endpoint,
     address: options.address,
     trust: { kind: 'spki', sha256: [options.tlsSpkiSha256] },
     clientCertificate: options.identity,
-    connectionsMax: WORKER_CONNECTIONS_MAX,
     connectTimeoutMs: WORKER_CONNECT_TIMEOUT_MS,
+  } as const;
+  const pool = createPinnedPool({
+    ...peer,
+    connectionsMax: WORKER_CONNECTIONS_MAX,
     // Behind the deadlines of dispatch, which know the request.
     headersTimeoutMs: FIRST_SEALED_TIMEOUT_MS * 2,
     bodyTimeoutMs: IDLE_TIMEOUT_MS * 2,
   });
+  // Of its own: when every connection carries an answer, one of them must still be stoppable.
+  const control = createPinnedPool({ ...peer, connectionsMax: WORKER_CONTROL_CONNECTIONS_MAX });
   return {
     exchange: (sealed, handler, { meterEvery } = {}) => {
       const meter = meterEvery === undefined ? {} : { [METER_HEADER]: String(meterEvery) };
@@ -106,7 +112,7 @@ export function createLink(options: LinkOptions): WorkerLink {
       return answer.status === 200 ? answer.body : undefined;
     },
     fetchReceiptsAfter: async (statementHash, afterSeq, signal) => {
-      const answer = await fetchBytes(pool, {
+      const answer = await fetchBytes(control, {
         method: 'GET',
         path: `/sx/v1/receipts?after=${afterSeq}&statement=${toHex(statementHash)}`,
         headers: {},
@@ -117,7 +123,7 @@ export function createLink(options: LinkOptions): WorkerLink {
       return answer.status === 200 ? answer.body : new Uint8Array();
     },
     sendSettled: async (notice, signal) => {
-      const answer = await fetchBytes(pool, {
+      const answer = await fetchBytes(control, {
         method: 'POST',
         path: '/sx/v1/settled',
         headers: { 'content-type': SETTLED_TYPE },
@@ -129,7 +135,7 @@ export function createLink(options: LinkOptions): WorkerLink {
       return answer.status;
     },
     stop: async (msgId, signal) => {
-      const answer = await fetchBytes(pool, {
+      const answer = await fetchBytes(control, {
         method: 'POST',
         path: `/sx/v1/exchanges/${toHex(msgId)}/stop`,
         headers: {},
@@ -155,7 +161,11 @@ export function createLink(options: LinkOptions): WorkerLink {
         return 'gone';
       }
     },
-    close: () => pool.close(),
-    destroy: () => pool.destroy(),
+    close: async () => {
+      await Promise.all([pool.close(), control.close()]);
+    },
+    destroy: async () => {
+      await Promise.all([pool.destroy(), control.destroy()]);
+    },
   };
 }

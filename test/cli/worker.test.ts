@@ -258,7 +258,8 @@ test('a worker that asks the chain sees what its channel holds', async () => {
     part: 'worker',
     destination: { write: (line) => void lines.push(line) },
   });
-  const holdings = new ChainHoldings(chain, log);
+  let aheadMs = 0;
+  const holdings = new ChainHoldings(chain, { clock: () => systemClock() + aheadMs, log });
   const stop = new AbortController();
   const running = holdings.run(60_000, stop.signal);
   const channel = channelOfTerms(terms);
@@ -268,6 +269,11 @@ test('a worker that asks the chain sees what its channel holds', async () => {
   await until(() => holdings.of(channel) !== undefined);
   assert.deepEqual(holdings.of(channel), { epoch: 0, holds: 1_945_000_000n, claimed: 0n });
   assert.match(lines[0] ?? '', /worker\.channel.*"status":"open","holds":"1945000000"/);
+  // In half a delay nobody can have taken it back; after that, somebody could have, unseen.
+  aheadMs = 12 * 3_600_000 - 60_000;
+  assert.ok(holdings.of(channel) !== undefined);
+  aheadMs += 61_000;
+  assert.equal(holdings.of(channel), undefined);
   stop.abort();
   await running;
   await chain.close();

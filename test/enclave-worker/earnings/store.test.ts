@@ -120,6 +120,15 @@ test('nobody else can read it, and nothing of a request but its counts is in it'
   assert.throws(() => readEarnings(dir), { code: 'file.private' });
 });
 
+test('one worker at a time, and the next one after it', () => {
+  const dir = join(root, 'locked');
+  const store = openEarnings(dir, NOW_MS);
+  assert.throws(() => openEarnings(dir, NOW_MS), { code: 'writer_lock.held' });
+  readEarnings(dir);
+  store.close();
+  openEarnings(dir, NOW_MS).close();
+});
+
 test('a file of another version or of something else is refused and left alone', async () => {
   const dir = join(root, 'foreign');
   openEarnings(dir, NOW_MS).close();
