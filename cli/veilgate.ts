@@ -24,6 +24,8 @@ const COMMANDS = [
   { name: 'receipt', load: async () => (await import('./receipt.ts')).registerReceiptCommand },
   { name: 'devnet', load: async () => (await import('./devnet.ts')).registerDevnetCommand },
   { name: 'worker', load: async () => (await import('./worker.ts')).registerWorkerCommand },
+  { name: 'wallet', load: async () => (await import('./wallet.ts')).registerWalletCommand },
+  { name: 'channel', load: async () => (await import('./channel.ts')).registerChannelCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
 

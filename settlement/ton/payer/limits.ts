@@ -1,0 +1,21 @@
+/** How long a payer waits, and what it sets aside. @module */
+
+/** An order to the wallet is good for so long by the clock of the chain. */
+export const ORDER_VALID_S = 120;
+/** Beyond that, for answers about it. */
+export const ORDER_GRACE_MS = 60_000;
+/** Between two looks at the chain. */
+export const POLL_MS = 1500;
+/** A message between two contracts arrives within some blocks; more than this and a person should look. */
+export const ARRIVAL_MS = 120_000;
+/** Of an account's newest transactions, when one message is looked for. */
+export const LOOK_BACK_MAX = 40;
+
+/** What the wallet burns for one order with some messages and a deploy is a third of it. nanoTON. */
+export const WALLET_FEES = 30_000_000n;
+/** Storage eats this much of the rent in a week: so much more goes with a deposit that has to put rent back. */
+export const RENT_MARGIN = 100_000n;
+/** For a gateway that said that it closes: it claims first, and that takes a message or two. */
+export const CLOSE_WAIT_MS = 180_000;
+/** A signed withdraw is good for so long: the chain adds what is left of it to the delay. */
+export const WITHDRAW_VALID_S = 300;

@@ -1,0 +1,216 @@
+/**
+ * A channel from its payer's side: the address that the terms give, what the chain says of it, and the messages that a
+ * payer sends there. Nothing is taken on anybody's word: the address is computed, and what stands there is compared with
+ * the terms. Spec: ton-settlement §4.8.
+ * @module
+ */
+
+import { Address, beginCell, external, storeMessage, type Cell } from '@ton/core';
+import { signEd25519 } from '#primitives';
+import { equalPublic, fixed, type Bytes } from '../../../core/bytes.ts';
+import { VeilError } from '../../../core/errors.ts';
+import { pause } from '../../../core/node/lifecycle.ts';
+import type { ChannelTerms } from '../../channel-terms.ts';
+import type { ReadOptions, TonChain } from '../chain.ts';
+import { PAY_CHANNEL } from '../contracts/compiled.ts';
+import {
+  availableOf,
+  cancelWithdrawBody,
+  CHANNEL_ATTACH,
+  CHANNEL_FEES,
+  CHANNEL_STATUS,
+  channelId,
+  channelInit,
+  channelAddress,
+  depositBody,
+  finalizeExternalBody,
+  finalizeWithdrawBody,
+  requestWithdrawBody,
+  termsCell,
+  withdrawExternalBody,
+  type ChannelState,
+  type ContractInit,
+} from '../contracts/pay-channel.ts';
+import { encodeWithdraw } from '../contracts/preimages.ts';
+import type { Payment } from '../wallet/payment.ts';
+import { sendQuietly, type Waiting } from './deliver.ts';
+import { payerError } from './errors.ts';
+import { ARRIVAL_MS, POLL_MS, RENT_MARGIN } from './limits.ts';
+
+export interface PayerChannel {
+  readonly terms: ChannelTerms;
+  readonly id: Bytes<32>;
+  readonly address: Address;
+  readonly init: ContractInit;
+  /** Of the part that never changes. */
+  readonly termsHash: Uint8Array;
+}
+
+/** Throws `payer.terms`. */
+export function payerChannelOf(terms: ChannelTerms): PayerChannel {
+  try {
+    const contract = {
+      payer: Address.parseRaw(terms.payer),
+      payee: Address.parseRaw(terms.payee),
+      payerKey: terms.payerKey,
+      payeeKey: terms.payeeKey,
+      withdrawDelayS: terms.withdrawDelayS,
+      networkId: Number(terms.network.slice('tvm:'.length)),
+      salt: terms.salt,
+    };
+    const address = channelAddress(contract);
+    const termsHash = Uint8Array.from(termsCell(contract).hash());
+    return { terms, id: channelId(address), address, init: channelInit(contract), termsHash };
+  } catch (cause) {
+    throw payerError('payer.terms', 'no channel has such terms', { cause });
+  }
+}
+
+export type ChannelOnChain =
+  | { readonly kind: 'absent'; readonly balanceNanoton: bigint; readonly timeS: number }
+  | LiveChannel;
+
+export interface LiveChannel {
+  readonly kind: 'live';
+  readonly state: ChannelState;
+  readonly available: bigint;
+  readonly balanceNanoton: bigint;
+  readonly lastLt: bigint;
+  /** By the clock of the chain. */
+  readonly timeS: number;
+  readonly seqno: number;
+  readonly agreedBy: readonly string[];
+}
+
+/** Throws `payer.not_channel`, and as the chain. */
+export async function readPayerChannel(
+  chain: TonChain,
+  channel: PayerChannel,
+  options?: ReadOptions,
+): Promise<ChannelOnChain> {
+  const account = await chain.readAccount(channel.address, options);
+  const { balanceNanoton, timeS, seqno, agreedBy } = account;
+  if (account.state === 'uninitialized') return { kind: 'absent', balanceNanoton, timeS };
+  if (account.state === 'frozen' || account.data === undefined) {
+    throw payerError('payer.not_channel', account.state);
+  }
+  if (account.code?.hash().toString('hex') !== PAY_CHANNEL.codeHash) {
+    throw payerError('payer.not_channel', 'another code');
+  }
+  const state = decodeChannelData(account.data, channel);
+  const lastLt = account.last?.lt ?? 0n;
+  const available = availableOf(state);
+  return { kind: 'live', state, available, balanceNanoton, lastLt, timeS, seqno, agreedBy };
+}
+
+/** The agreed state itself rather than a get-method, whose answer does not say of which block it is. */
+function decodeChannelData(data: Cell, channel: PayerChannel): ChannelState {
+  try {
+    const slice = data.beginParse();
+    const status = CHANNEL_STATUS[slice.loadUint(2)];
+    if (status === undefined) throw payerError('payer.not_channel', 'status');
+    const state = {
+      status,
+      epoch: slice.loadUint(16),
+      deposited: slice.loadCoins(),
+      claimed: slice.loadCoins(),
+      refunded: slice.loadCoins(),
+      withdrawing: slice.loadCoins(),
+      unlockAt: slice.loadUint(32),
+    };
+    const payerKey = fixed(Uint8Array.from(slice.loadBuffer(32)), 32);
+    const termsHash = Uint8Array.from(slice.loadRef().hash());
+    slice.endParse();
+    const isOfTerms =
+      equalPublic(payerKey, channel.terms.payerKey) && equalPublic(termsHash, channel.termsHash);
+    if (!isOfTerms) throw payerError('payer.not_channel', 'other terms');
+    return state;
+  } catch (cause) {
+    if (cause instanceof VeilError) throw cause;
+    throw payerError('payer.not_channel', 'other data', { cause });
+  }
+}
+
+/** What a deposit of `amount` takes along: rent where it is missing, and the contract's own gas. */
+export function depositValue(amount: bigint, onChain: ChannelOnChain): bigint {
+  const { rent, depositFee } = CHANNEL_FEES;
+  if (onChain.kind === 'absent') return amount + rent + depositFee;
+  const missing = rent + onChain.available - onChain.balanceNanoton;
+  return amount + depositFee + (missing > 0n ? missing + RENT_MARGIN : 0n);
+}
+
+/** Deploys the channel along the way where it is not there yet. What the contract refuses comes back. */
+export function depositPayment(
+  channel: PayerChannel,
+  onChain: ChannelOnChain,
+  { amount, queryId }: { readonly amount: bigint; readonly queryId: bigint },
+): Payment {
+  return {
+    to: channel.address,
+    nanoton: depositValue(amount, onChain),
+    body: depositBody(queryId),
+    bounce: true,
+    ...(onChain.kind === 'absent' ? { init: channel.init } : {}),
+  };
+}
+
+/** `amount` 0: all that is available. */
+export function withdrawPayment(channel: PayerChannel, amount: bigint, queryId: bigint): Payment {
+  return operation(channel, requestWithdrawBody(amount, queryId));
+}
+
+export function cancelPayment(channel: PayerChannel, queryId: bigint): Payment {
+  return operation(channel, cancelWithdrawBody(queryId));
+}
+
+export function finalizePayment(channel: PayerChannel, queryId: bigint): Payment {
+  return operation(channel, finalizeWithdrawBody(queryId));
+}
+
+function operation(channel: PayerChannel, body: Cell): Payment {
+  return { to: channel.address, nanoton: CHANNEL_ATTACH, body, bounce: true };
+}
+
+/** Needs no wallet: the key that signs vouchers signs this too, and the channel's rent pays for it. */
+export function signedWithdraw(
+  channel: PayerChannel,
+  secretKey: Bytes<32>,
+  withdraw: { readonly epoch: number; readonly amount: bigint; readonly validUntil: number },
+): Cell {
+  const signature = signEd25519(secretKey, encodeWithdraw({ channel: channel.id, ...withdraw }));
+  return outside(channel, withdrawExternalBody({ ...withdraw, signature }));
+}
+
+/** Anybody's to send once the delay is over. */
+export function signedFinalize(channel: PayerChannel): Cell {
+  return outside(channel, finalizeExternalBody());
+}
+
+function outside({ address }: PayerChannel, body: Cell): Cell {
+  return beginCell()
+    .store(storeMessage(external({ to: address, body })))
+    .endCell();
+}
+
+export interface AwaitedState {
+  readonly isSo: (live: LiveChannel) => boolean;
+  readonly forMs?: number;
+  /** Sent again before every further look: what was lost on the way does no harm twice. */
+  readonly again?: Cell;
+}
+
+/** Waits until the chain shows what `isSo` wants. Throws `payer.unconfirmed`, and as `readPayerChannel`. */
+export async function awaitChannel(
+  { chain, now, signal, pollMs = POLL_MS }: Waiting,
+  channel: PayerChannel,
+  { isSo, forMs = ARRIVAL_MS, again }: AwaitedState,
+): Promise<LiveChannel> {
+  const untilMs = now() + forMs;
+  while (now() < untilMs) {
+    const onChain = await readPayerChannel(chain, channel, { signal });
+    if (onChain.kind === 'live' && isSo(onChain)) return onChain;
+    if (!(await pause(pollMs, signal))) break;
+    if (again !== undefined) await sendQuietly(chain, again, signal);
+  }
+  throw payerError('payer.unconfirmed', 'the state of the channel');
+}
