@@ -9,6 +9,7 @@ import { awaitHandled, deliver, freshQueryId } from '../../settlement/ton/payer/
 import {
   awaitChannel,
   depositPayment,
+  missingRent,
   type LiveChannel,
 } from '../../settlement/ton/payer/payer-channel.ts';
 import { cliError } from '../errors.ts';
@@ -43,7 +44,9 @@ export async function runChannelDeposit(
   return await withChannel(options, io, async (around) => {
     const before = await liveChannel(around, io);
     const queryId = freshQueryId();
-    const payment = depositPayment(around.kept.channel, before, { amount, queryId });
+    const { chain, kept } = around;
+    const rent = await missingRent(chain, kept.channel, before, { signal: io.signal });
+    const payment = depositPayment(kept.channel, { amount, rent, queryId });
     const value = payment.nanoton;
     for (const line of planLines(around, { amount, value })) io.say(line);
     const waiting = { ...io, chain: around.chain };

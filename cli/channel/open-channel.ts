@@ -21,7 +21,7 @@ import {
 } from '../../settlement/ton/payer/deliver.ts';
 import {
   awaitChannel,
-  depositPayment,
+  openingPayment,
   readPayerChannel,
   type LiveChannel,
 } from '../../settlement/ton/payer/payer-channel.ts';
@@ -153,8 +153,7 @@ async function fund(
   const { channel } = kept;
   const waiting = { ...io, chain };
   const queryId = freshQueryId();
-  const absent = { kind: 'absent', balanceNanoton: 0n, timeS: 0 } as const;
-  const payment = depositPayment(channel, absent, { amount: deposit, queryId });
+  const payment = openingPayment(channel, { amount: deposit, queryId });
   const isOpen = ({ state }: LiveChannel): boolean => state.status === 'open';
   if (payer.kind === 'elsewhere') {
     await payer.pay(payment, kept);

@@ -8,6 +8,7 @@ import { paint } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import { hasCode } from '../../core/errors.ts';
 import { parseAmount } from '../../settlement/money.ts';
+import { CHANNEL_EXIT } from '../../settlement/ton/contracts/exit-codes.ts';
 import { CHANNEL_FEES } from '../../settlement/ton/contracts/pay-channel.ts';
 import { awaitHandled, deliver, freshQueryId } from '../../settlement/ton/payer/deliver.ts';
 import { WITHDRAW_VALID_S } from '../../settlement/ton/payer/limits.ts';
@@ -106,26 +107,15 @@ async function sendRequest(
   { amount, wanted, before, options, io }: Sending,
 ): Promise<Pick<AwaitedState, 'again'>> {
   const { channel } = around.kept;
-  if (!canPayItself(before, wanted)) {
-    const payment = (queryId: bigint): Payment => withdrawPayment(channel, amount, queryId);
-    await byWallet(around, { options, io, before }, payment);
-    return {};
+  if (wanted >= CHANNEL_FEES.minExternal) {
+    const validUntil = before.timeS + WITHDRAW_VALID_S;
+    const withdraw = { epoch: before.state.epoch, amount, validUntil };
+    const again = signedWithdraw(channel, channelKey(around.kept), withdraw);
+    if (await isTaken(around, again, io)) return { again };
   }
-  const validUntil = before.timeS + WITHDRAW_VALID_S;
-  const withdraw = { epoch: before.state.epoch, amount, validUntil };
-  const again = signedWithdraw(channel, channelKey(around.kept), withdraw);
-  await around.chain.send(again, { signal: io.signal });
-  return { again };
-}
-
-/** What the contract wants for a message without a wallet; what is a little too strict here goes by the wallet. */
-const GAS_RESERVE = 5_000_000n;
-
-function canPayItself({ available, balanceNanoton }: LiveChannel, wanted: bigint): boolean {
-  const { withdrawFloor, notice, minExternal } = CHANNEL_FEES;
-  return (
-    wanted >= minExternal && balanceNanoton >= withdrawFloor + available + notice + GAS_RESERVE
-  );
+  const payment = (queryId: bigint): Payment => withdrawPayment(channel, amount, queryId);
+  await byWallet(around, { options, io, before }, payment);
+  return {};
 }
 
 function pendingAnswer({ kept }: Around, { state, timeS }: LiveChannel, how: string): Answer {
@@ -198,15 +188,19 @@ async function finish(
   };
 }
 
+/** Too little rent, or too little to be paid out of itself. */
+const POOR: readonly unknown[] = [CHANNEL_EXIT.cover, CHANNEL_EXIT.dust];
+
 type AwaitedMessage = NonNullable<AwaitedState['again']>;
 
-/** The channel pays for it, where its rent still can. */
+/** The channel pays for it where its rent still can; every other refusal is one. Throws `ton.not_accepted`. */
 async function isTaken({ chain }: Around, message: AwaitedMessage, io: MoneyIo): Promise<boolean> {
   try {
     await chain.send(message, { signal: io.signal });
     return true;
   } catch (error) {
-    if (hasCode(error, 'ton.not_accepted')) return false;
+    const isPoor = hasCode(error, 'ton.not_accepted') && POOR.includes(error.facts['exitCode']);
+    if (isPoor) return false;
     throw error;
   }
 }

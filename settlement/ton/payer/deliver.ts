@@ -73,7 +73,11 @@ export async function deliver(
 }
 
 /** What becomes of it shows on the chain; a refusal may be the echo of a success. */
-export async function sendQuietly(chain: TonChain, order: Cell, signal: AbortSignal): Promise<void> {
+export async function sendQuietly(
+  chain: TonChain,
+  order: Cell,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await chain.send(order, { signal });
   } catch (error) {

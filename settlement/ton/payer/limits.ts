@@ -13,8 +13,8 @@ export const LOOK_BACK_MAX = 40;
 
 /** What the wallet burns for one order with some messages and a deploy is a third of it. nanoTON. */
 export const WALLET_FEES = 30_000_000n;
-/** Storage eats this much of the rent in a week: so much more goes with a deposit that has to put rent back. */
-export const RENT_MARGIN = 100_000n;
+/** What storage takes from a channel in a year, with some to spare: 0.0186 at the prices that @ton/sandbox ships. */
+export const STORAGE_PER_YEAR = 20_000_000n;
 /** For a gateway that said that it closes: it claims first, and that takes a message or two. */
 export const CLOSE_WAIT_MS = 180_000;
 /** A signed withdraw is good for so long: the chain adds what is left of it to the delay. */

@@ -35,7 +35,7 @@ import { encodeWithdraw } from '../contracts/preimages.ts';
 import type { Payment } from '../wallet/payment.ts';
 import { sendQuietly, type Waiting } from './deliver.ts';
 import { payerError } from './errors.ts';
-import { ARRIVAL_MS, POLL_MS, RENT_MARGIN } from './limits.ts';
+import { ARRIVAL_MS, POLL_MS, STORAGE_PER_YEAR } from './limits.ts';
 
 export interface PayerChannel {
   readonly terms: ChannelTerms;
@@ -131,27 +131,47 @@ function decodeChannelData(data: Cell, channel: PayerChannel): ChannelState {
   }
 }
 
-/** What a deposit of `amount` takes along: rent where it is missing, and the contract's own gas. */
-export function depositValue(amount: bigint, onChain: ChannelOnChain): bigint {
-  const { rent, depositFee } = CHANNEL_FEES;
-  if (onChain.kind === 'absent') return amount + rent + depositFee;
-  const missing = rent + onChain.available - onChain.balanceNanoton;
-  return amount + depositFee + (missing > 0n ? missing + RENT_MARGIN : 0n);
+const YEAR_S = 31_536_000n;
+
+/**
+ * The rent that a deposit has to put back. The chain takes what storage costs when the next message comes, and shows the
+ * balance before that.
+ */
+export async function missingRent(
+  chain: TonChain,
+  channel: PayerChannel,
+  live: LiveChannel,
+  options?: ReadOptions,
+): Promise<bigint> {
+  const newest = { ...options, limit: 1 };
+  const { transactions } = await chain.transactionsSince(channel.address, live.lastLt - 1n, newest);
+  const elapsedS = BigInt(Math.max(0, live.timeS - (transactions.at(-1)?.now ?? live.timeS)));
+  const owed = elapsedS === 0n ? 0n : (elapsedS * STORAGE_PER_YEAR) / YEAR_S + 1n;
+  const missing = CHANNEL_FEES.rent + live.available + owed - live.balanceNanoton;
+  return missing > 0n ? missing : 0n;
 }
 
-/** Deploys the channel along the way where it is not there yet. What the contract refuses comes back. */
-export function depositPayment(
-  channel: PayerChannel,
-  onChain: ChannelOnChain,
-  { amount, queryId }: { readonly amount: bigint; readonly queryId: bigint },
-): Payment {
+export interface Deposit {
+  /** What becomes available: what goes along for rent and gas is beside it. */
+  readonly amount: bigint;
+  readonly rent: bigint;
+  readonly queryId: bigint;
+}
+
+/** What the contract refuses comes back. */
+export function depositPayment(channel: PayerChannel, { amount, rent, queryId }: Deposit): Payment {
   return {
     to: channel.address,
-    nanoton: depositValue(amount, onChain),
+    nanoton: amount + rent + CHANNEL_FEES.depositFee,
     body: depositBody(queryId),
     bounce: true,
-    ...(onChain.kind === 'absent' ? { init: channel.init } : {}),
   };
+}
+
+/** The first one, which brings the contract along. */
+export function openingPayment(channel: PayerChannel, deposit: Omit<Deposit, 'rent'>): Payment {
+  const rent = CHANNEL_FEES.rent;
+  return { ...depositPayment(channel, { ...deposit, rent }), init: channel.init };
 }
 
 /** `amount` 0: all that is available. */
