@@ -116,6 +116,17 @@ function asker(answers: string[], said: string[]) {
   };
 }
 
+export async function withFakeGateway(
+  work: (gateway: FakeGateway) => Promise<void>,
+): Promise<void> {
+  const { fake, close } = await openFake();
+  try {
+    await work(fake);
+  } finally {
+    await close();
+  }
+}
+
 async function openFake() {
   const identity = ed25519PublicKey(IDENTITY_SEED);
   const known = new Map<string, string>();
