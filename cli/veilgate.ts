@@ -26,6 +26,10 @@ const COMMANDS = [
   { name: 'worker', load: async () => (await import('./worker.ts')).registerWorkerCommand },
   { name: 'wallet', load: async () => (await import('./wallet.ts')).registerWalletCommand },
   { name: 'channel', load: async () => (await import('./channel.ts')).registerChannelCommand },
+  {
+    name: 'settlements',
+    load: async () => (await import('./settlements.ts')).registerSettlementsCommand,
+  },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
 

@@ -14,34 +14,35 @@ export interface QrCode {
   isDark(x: number, y: number): boolean;
 }
 
-type Level = 'L' | 'M';
+/** How much of it may be dirty: 7 % and 15 % of the codewords. */
+export type QrLevel = 'L' | 'M';
 
 const VERSION_MAX = 15;
 /** Of version 15 at level L. */
 export const QR_TEXT_MAX_BYTES = 520;
 
 /** Table 9: error correction codewords of a block, and blocks, by version from 1 on. */
-const EC_CODEWORDS: Readonly<Record<Level, readonly number[]>> = {
+const EC_CODEWORDS: Readonly<Record<QrLevel, readonly number[]>> = {
   L: [7, 10, 15, 20, 26, 18, 20, 24, 30, 18, 20, 24, 26, 30, 22],
   M: [10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24],
 };
-const BLOCKS: Readonly<Record<Level, readonly number[]>> = {
+const BLOCKS: Readonly<Record<QrLevel, readonly number[]>> = {
   L: [1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4, 4, 6],
   M: [1, 1, 1, 2, 2, 4, 4, 4, 5, 5, 5, 8, 9, 9, 10],
 };
 /** Table 12. */
-const LEVEL_BITS: Readonly<Record<Level, number>> = { L: 1, M: 0 };
+const LEVEL_BITS: Readonly<Record<QrLevel, number>> = { L: 1, M: 0 };
 
 interface Shape {
   readonly version: number;
-  readonly level: Level;
+  readonly level: QrLevel;
   readonly ecCodewords: number;
   readonly blocks: number;
   readonly codewords: number;
   readonly dataCodewords: number;
 }
 
-function shapeOf(version: number, level: Level): Shape {
+function shapeOf(version: number, level: QrLevel): Shape {
   const ecCodewords = EC_CODEWORDS[level][version - 1] ?? 0;
   const blocks = BLOCKS[level][version - 1] ?? 0;
   const codewords = Math.floor(dataModules(version) / 8);
@@ -78,17 +79,17 @@ function holds({ version, dataCodewords }: Shape, bytes: number): boolean {
   return MODE_BITS + countBits(version) + 8 * bytes <= 8 * dataCodewords;
 }
 
-/** The smallest code for the text; of the two levels the better one that this size holds. */
-export function encodeQr(text: string): QrCode {
+/** The smallest code for the text; of the levels the first that this size holds. */
+export function encodeQr(text: string, levels: readonly QrLevel[] = ['M', 'L']): QrCode {
   const bytes = utf8(text);
   assert(bytes.length <= QR_TEXT_MAX_BYTES, 'no code of these sizes holds so much');
   for (let version = 1; version <= VERSION_MAX; version++) {
-    for (const level of ['M', 'L'] as const) {
+    for (const level of levels) {
       const shape = shapeOf(version, level);
       if (holds(shape, bytes.length)) return draw(shape, interleaved(shape, dataOf(shape, bytes)));
     }
   }
-  throw internalError('internal.invariant', 'version 15 holds what is not too long');
+  throw internalError('internal.invariant', 'no version holds it at this level');
 }
 
 function dataOf({ version, dataCodewords }: Shape, bytes: Uint8Array): Uint8Array {
@@ -293,7 +294,7 @@ function withRemainder(value: number, bits: number, generator: number): number {
 }
 
 /** 15 bits, twice. §7.9. */
-function drawFormat(square: Square, level: Level, mask: number): void {
+function drawFormat(square: Square, level: QrLevel, mask: number): void {
   const { size } = square;
   const bits = withRemainder((LEVEL_BITS[level] << 3) | mask, 10, 0x537) ^ 0x5412;
   const bit = (at: number): boolean => ((bits >>> at) & 1) === 1;
