@@ -9,6 +9,7 @@ import { signEd25519 } from '#primitives';
 import { toBase64Url, toHex } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { shownRaw } from '../../settlement/ton/address-text.ts';
 import { encodeWithdraw } from '../../settlement/ton/contracts/preimages.ts';
 import { CLOSE_WAIT_MS, WITHDRAW_VALID_S } from '../../settlement/ton/payer/limits.ts';
 import { awaitChannel, type LiveChannel } from '../../settlement/ton/payer/payer-channel.ts';
@@ -99,7 +100,7 @@ async function closed(around: Around, before: LiveChannel, io: MoneyIo): Promise
     },
     lines: [
       paint('green', 'The channel is closed.'),
-      `${paint('bold', ton(refunded))} went back to ${kept.file.terms.payer}; the gateway was paid ${ton(claimed)} more.`,
+      `${paint('bold', ton(refunded))} went back to ${shownRaw(kept.file.terms.payer, around.network)}; the gateway was paid ${ton(claimed)} more.`,
     ],
   };
 }

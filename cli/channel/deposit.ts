@@ -5,6 +5,7 @@ import { toHex } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { parseAmount } from '../../settlement/money.ts';
 import { CHANNEL_FEES } from '../../settlement/ton/contracts/pay-channel.ts';
+import { shownRaw } from '../../settlement/ton/address-text.ts';
 import { awaitHandled, deliver, freshQueryId } from '../../settlement/ton/payer/deliver.ts';
 import {
   awaitChannel,
@@ -85,6 +86,8 @@ function planLines(
 ): readonly string[] {
   const rows: readonly Row[] = [
     ['channel', toHex(kept.channel.id)],
+    ['gateway', kept.file.gateway],
+    ['pays to', shownRaw(kept.file.terms.payee, network)],
     ['network', network.name],
     ['deposit', paint('bold', ton(amount))],
     ['sent', ton(value), 'with what the contract needs for gas and missing rent'],

@@ -1,6 +1,6 @@
 /** `veilgate channel list`: what lies in the directory. Asks nobody. @module */
 
-import { paint } from '../../core/node/terminal.ts';
+import { paint, printable } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import { NETWORKS } from '../../settlement/ton/network.ts';
 import type { Answer, MoneyIo } from '../ton/io.ts';
@@ -32,5 +32,5 @@ export async function runChannelList(options: PlaceOptions, { say }: MoneyIo): P
 function lineOf({ file }: KeptChannel): string {
   const { network } = file.terms;
   const name = NETWORKS.find(({ globalId }) => network === `tvm:${globalId}`)?.name ?? network;
-  return `${toHex(file.channel).slice(0, ID_SHOWN_CHARS)}  ${name.padEnd(7)}  ${file.url}`;
+  return `${toHex(file.channel).slice(0, ID_SHOWN_CHARS)}  ${name.padEnd(7)}  ${printable(file.url)}`;
 }

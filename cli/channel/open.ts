@@ -4,7 +4,7 @@ import { paint, terminalColumns } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import type { ChannelPayee } from '../../protocol/gateway-document.ts';
 import { parseAmount } from '../../settlement/money.ts';
-import { readAddress, shownAddress } from '../../settlement/ton/address-text.ts';
+import { readAddress, shownRaw } from '../../settlement/ton/address-text.ts';
 import { CHANNEL_FEES } from '../../settlement/ton/contracts/pay-channel.ts';
 import type { TonNetwork } from '../../settlement/ton/network.ts';
 import { WALLET_FEES } from '../../settlement/ton/payer/limits.ts';
@@ -129,24 +129,20 @@ function planLines(options: ChannelOpenOptions, shown: Shown): readonly string[]
     ],
     ['at', gateway.origin],
     ['network', paint(network.name === 'mainnet' ? 'red' : 'bold', network.name)],
-    ['pays to', friendly(payee.address, network)],
+    ['pays to', shownRaw(payee.address, network)],
     ['deposit', paint('bold', ton(deposit)), 'to be spent; what is left of it comes back to you'],
     ['rent', ton(rent), 'keeps the contract on the chain'],
     ['fees', `up to ${ton(depositFee + WALLET_FEES)}`, 'of the network'],
     ['in all', `up to ${ton(most)}`],
-    ['paid by', friendly(raw, network), 'refunds go there'],
+    ['paid by', shownRaw(raw, network), 'refunds go there'],
     [
-      'way out',
+      'delay',
       duration(payee.withdrawDelayMinS),
       'so long your coins wait when the gateway does not help',
     ],
   ];
   const head = resumed === undefined ? 'A new payment channel:' : `Going on with ${resumed.path}:`;
   return [head, '', ...rowLines(rows, terminalColumns()).map((line) => `  ${line}`), ''];
-}
-
-function friendly(raw: string, network: TonNetwork): string {
-  return shownAddress(readAddress(raw, network).address, network, 'account');
 }
 
 async function confirmed(

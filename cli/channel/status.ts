@@ -4,14 +4,22 @@
  * @module
  */
 
-import { paint, terminalColumns } from '../../core/node/terminal.ts';
+import { paint, printable, terminalColumns } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { shownAddress } from '../../settlement/ton/address-text.ts';
 import { readPayerChannel, type LiveChannel } from '../../settlement/ton/payer/payer-channel.ts';
 import type { Answer, MoneyIo } from '../ton/io.ts';
-import { instant, remaining, rowLines, ton, wrapped, type Row } from '../ton/money-text.ts';
+import {
+  instant,
+  remaining,
+  rowLines,
+  ton,
+  tonColumn,
+  wrapped,
+  type Row,
+} from '../ton/money-text.ts';
 import { withChannel, type Around, type ChannelOptions } from './around.ts';
 import { openGateway, type GatewayChannel } from './gateway.ts';
 
@@ -132,7 +140,7 @@ function linesOf(around: Around, seen: Seen): readonly string[] {
     ['address', shownAddress(kept.channel.address, network, 'contract')],
     ['network', network.name],
     ['gateway', kept.file.gateway],
-    ['at', kept.file.url],
+    ['at', printable(kept.file.url)],
     ['said by', live.agreedBy.join(', '), 'about the chain'],
   ];
   const notes = differences.flatMap((text) =>
@@ -153,12 +161,16 @@ function linesOf(around: Around, seen: Seen): readonly string[] {
 function tableLines({ live, gateway }: Seen): readonly string[] {
   const { state, available } = live;
   const told = gateway.kind === 'state' ? gateway.state : undefined;
+  const shown = [available, ...COUNTERS.map((name) => state[name])];
+  const text = tonColumn(
+    told === undefined ? shown : [...shown, ...Object.values(amountsOf(told))],
+  );
   const both = (name: string, mine: bigint, its: bigint | undefined): TableRow => ({
-    cells: [name, ton(mine), its === undefined ? '' : ton(its)],
+    cells: [name, text(mine), its === undefined ? '' : text(its)],
     differs: its !== undefined && its !== mine,
   });
   const onlyIts = (name: string, its: bigint | undefined): readonly TableRow[] =>
-    its === undefined ? [] : [{ cells: [name, '', ton(its)], differs: false }];
+    its === undefined ? [] : [{ cells: [name, '', text(its)], differs: false }];
   const rows: readonly TableRow[] = [
     { cells: ['', 'chain', told === undefined ? '' : 'gateway'], differs: false },
     { cells: ['status', state.status, ''], differs: false },
@@ -167,15 +179,19 @@ function tableLines({ live, gateway }: Seen): readonly string[] {
       differs: told !== undefined && told.epoch !== BigInt(state.epoch),
     },
     ...COUNTERS.map((name) => both(name, state[name], told?.[name])),
-    { cells: ['available', ton(available), ''], differs: false },
+    { cells: ['available', text(available), ''], differs: false },
     ...onlyIts('ceiling', told?.ceiling),
     ...onlyIts('charged', told?.charged),
     ...onlyIts('reserved', told?.reserved),
     ...(told === undefined
       ? []
-      : [{ cells: ['settled', '', `${told.n} requests`], differs: false } as const]),
+      : [{ cells: ['settlements', '', `${told.n}`], differs: false } as const]),
   ];
   return aligned(rows);
+}
+
+function amountsOf({ epoch: _, channel: __, n: ___, ...amounts }: GatewayChannel) {
+  return amounts;
 }
 
 interface TableRow {

@@ -8,6 +8,7 @@ import { paint } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import { hasCode } from '../../core/errors.ts';
 import { parseAmount } from '../../settlement/money.ts';
+import { shownRaw } from '../../settlement/ton/address-text.ts';
 import { CHANNEL_EXIT } from '../../settlement/ton/contracts/exit-codes.ts';
 import { CHANNEL_FEES } from '../../settlement/ton/contracts/pay-channel.ts';
 import { awaitHandled, deliver, freshQueryId } from '../../settlement/ton/payer/deliver.ts';
@@ -180,7 +181,7 @@ async function finish(
       available: after.available.toString(),
     },
     lines: [
-      `${paint('bold', ton(refunded))} went back to ${around.kept.file.terms.payer}, less the network’s fee.`,
+      `${paint('bold', ton(refunded))} went back to ${shownRaw(around.kept.file.terms.payer, around.network)}, less the network’s fee.`,
       after.state.status === 'idle'
         ? 'The channel is empty; what was signed for it holds no more.'
         : `${ton(after.available)} are still in the channel, and it is open.`,

@@ -55,6 +55,8 @@ export function exitAdvice(code: number): string | undefined {
 }
 
 const ADVICE: Readonly<Record<string, string>> = {
+  'payer.clock':
+    'Either the clock of this machine is slow, or a provider lies about the time to get an order that is good for long. Nothing was signed.',
   'payer.expired':
     'Nothing was sent, and this order cannot happen any more. Run the command again.',
   'payer.overtaken':

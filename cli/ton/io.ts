@@ -80,6 +80,9 @@ async function askTerminal(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
     return (await terminal.question(question)).trim();
+  } catch {
+    // Ctrl-D and Ctrl-C end the line, and say no.
+    return '';
   } finally {
     terminal.close();
   }

@@ -24,13 +24,36 @@ export function duration(seconds: number): string {
   return `${count} ${unit.name}${count === 1 ? '' : 's'}`;
 }
 
-/** Of what is still to come: rounded up, so that nobody comes too early. */
+const MINUTE_S = 60;
+const HOUR_S = 3600;
+const DAY_S = 86_400;
+
+/** Of what is still to come, in two units, rounded up: nobody should come too early. */
 export function remaining(seconds: number): string {
-  const unit = UNITS.find((known) => seconds >= 2 * known.seconds);
-  return unit === undefined
-    ? duration(seconds)
-    : duration(Math.ceil(seconds / unit.seconds) * unit.seconds);
+  if (seconds < 2 * MINUTE_S) return `${seconds} s`;
+  const minutes = Math.ceil(seconds / MINUTE_S);
+  if (seconds < HOUR_S) return `${minutes} min`;
+  if (seconds < 2 * DAY_S) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.ceil(seconds / HOUR_S);
+  return `${Math.floor(hours / 24)} days ${hours % 24} h`;
 }
+
+/** Several under each other: as many digits behind the point in all of them. */
+export function tonColumn(amounts: readonly bigint[]): (nanoton: bigint) => string {
+  const decimals = Math.max(
+    ...amounts.map(
+      (value) =>
+        value.toString().padStart(DECIMALS, '0').slice(-DECIMALS).replace(/0+$/, '').length,
+    ),
+  );
+  return (nanoton) => {
+    const digits = nanoton.toString().padStart(DECIMALS + 1, '0');
+    const fraction = digits.slice(-DECIMALS).slice(0, decimals);
+    return `${digits.slice(0, -DECIMALS)}${decimals === 0 ? '' : '.'}${fraction} TON`;
+  };
+}
+
+const DECIMALS = 9;
 
 export function instant(seconds: number): string {
   return formatInstant(seconds * MS_PER_S)

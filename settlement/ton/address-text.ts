@@ -21,6 +21,11 @@ export function shownAddress(address: Address, network: TonNetwork, form: Addres
   });
 }
 
+/** Of an account that is known by its raw address. */
+export function shownRaw(raw: string, network: TonNetwork): string {
+  return shownAddress(Address.parseRaw(raw), network, 'account');
+}
+
 export interface ReadAddress {
   readonly address: Address;
   /** As it was written: a friendly one says whether what is refused should come back. */

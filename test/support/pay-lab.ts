@@ -66,7 +66,7 @@ export interface PayLab {
   readonly said: string[];
   readonly shown: string[];
   /** `answers`: to the questions that are asked, in order; nobody is there without. */
-  io(answers?: readonly string[]): MoneyIo;
+  readonly io: (answers?: readonly string[]) => MoneyIo;
 }
 
 export async function withPayLab(

@@ -16,6 +16,8 @@ const UNKNOWN: ErrorSpec = {
 export const payerError = defineErrors({
   /** The wallet holds less than it takes. Nothing was sent. */
   'payer.balance': STOPPED,
+  /** What is said to be the time of the chain lies in the future. Nothing was signed. */
+  'payer.clock': { ...STOPPED, recovery: 'stop' },
   /** Its time is over and it did not happen; it cannot happen any more. */
   'payer.expired': STOPPED,
   /** Another order of the same wallet took its number; it cannot happen any more. */

@@ -2,7 +2,9 @@
 
 /** An order to the wallet is good for so long by the clock of the chain. */
 export const ORDER_VALID_S = 120;
-/** Beyond that, for answers about it. */
+/** The clocks of this machine and of the chain may differ by so much. */
+export const CLOCK_AHEAD_MAX_S = 60;
+/** Beyond the validity, for answers about it. */
 export const ORDER_GRACE_MS = 60_000;
 /** Between two looks at the chain. */
 export const POLL_MS = 1500;
