@@ -5,7 +5,7 @@
  */
 
 import { InvalidArgumentError, type Command } from 'commander';
-import { VeilError } from '../core/errors.ts';
+import type { VeilError } from '../core/errors.ts';
 import { untilSignal } from '../core/node/lifecycle.ts';
 import {
   errorLine,

@@ -162,9 +162,7 @@ function tableLines({ live, gateway }: Seen): readonly string[] {
   const { state, available } = live;
   const told = gateway.kind === 'state' ? gateway.state : undefined;
   const shown = [available, ...COUNTERS.map((name) => state[name])];
-  const text = tonColumn(
-    told === undefined ? shown : [...shown, ...Object.values(amountsOf(told))],
-  );
+  const text = tonColumn(told === undefined ? shown : [...shown, ...amountsOf(told)]);
   const both = (name: string, mine: bigint, its: bigint | undefined): TableRow => ({
     cells: [name, text(mine), its === undefined ? '' : text(its)],
     differs: its !== undefined && its !== mine,
@@ -190,8 +188,8 @@ function tableLines({ live, gateway }: Seen): readonly string[] {
   return aligned(rows);
 }
 
-function amountsOf({ epoch: _, channel: __, n: ___, ...amounts }: GatewayChannel) {
-  return amounts;
+function amountsOf(told: GatewayChannel): readonly bigint[] {
+  return ([...COUNTERS, 'ceiling', 'charged', 'reserved'] as const).map((name) => told[name]);
 }
 
 interface TableRow {

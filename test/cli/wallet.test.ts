@@ -20,7 +20,7 @@ import { CHANNEL_EXIT, TVM_EXIT } from '../../settlement/ton/contracts/exit-code
 import { DEVNET, MAINNET } from '../../settlement/ton/network.ts';
 import { payerError } from '../../settlement/ton/payer/errors.ts';
 import { systemClock } from '../../core/clock.ts';
-import { PAYEE_ADDRESS, TON, withPayLab } from '../support/pay-lab.ts';
+import { PAYEE_ADDRESS, textOf, TON, withPayLab } from '../support/pay-lab.ts';
 
 const ON_DEVNET = { network: 'devnet' } as const;
 
@@ -88,7 +88,7 @@ test('coins arrive, once, and what was said matches', async () => {
     assert.match(said.join('\n'), /1\.25 TON/);
     const balance = await runWalletBalance({ ...ON_DEVNET, ...common }, io());
     assert.equal(balance.json['seqno'], 1);
-    const left = BigInt(String(balance.json['balanceNanoton']));
+    const left = BigInt(textOf(balance.json['balanceNanoton']));
     assert.ok(left < (TON * 875n) / 100n && left > (TON * 874n) / 100n, String(left));
     const chain = openChain(DEVNET, { provider: [devnet.endpoint] }, systemClock).chain;
     const { balanceNanoton } = await chain.readAccount(readAddress(PAYEE_ADDRESS, DEVNET).address);

@@ -213,3 +213,9 @@ export function stateJson(
   const rest = { epoch: '0', deposited: '1500000000', reserved: '0', n: '0' };
   return { channel: toHex(channel), ...zero, ...rest, ...changes };
 }
+
+/** A member of an answer that is text. */
+export function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw new Error(`not text: ${JSON.stringify(value)}`);
+}
