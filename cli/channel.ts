@@ -47,6 +47,7 @@ export function registerChannelCommand(program: Command): void {
   sending(one('withdraw', 'take coins out without the gateway: ask, wait, --finish'))
     .argument('[amount]', 'TON; everything where absent')
     .option('--finish', 'the delay is over: pay out')
+    .option('--rent', 'of an empty channel: have its rent back and give it up for good')
     .option('--cancel', 'take it back and go on paying from the channel')
     .action((amount: string | undefined, options: ChannelWithdrawOptions & AnswerOptions) =>
       answer(options, (io) => runChannelWithdraw(amount, options, io)),

@@ -10,6 +10,7 @@ import { awaitHandled, deliver, freshQueryId } from '../../settlement/ton/payer/
 import {
   awaitChannel,
   depositPayment,
+  isRetired,
   missingRent,
   type LiveChannel,
 } from '../../settlement/ton/payer/payer-channel.ts';
@@ -44,6 +45,8 @@ export async function runChannelDeposit(
   }
   return await withChannel(options, io, async (around) => {
     const before = await liveChannel(around, io);
+    if (isRetired(before))
+      throw moneyError('money.state', 'the channel was given up; open another');
     const queryId = freshQueryId();
     const { chain, kept } = around;
     const rent = await missingRent(chain, kept.channel, before, { signal: io.signal });

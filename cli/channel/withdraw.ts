@@ -16,7 +16,9 @@ import { WITHDRAW_VALID_S } from '../../settlement/ton/payer/limits.ts';
 import {
   awaitChannel,
   cancelPayment,
+  destroyPayment,
   finalizePayment,
+  isRetired,
   signedFinalize,
   signedWithdraw,
   withdrawPayment,
@@ -41,6 +43,7 @@ import { channelKey } from './channel-files.ts';
 export interface ChannelWithdrawOptions extends ChannelOptions, ConsentOptions {
   readonly finish?: true;
   readonly cancel?: true;
+  readonly rent?: true;
 }
 
 export async function runChannelWithdraw(
@@ -48,11 +51,13 @@ export async function runChannelWithdraw(
   options: ChannelWithdrawOptions,
   io: MoneyIo,
 ): Promise<Answer> {
-  const asked = [text !== undefined, options.finish, options.cancel].filter(Boolean);
-  if (asked.length > 1)
-    throw cliError('cli.option', 'an amount, --finish or --cancel: one of them');
+  const asked = [text !== undefined, options.finish, options.cancel, options.rent].filter(Boolean);
+  if (asked.length > 1) {
+    throw cliError('cli.option', 'an amount, --finish, --cancel or --rent: one of them');
+  }
   return await withChannel(options, io, async (around) => {
     if (options.finish === true) return await finish(around, options, io);
+    if (options.rent === true) return await giveUp(around, options, io);
     if (options.cancel === true) return await cancel(around, options, io);
     const amount = text === undefined ? 0n : parseAmount(text, 'TON');
     if (text !== undefined && amount === 0n) throw cliError('cli.option', 'an amount above zero');
@@ -183,7 +188,7 @@ async function finish(
     lines: [
       `${paint('bold', ton(refunded))} went back to ${shownRaw(around.kept.file.terms.payer, around.network)}, less the network’s fee.`,
       after.state.status === 'idle'
-        ? 'The channel is empty; what was signed for it holds no more.'
+        ? 'The channel is empty. "--rent" gives back what keeps it on the chain.'
         : `${ton(after.available)} are still in the channel, and it is open.`,
     ],
   };
@@ -232,6 +237,29 @@ async function cancel(
       available: after.available.toString(),
     },
     lines: [`The channel is open again; ${ton(after.available)} are available.`],
+  };
+}
+
+async function giveUp(
+  around: Around,
+  options: ChannelWithdrawOptions,
+  io: MoneyIo,
+): Promise<Answer> {
+  const before = await liveChannel(around, io);
+  if (isRetired(before)) throw moneyError('money.state', 'the channel was given up before');
+  if (before.state.status !== 'idle') {
+    throw moneyError('money.state', 'the channel is not empty; close it, or withdraw, first');
+  }
+  const rent = ton(before.balanceNanoton);
+  io.say(`Up to ${rent} come back to the wallet, and the channel is given up for good.`);
+  await consentToSend('Give it up?', around.network, { ...options, io });
+  await byWallet(around, { options, io, before }, (queryId) =>
+    destroyPayment(around.kept.channel, queryId),
+  );
+  await awaitChannel({ ...io, chain: around.chain }, around.kept.channel, { isSo: isRetired });
+  return {
+    json: { channel: toHex(around.kept.channel.id), status: 'retired' },
+    lines: ['The rent went back to the wallet. This channel opens no more.'],
   };
 }
 

@@ -170,6 +170,23 @@ test('a withdraw needs no wallet: it is asked for, waits, and pays out', async (
   });
 });
 
+test('an empty channel gives its rent back, and opens no more', async () => {
+  await withChannel(async ({ yes, io, devnet, wallet }) => {
+    const rent = { ...yes, rent: true } as const;
+    await assert.rejects(runChannelWithdraw(undefined, rent, io()), /not empty/);
+    await runChannelWithdraw(undefined, yes, io());
+    await devnet.forward(DAY_S + 400);
+    await runChannelWithdraw(undefined, { ...yes, finish: true }, io());
+    const before = await balanceOf(devnet, wallet.address.toRawString());
+    const { json } = await runChannelWithdraw(undefined, rent, io());
+    assert.equal(json['status'], 'retired');
+    const got = (await balanceOf(devnet, wallet.address.toRawString())) - before;
+    assert.ok(got > (TON * 4n) / 100n && got < (TON * 5n) / 100n, String(got));
+    await assert.rejects(runChannelWithdraw(undefined, rent, io()), /given up before/);
+    await assert.rejects(runChannelDeposit('0.25', yes, io()), { code: 'money.state' });
+  });
+});
+
 test('a part of it leaves the channel open', async () => {
   await withChannel(async ({ yes, io, devnet }) => {
     await runChannelWithdraw('0.5', yes, io());

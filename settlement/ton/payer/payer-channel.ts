@@ -23,6 +23,8 @@ import {
   channelInit,
   channelAddress,
   depositBody,
+  destroyBody,
+  EPOCH_RETIRED,
   finalizeExternalBody,
   finalizeWithdrawBody,
   requestWithdrawBody,
@@ -185,6 +187,15 @@ export function cancelPayment(channel: PayerChannel, queryId: bigint): Payment {
 
 export function finalizePayment(channel: PayerChannel, queryId: bigint): Payment {
   return operation(channel, finalizeWithdrawBody(queryId));
+}
+
+/** Gives the rent of an empty channel back. Nothing is ever opened at its address again. */
+export function destroyPayment(channel: PayerChannel, queryId: bigint): Payment {
+  return operation(channel, destroyBody(queryId));
+}
+
+export function isRetired({ state }: LiveChannel): boolean {
+  return state.epoch === EPOCH_RETIRED;
 }
 
 function operation(channel: PayerChannel, body: Cell): Payment {
