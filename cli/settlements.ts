@@ -22,7 +22,7 @@ const ADMIN_DEFAULT = 'http://127.0.0.1:8789';
 
 interface TailOptions {
   readonly url: string;
-  readonly after: bigint;
+  readonly after: bigint | 'tail';
   readonly json?: true;
 }
 
@@ -33,12 +33,13 @@ export function registerSettlementsCommand(program: Command): void {
     .command('tail')
     .description('follow the settlements, oldest first, until Ctrl-C')
     .option('--url <admin>', 'admin address of the gateway, on this machine', ADMIN_DEFAULT)
-    .option('--after <seq>', 'only what came after this entry', sequence, 0n)
+    .option('--after <seq>', 'begin behind this entry, 0 for all (default: now)', sequence, 'tail')
     .option('--json', 'one line of JSON for each')
     .action(tail);
 }
 
-function sequence(text: string): bigint {
+function sequence(text: string): bigint | 'tail' {
+  if (text === 'tail') return text;
   if (/^\d{1,19}$/.test(text)) return BigInt(text);
   throw new InvalidArgumentError('want the number of an entry');
 }

@@ -5,14 +5,14 @@
  */
 
 import { paint, printable } from '../../core/node/terminal.ts';
-import { signEd25519 } from '#primitives';
 import { toBase64Url, toHex } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { shownRaw } from '../../settlement/ton/address-text.ts';
-import { encodeWithdraw } from '../../settlement/ton/contracts/preimages.ts';
+import { NOTHING } from '../../settlement/money.ts';
 import { CLOSE_WAIT_MS, WITHDRAW_VALID_S } from '../../settlement/ton/payer/limits.ts';
 import { awaitChannel, type LiveChannel } from '../../settlement/ton/payer/payer-channel.ts';
+import { signWithdraw } from '../../settlement/withdraw.ts';
 import { consentToSend, type ConsentOptions } from '../ton/consent.ts';
 import { moneyError } from '../ton/errors.ts';
 import type { Answer, MoneyIo } from '../ton/io.ts';
@@ -40,7 +40,7 @@ export async function runChannelClose(options: ChannelCloseOptions, io: MoneyIo)
     io.say('Going on without it.');
     // Agreed to above: the same coins on the longer way.
     const answer = await requestWithdraw(around, {
-      amount: 0n,
+      amount: NOTHING,
       options: { ...options, yes: true, yesMainnet: true },
       io,
     });
@@ -76,10 +76,11 @@ async function refusalOf(
  * instead of closing begins the withdraw that would be begun anyway.
  */
 function proofOf(kept: KeptChannel, { state, timeS }: LiveChannel): JsonObject {
+  const { epoch } = state;
   const validUntil = timeS + WITHDRAW_VALID_S;
-  const withdraw = { channel: kept.channel.id, epoch: state.epoch, amount: 0n, validUntil };
-  const signature = toBase64Url(signEd25519(channelKey(kept), encodeWithdraw(withdraw)));
-  return { withdraw: { epoch: state.epoch, amount: '0', validUntil, signature } };
+  const withdraw = { channel: kept.channel.id, epoch, amount: NOTHING, validUntilS: validUntil };
+  const signature = toBase64Url(signWithdraw(channelKey(kept), withdraw));
+  return { withdraw: { epoch, amount: '0', validUntil, signature } };
 }
 
 async function closed(around: Around, before: LiveChannel, io: MoneyIo): Promise<Answer> {

@@ -23,6 +23,7 @@ import {
   type VerifiedGatewayDocument,
 } from '../../protocol/gateway-document.ts';
 import { announcedChannelJson, type AnnouncedChannel } from '../../settlement/channel-terms.ts';
+import { formatVoucher, type Voucher } from '../../settlement/voucher.ts';
 import { cliError } from '../errors.ts';
 import { moneyError } from '../ton/errors.ts';
 import {
@@ -43,10 +44,11 @@ const CHANNEL_STATE = z.object({
   refunded: DECIMAL,
   withdrawing: DECIMAL,
   claimed: DECIMAL,
-  ceiling: DECIMAL,
-  charged: DECIMAL,
-  reserved: DECIMAL,
-  n: DECIMAL,
+  // To its payer only.
+  ceiling: DECIMAL.optional(),
+  charged: DECIMAL.optional(),
+  reserved: DECIMAL.optional(),
+  n: DECIMAL.optional(),
 });
 /** What the gateway's books say; nanoTON. */
 export type GatewayChannel = z.output<typeof CHANNEL_STATE>;
@@ -66,8 +68,11 @@ export interface PayerGateway {
   document(): Promise<VerifiedGatewayDocument>;
   /** Throws `money.refused`, `money.gateway`, `http.*`. */
   announce(channel: AnnouncedChannel): Promise<void>;
-  /** Undefined: it knows no such channel. Throws as above. */
-  channel(id: Bytes<32>): Promise<GatewayChannel | undefined>;
+  /**
+   * Undefined: it knows no such channel. Where a channel stands is shown to whoever has a voucher of it, whatever the
+   * voucher promises. Throws as above.
+   */
+  channel(id: Bytes<32>, voucher?: Voucher): Promise<GatewayChannel | undefined>;
   /** `proof`: signed by the payer's key, so that nobody else can have it closed. Throws as above. */
   close(id: Bytes<32>, proof: JsonObject): Promise<void>;
   end(): Promise<void>;
@@ -107,8 +112,9 @@ export function openGateway(
         throw moneyError('money.gateway', 'it answered about another channel');
       }
     },
-    channel: async (id) => {
-      const answer = await ask({ method: 'GET', path: `/v1/channels/${toHex(id)}` });
+    channel: async (id, voucher) => {
+      const headers = voucher === undefined ? {} : { 'x-vg-voucher': formatVoucher(voucher) };
+      const answer = await ask({ method: 'GET', path: `/v1/channels/${toHex(id)}`, headers });
       if (answer.status === 404) return undefined;
       assertOk(answer);
       const told = CHANNEL_STATE.safeParse(answer.json);
@@ -133,6 +139,7 @@ interface Question {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly json?: JsonObject;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly maxBytes?: number;
 }
 
@@ -176,7 +183,7 @@ function assertOk({ status, json }: FetchedJson): void {
 
 const CODE = /^[a-z][a-z0-9_.]{0,63}$/;
 const PASSING: readonly number[] = [409, 425, 429, 502, 503, 504];
-const PASSING_CODES: readonly string[] = ['channel_unknown', 'ledger.busy'];
+const PASSING_CODES: readonly string[] = ['channel_unknown', 'channel_idle'];
 
 /** What may be otherwise in a moment: the gateway has not seen the deposit yet, or cannot be reached just now. */
 export function mayPass(error: unknown): boolean {

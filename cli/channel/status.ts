@@ -8,8 +8,10 @@ import { paint, printable, terminalColumns } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { NOTHING } from '../../settlement/money.ts';
 import { shownAddress } from '../../settlement/ton/address-text.ts';
 import { readPayerChannel, type LiveChannel } from '../../settlement/ton/payer/payer-channel.ts';
+import { signVoucher, type Voucher } from '../../settlement/voucher.ts';
 import type { Answer, MoneyIo } from '../ton/io.ts';
 import {
   instant,
@@ -20,6 +22,7 @@ import {
   wrapped,
   type Row,
 } from '../ton/money-text.ts';
+import { channelKey, type KeptChannel } from './channel-files.ts';
 import { withChannel, type Around, type ChannelOptions } from './around.ts';
 import { openGateway, type GatewayChannel } from './gateway.ts';
 
@@ -27,8 +30,8 @@ export async function runChannelStatus(options: ChannelOptions, io: MoneyIo): Pr
   return await withChannel(options, io, async (around) => {
     const { kept, chain } = around;
     const onChain = await readPayerChannel(chain, kept.channel, { signal: io.signal });
-    const gateway = await askGateway(around, options, io);
     if (onChain.kind === 'absent') return notThere(around);
+    const gateway = await askGateway(around, { live: onChain, options, io });
     const differences = differencesOf(onChain, gateway);
     return {
       json: jsonOf(around, { live: onChain, gateway, differences }),
@@ -43,16 +46,33 @@ type Said =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'silent'; readonly code: string };
 
-async function askGateway({ kept }: Around, options: ChannelOptions, io: MoneyIo): Promise<Said> {
+interface Asking {
+  readonly live: LiveChannel;
+  readonly options: ChannelOptions;
+  readonly io: MoneyIo;
+}
+
+async function askGateway({ kept }: Around, { live, options, io }: Asking): Promise<Said> {
   const gateway = openGateway(kept.file.url, options, io);
   try {
-    const state = await gateway.channel(kept.channel.id);
+    const state = await gateway.channel(kept.channel.id, nameOf(kept, live));
     return state === undefined ? { kind: 'unknown' } : { kind: 'state', state };
   } catch (error) {
     if (!(error instanceof VeilError)) throw error;
     return { kind: 'silent', code: error.code };
   } finally {
     await gateway.end();
+  }
+}
+
+/** A voucher for nothing says who asks. Whoever has no key to sign it is shown what everybody is. */
+function nameOf(kept: KeptChannel, { state }: LiveChannel): Voucher | undefined {
+  try {
+    const terms = { channel: kept.channel.id, epoch: state.epoch, ceiling: NOTHING };
+    return signVoucher(channelKey(kept), terms);
+  } catch (error) {
+    if (error instanceof VeilError) return undefined;
+    throw error;
   }
 }
 
@@ -83,12 +103,11 @@ export function differencesOf({ state, available }: LiveChannel, said: Said): re
     if (told[name] === state[name]) continue;
     found.push(`${name}: the gateway says ${ton(told[name])}, the chain ${ton(state[name])}.`);
   }
-  if (told.charged > told.ceiling) {
-    found.push(
-      `charged: ${ton(told.charged)} is more than ${ton(told.ceiling)}, the most that was signed.`,
-    );
+  const { charged = 0n, ceiling = charged } = told;
+  if (charged > ceiling) {
+    found.push(`charged: ${ton(charged)} is more than ${ton(ceiling)}, the most that was signed.`);
   }
-  if (told.epoch === BigInt(state.epoch) && told.charged > state.claimed + available) {
+  if (told.epoch === BigInt(state.epoch) && charged > state.claimed + available) {
     found.push('charged: more than the channel ever held.');
   }
   return found;
@@ -181,7 +200,7 @@ function tableLines({ live, gateway }: Seen): readonly string[] {
     ...onlyIts('ceiling', told?.ceiling),
     ...onlyIts('charged', told?.charged),
     ...onlyIts('reserved', told?.reserved),
-    ...(told === undefined
+    ...(told?.n === undefined
       ? []
       : [{ cells: ['settlements', '', `${told.n}`], differs: false } as const]),
   ];
@@ -189,7 +208,7 @@ function tableLines({ live, gateway }: Seen): readonly string[] {
 }
 
 function amountsOf(told: GatewayChannel): readonly bigint[] {
-  return ([...COUNTERS, 'ceiling', 'charged', 'reserved'] as const).map((name) => told[name]);
+  return ([...COUNTERS, 'ceiling', 'charged', 'reserved'] as const).map((name) => told[name] ?? 0n);
 }
 
 interface TableRow {

@@ -7,7 +7,7 @@
 import { paint } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import { hasCode } from '../../core/errors.ts';
-import { parseAmount } from '../../settlement/money.ts';
+import { NOTHING, parseAmount, type Amount } from '../../settlement/money.ts';
 import { shownRaw } from '../../settlement/ton/address-text.ts';
 import { CHANNEL_EXIT } from '../../settlement/ton/contracts/exit-codes.ts';
 import { CHANNEL_FEES } from '../../settlement/ton/contracts/pay-channel.ts';
@@ -59,7 +59,7 @@ export async function runChannelWithdraw(
     if (options.finish === true) return await finish(around, options, io);
     if (options.rent === true) return await giveUp(around, options, io);
     if (options.cancel === true) return await cancel(around, options, io);
-    const amount = text === undefined ? 0n : parseAmount(text, 'TON');
+    const amount = text === undefined ? NOTHING : parseAmount(text, 'TON');
     if (text !== undefined && amount === 0n) throw cliError('cli.option', 'an amount above zero');
     return await requestWithdraw(around, { amount, options, io });
   });
@@ -67,7 +67,7 @@ export async function runChannelWithdraw(
 
 export interface WithdrawRequest {
   /** 0: all that is available. */
-  readonly amount: bigint;
+  readonly amount: Amount;
   readonly options: ChannelWithdrawOptions;
   readonly io: MoneyIo;
 }
@@ -114,8 +114,8 @@ async function sendRequest(
 ): Promise<Pick<AwaitedState, 'again'>> {
   const { channel } = around.kept;
   if (wanted >= CHANNEL_FEES.minExternal) {
-    const validUntil = before.timeS + WITHDRAW_VALID_S;
-    const withdraw = { epoch: before.state.epoch, amount, validUntil };
+    const validUntilS = before.timeS + WITHDRAW_VALID_S;
+    const withdraw = { epoch: before.state.epoch, amount, validUntilS };
     const again = signedWithdraw(channel, channelKey(around.kept), withdraw);
     if (await isTaken(around, again, io)) return { again };
   }

@@ -45,7 +45,8 @@ const ENTRY = z.object({
 });
 export type Settlement = z.output<typeof ENTRY>;
 
-const ANSWER = z.object({ entries: z.array(ENTRY).max(ENTRIES_MAX) });
+/** `after`: how far the gateway has looked. */
+const ANSWER = z.object({ entries: z.array(ENTRY).max(ENTRIES_MAX), after: INTEGER.optional() });
 
 export function settlementJson(entry: Settlement): JsonObject {
   const { atMs, kind, account, requestId, workerId, asset } = entry;
@@ -68,7 +69,8 @@ export function settlementJson(entry: Settlement): JsonObject {
 export interface FollowOptions {
   /** Origin of the admin address. */
   readonly url: string;
-  readonly after: bigint;
+  /** `tail`: what comes from now on. */
+  readonly after: bigint | 'tail';
   readonly signal: AbortSignal;
   readonly onEntry: (entry: Settlement) => void;
   /** Once when it begins, and with nothing when it is over. */
@@ -80,18 +82,18 @@ export interface FollowOptions {
 export async function followSettlements(options: FollowOptions): Promise<void> {
   const { signal, onEntry, onTrouble, pauseFirstMs = PAUSE_FIRST_MS } = options;
   const pool = poolOf(options.url);
-  let [after, failures, isQuiet] = [options.after, 0, false];
+  let after = options.after;
+  let [failures, isQuiet] = [0, false];
   try {
     while (!signal.aborted) {
       try {
-        const fresh = await askOnce(pool, after, signal);
+        const { entries: fresh, reached } = await askOnce(pool, after, signal);
         if (isQuiet) onTrouble(undefined);
         [failures, isQuiet] = [0, false];
         for (const entry of fresh) onEntry(entry);
-        const last = fresh.at(-1);
-        if (last !== undefined) after = last.seq;
+        after = reached;
         // A gateway that does not wait as it was asked to must not be asked without end.
-        else await pause(pauseFirstMs, signal);
+        if (fresh.length === 0) await pause(pauseFirstMs, signal);
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof VeilError) || isFinal(error)) throw error;
@@ -120,12 +122,18 @@ function poolOf(url: string): HttpPool {
   return createPinnedPool({ origin, trust, connectionsMax: 1 });
 }
 
+interface Fresh {
+  readonly entries: readonly Settlement[];
+  /** To go on from. */
+  readonly reached: bigint | 'tail';
+}
+
 /** What is new, in order. Throws `http.*`, `money.refused`, `money.gateway`. */
 async function askOnce(
   pool: HttpPool,
-  after: bigint,
+  after: bigint | 'tail',
   signal: AbortSignal,
-): Promise<readonly Settlement[]> {
+): Promise<Fresh> {
   const { status, json } = await fetchJson(pool, {
     method: 'GET',
     path: `/settlements?after=${after}&wait=${WAIT_MS}`,
@@ -139,11 +147,12 @@ async function askOnce(
   }
   const decoded = ANSWER.safeParse(json);
   if (!decoded.success) throw moneyError('money.gateway', 'settlements that cannot be read');
-  const { entries } = decoded.data;
-  let last = after;
+  const { entries, after: looked } = decoded.data;
+  let last = after === 'tail' ? -1n : after;
   for (const { seq } of entries) {
     if (seq <= last) throw moneyError('money.gateway', 'settlements out of order');
     last = seq;
   }
-  return entries;
+  if (entries.length > 0) return { entries, reached: last };
+  return { entries, reached: after === 'tail' ? (looked ?? after) : after };
 }

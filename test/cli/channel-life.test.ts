@@ -15,7 +15,8 @@ import { runChannelWithdraw } from '../../cli/channel/withdraw.ts';
 import { runWalletBalance } from '../../cli/wallet/balance.ts';
 import { walletPath } from '../../cli/ton/wallet-file.ts';
 import { verifyEd25519 } from '#primitives';
-import { encodeWithdraw } from '../../settlement/ton/contracts/preimages.ts';
+import { NOTHING } from '../../settlement/money.ts';
+import { encodeWithdraw } from '../../settlement/withdraw.ts';
 import { jsonObject } from '../support/json-object.ts';
 import { claimFinal } from '../support/pay-claim.ts';
 import { stateJson, textOf, TON, withPayLab, type PayLab } from '../support/pay-lab.ts';
@@ -272,7 +273,7 @@ test('a gateway that closes pays the rest back at once', async () => {
 /** What a gateway should check before it closes. */
 function isPayers(kept: KeptChannel, proof: unknown): boolean {
   const { epoch, validUntil, signature } = Object(proof);
-  const withdraw = { channel: kept.channel.id, epoch, amount: 0n, validUntil };
+  const withdraw = { channel: kept.channel.id, epoch, amount: NOTHING, validUntilS: validUntil };
   const signed: Bytes<64> = fixed(fromBase64Url(String(signature)), 64);
   return verifyEd25519(kept.file.terms.payerKey, signed, encodeWithdraw(withdraw));
 }

@@ -85,6 +85,8 @@ export async function startTestGateway(rootSha256: Bytes<32>, clock: Clock): Pro
 
   const answer = (method: string, path: string, body: unknown): readonly [number, unknown] => {
     if (method === 'GET' && path === '/v1/gateway') {
+      // Read once: a lifetime of a day and a millisecond is too long.
+      const issuedMs = clock();
       return [
         200,
         signGatewayDocument(
@@ -93,8 +95,8 @@ export async function startTestGateway(rootSha256: Bytes<32>, clock: Clock): Pro
             tlsSpkiSha256: [],
             baseUrls: [],
             settlement: { ...NO_SETTLEMENT, feeBps: gateway.feeBps },
-            issuedMs: clock(),
-            expiresMs: clock() + DAY_MS,
+            issuedMs,
+            expiresMs: issuedMs + DAY_MS,
           },
           (bytes) => signEd25519(identity.secretKey, bytes),
         ),

@@ -5,35 +5,30 @@
  * @module
  */
 
-import { Address, beginCell, external, storeMessage, type Cell } from '@ton/core';
-import { signEd25519 } from '#primitives';
-import { equalPublic, fixed, type Bytes } from '../../../core/bytes.ts';
-import { VeilError } from '../../../core/errors.ts';
+import { type Address, beginCell, external, storeMessage, type Cell } from '@ton/core';
+import { equalPublic, type Bytes } from '../../../core/bytes.ts';
 import { pause } from '../../../core/node/lifecycle.ts';
 import type { ChannelTerms } from '../../channel-terms.ts';
+import { signWithdraw, type Withdraw } from '../../withdraw.ts';
+import { addressOfId, placeChannel } from '../channels/place.ts';
 import type { ReadOptions, TonChain } from '../chain.ts';
 import { PAY_CHANNEL } from '../contracts/compiled.ts';
 import {
   availableOf,
   cancelWithdrawBody,
+  decodeChannelData,
   CHANNEL_ATTACH,
   CHANNEL_FEES,
-  CHANNEL_STATUS,
-  channelId,
-  channelInit,
-  channelAddress,
   depositBody,
   destroyBody,
   EPOCH_RETIRED,
   finalizeExternalBody,
   finalizeWithdrawBody,
   requestWithdrawBody,
-  termsCell,
   withdrawExternalBody,
   type ChannelState,
   type ContractInit,
 } from '../contracts/pay-channel.ts';
-import { encodeWithdraw } from '../contracts/preimages.ts';
 import type { Payment } from '../wallet/payment.ts';
 import { sendQuietly, type Waiting } from './deliver.ts';
 import { payerError } from './errors.ts';
@@ -44,25 +39,15 @@ export interface PayerChannel {
   readonly id: Bytes<32>;
   readonly address: Address;
   readonly init: ContractInit;
-  /** Of the part that never changes. */
-  readonly termsHash: Uint8Array;
+  /** Of the part that never changes, hexadecimal. */
+  readonly termsHash: string;
 }
 
 /** Throws `payer.terms`. */
 export function payerChannelOf(terms: ChannelTerms): PayerChannel {
   try {
-    const contract = {
-      payer: Address.parseRaw(terms.payer),
-      payee: Address.parseRaw(terms.payee),
-      payerKey: terms.payerKey,
-      payeeKey: terms.payeeKey,
-      withdrawDelayS: terms.withdrawDelayS,
-      networkId: Number(terms.network.slice('tvm:'.length)),
-      salt: terms.salt,
-    };
-    const address = channelAddress(contract);
-    const termsHash = Uint8Array.from(termsCell(contract).hash());
-    return { terms, id: channelId(address), address, init: channelInit(contract), termsHash };
+    const placed = placeChannel(terms);
+    return { terms, ...placed, address: addressOfId(placed.id) };
   } catch (cause) {
     throw payerError('payer.terms', 'no channel has such terms', { cause });
   }
@@ -99,38 +84,22 @@ export async function readPayerChannel(
   if (account.code?.hash().toString('hex') !== PAY_CHANNEL.codeHash) {
     throw payerError('payer.not_channel', 'another code');
   }
-  const state = decodeChannelData(account.data, channel);
+  const state = stateOf(account.data, channel);
   const lastLt = account.last?.lt ?? 0n;
   const available = availableOf(state);
   return { kind: 'live', state, available, balanceNanoton, lastLt, timeS, seqno, agreedBy };
 }
 
-/** The agreed state itself rather than a get-method, whose answer does not say of which block it is. */
-function decodeChannelData(data: Cell, channel: PayerChannel): ChannelState {
+function stateOf(data: Cell, channel: PayerChannel): ChannelState {
   try {
-    const slice = data.beginParse();
-    const status = CHANNEL_STATUS[slice.loadUint(2)];
-    if (status === undefined) throw payerError('payer.not_channel', 'status');
-    const state = {
-      status,
-      epoch: slice.loadUint(16),
-      deposited: slice.loadCoins(),
-      claimed: slice.loadCoins(),
-      refunded: slice.loadCoins(),
-      withdrawing: slice.loadCoins(),
-      unlockAt: slice.loadUint(32),
-    };
-    const payerKey = fixed(Uint8Array.from(slice.loadBuffer(32)), 32);
-    const termsHash = Uint8Array.from(slice.loadRef().hash());
-    slice.endParse();
+    const { payerKey, termsHash, ...state } = decodeChannelData(data);
     const isOfTerms =
-      equalPublic(payerKey, channel.terms.payerKey) && equalPublic(termsHash, channel.termsHash);
-    if (!isOfTerms) throw payerError('payer.not_channel', 'other terms');
-    return state;
+      equalPublic(payerKey, channel.terms.payerKey) && termsHash === channel.termsHash;
+    if (isOfTerms) return state;
   } catch (cause) {
-    if (cause instanceof VeilError) throw cause;
     throw payerError('payer.not_channel', 'other data', { cause });
   }
+  throw payerError('payer.not_channel', 'other terms');
 }
 
 const YEAR_S = 31_536_000n;
@@ -206,10 +175,11 @@ function operation(channel: PayerChannel, body: Cell): Payment {
 export function signedWithdraw(
   channel: PayerChannel,
   secretKey: Bytes<32>,
-  withdraw: { readonly epoch: number; readonly amount: bigint; readonly validUntil: number },
+  withdraw: Omit<Withdraw, 'channel'>,
 ): Cell {
-  const signature = signEd25519(secretKey, encodeWithdraw({ channel: channel.id, ...withdraw }));
-  return outside(channel, withdrawExternalBody({ ...withdraw, signature }));
+  const { epoch, amount, validUntilS: validUntil } = withdraw;
+  const signature = signWithdraw(secretKey, { channel: channel.id, ...withdraw });
+  return outside(channel, withdrawExternalBody({ epoch, amount, validUntil, signature }));
 }
 
 /** Anybody's to send once the delay is over. */
