@@ -16,6 +16,7 @@ import { PAY_CHANNEL } from '../../settlement/ton/contracts/compiled.ts';
 import { openDevnet, type Devnet } from '../../settlement/ton/devnet/devnet.ts';
 import { DEVNET, type TonNetwork } from '../../settlement/ton/network.ts';
 import { openToncenter } from '../../settlement/ton/toncenter.ts';
+import { openTreasury } from '../../settlement/ton/treasury.ts';
 import { openWallet, type TonWallet } from '../../settlement/ton/wallet.ts';
 import { channelFolder } from '../channel/channel-files.ts';
 import { openGateway } from '../channel/gateway.ts';
@@ -52,7 +53,7 @@ export interface DevKey {
   readonly publicKey: Bytes<32>;
 }
 
-const KEYS = ['treasury', 'settlement', 'payout', 'ledger'] as const;
+const KEYS = ['treasury', 'settlement', 'payout'] as const;
 type KeyName = (typeof KEYS)[number];
 
 export interface DevMoney {
@@ -61,10 +62,13 @@ export interface DevMoney {
   readonly providerUrl: string;
   readonly devnet: Devnet;
   readonly keys: Readonly<Record<KeyName, DevKey>>;
-  /** Raw; of the wallet that the treasury key has. */
+  /** Raw; of the gateway's wallet. */
   readonly treasuryAddress: string;
+  /** Raw; of the owner of every worker. */
+  readonly payoutAddress: string;
   /** For the gateway's document. */
   readonly payee: ChannelPayee;
+  readonly withdrawDelayMinS: number;
   /** `--dir` of every command of the payer. */
   readonly payerDir: string;
   readonly payerAddress: string;
@@ -106,7 +110,7 @@ export async function startDevMoney(options: DevMoneyOptions): Promise<DevMoney>
   };
   try {
     const keys = keysOf(data);
-    const treasuryAddress = rawOf(openWallet(keys.treasury.seed, DEVNET));
+    const treasuryAddress = openTreasury(keys.treasury.seed).address;
     const { wallet } = makeWallet({ dir: payerDir }, DEVNET);
     const fund = funderOf(devnet, chain);
     await fund(rawOf(wallet), PAYER_COINS);
@@ -119,6 +123,8 @@ export async function startDevMoney(options: DevMoneyOptions): Promise<DevMoney>
       devnet,
       keys,
       treasuryAddress,
+      payoutAddress: rawOf(openWallet(keys.payout.seed, DEVNET)),
+      withdrawDelayMinS: WITHDRAW_DELAY_MIN_S,
       payee: payeeOf(treasuryAddress, keys.settlement),
       payerDir,
       payerAddress: rawOf(wallet),
@@ -146,7 +152,6 @@ function keysOf(data: DataDirectory): DevMoney['keys'] {
     treasury: key('treasury'),
     settlement: key('settlement'),
     payout: key('payout'),
-    ledger: key('ledger'),
   };
 }
 

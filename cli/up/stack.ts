@@ -1,6 +1,6 @@
 /**
  * The embedded stack of `veilgate up`: a gateway in this process, workers in processes of their own, all state in one
- * data directory, a simulated TEE under a root that is made there.
+ * data directory, a simulated TEE under a root that is made there, and a TON network that is nobody else's.
  * @module
  */
 
@@ -16,10 +16,11 @@ import { createSimulator } from '../../enclave-worker/evidence/simulator/simulat
 import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
 import type { Gateway } from '../../gateway/app.ts';
 import type { DataDirectory } from './data-directory.ts';
+import { startDevMoney } from './money.ts';
 import { keepTimestamp, publishDevelopment } from './publication.ts';
-import { sdkSnippet, type UpReport, type WorkerReport } from './report.ts';
-import { startTrialGateway } from './trial-gateway.ts';
-import { startTrialWorker } from './trial-worker.ts';
+import { sdkSnippet, type SnippetFact, type UpReport, type WorkerReport } from './report.ts';
+import { originOf, startTrialGateway } from './trial-gateway.ts';
+import { earningsPath, startTrialWorker, type TrialWorkerOptions } from './trial-worker.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
 export interface StackOptions {
@@ -29,6 +30,8 @@ export interface StackOptions {
   readonly httpsPort: number;
   /** Metrics, and the state of the policies. */
   readonly adminPort: number;
+  /** Of the TON devnet. */
+  readonly devnetPort: number;
   readonly workers: number;
   readonly tee: UpTee;
   readonly onProgress: (line: string) => void;
@@ -45,64 +48,84 @@ const WORKER_GRACE_MS = 8000;
 
 /** Resolves when every worker has been admitted. Whatever was started is stopped again when something fails. */
 export async function startStack(options: StackOptions): Promise<Stack> {
+  const started = new AsyncDisposableStack();
+  try {
+    const report = await start(options, started);
+    return { report, close: () => started.disposeAsync() };
+  } catch (error) {
+    await started.disposeAsync();
+    throw error;
+  }
+}
+
+async function start(
+  options: StackOptions,
+  started: AsyncDisposableStack,
+): Promise<Stack['report']> {
   const { data, onProgress } = options;
   const pkiDir = data.path('dev-pki');
   const roots = await simulatedRoots(options, pkiDir);
   const publication = await publishDevelopment(data, (serial) => policyText(data, roots, serial));
   const ended = new AbortController();
   const timestamps = keepTimestamp(data, ended.signal);
-  const stopTimestamps = async (): Promise<void> => {
-    ended.abort();
-    await timestamps;
-  };
-  const gateway = await startTrialGateway(options, publication).catch(async (error: unknown) => {
-    await stopTimestamps();
-    throw error;
-  });
-  const workers: WorkerProcess[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(workers.map((worker) => worker.close(WORKER_GRACE_MS)));
-    await gateway.gateway.close();
-    await stopTimestamps();
-  };
-  try {
-    onProgress(`gateway listens on ${gateway.baseUrl}; starting ${options.workers} workers`);
-    const names = Array.from({ length: options.workers }, (_, i) => `worker-${i + 1}`);
-    const started = await Promise.allSettled(
-      names.map(async (name, index) => {
-        const kinds = UP_TEES[options.tee];
-        const provider = kinds[index % kinds.length] ?? kinds[0];
-        workers.push(await startTrialWorker({ name, data, gateway, pkiDir, provider, onProgress }));
-      }),
-    );
-    for (const result of started) if (result.status === 'rejected') throw result.reason;
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  started.defer(() => timestamps);
+  started.defer(() => ended.abort());
+  const money = await startDevMoney({ data, port: options.devnetPort, onProgress });
+  started.defer(() => money.close());
+  const gateway = await startTrialGateway({ ...options, money }, publication);
+  started.defer(async () => void (await gateway.gateway.close()));
+  onProgress(`gateway listens on ${gateway.baseUrl}; starting ${options.workers} workers`);
+  const [channel, workers] = await Promise.all([
+    money.openDemoChannel({ gatewayUrl: originOf(gateway), aud: gateway.gateway.aud }),
+    startWorkers(options, { gateway, money, pkiDir }, started),
+  ]);
   const { rootFile: rootPath } = publication;
-  const scriptPath = writeScript(data, { ...gateway, rootPath });
-  return {
-    close,
-    report: () => ({
-      baseUrl: gateway.baseUrl,
-      httpsUrl: gateway.httpsUrl,
-      adminUrl: gateway.adminUrl,
-      certificatePath: data.path('gateway', 'gateway-tls.crt'),
-      aud: gateway.gateway.aud,
-      apiKey: gateway.apiKey,
-      model: DEMO_MODEL.id,
-      dataRoot: data.root,
-      policyPath: data.path('policy.yaml'),
-      publicationPath: publication.directory,
-      rootPath,
-      revocationKeyPath: publication.revocationKey,
-      scriptPath,
-      workers: workers
-        .map((worker) => workerReport(worker, gateway.gateway))
-        .sort((a, b) => (a.name < b.name ? -1 : 1)),
-    }),
-  };
+  const { channelFilePath } = channel;
+  const scriptPath = writeScript(data, { ...gateway, rootPath, channelFilePath });
+  return () => ({
+    baseUrl: gateway.baseUrl,
+    httpsUrl: gateway.httpsUrl,
+    adminUrl: gateway.adminUrl,
+    certificatePath: data.path('gateway', 'gateway-tls.crt'),
+    aud: gateway.gateway.aud,
+    apiKey: gateway.apiKey,
+    model: DEMO_MODEL.id,
+    dataRoot: data.root,
+    policyPath: data.path('policy.yaml'),
+    publicationPath: publication.directory,
+    rootPath,
+    revocationKeyPath: publication.revocationKey,
+    devnetUrl: money.providerUrl,
+    payerDir: money.payerDir,
+    channelFilePath,
+    channel: channel.channel,
+    available: channel.available,
+    scriptPath,
+    workers: workers
+      .map((worker) => workerReport(data, worker, gateway.gateway))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+  });
+}
+
+async function startWorkers(
+  { data, workers: count, tee, onProgress }: StackOptions,
+  around: Pick<TrialWorkerOptions, 'gateway' | 'money' | 'pkiDir'>,
+  started: AsyncDisposableStack,
+): Promise<readonly WorkerProcess[]> {
+  const kinds = UP_TEES[tee];
+  const starting = Array.from({ length: count }, async (_, index) => {
+    const provider = kinds[index % kinds.length] ?? kinds[0];
+    const name = `worker-${index + 1}`;
+    const worker = await startTrialWorker({ ...around, name, data, provider, onProgress });
+    started.defer(() => worker.close(WORKER_GRACE_MS));
+    return worker;
+  });
+  // All of them, so that none is left that nobody stops.
+  const ended = await Promise.allSettled(starting);
+  return ended.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
 }
 
 /** The kinds of machine that are simulated, worker by worker. */
@@ -142,18 +165,20 @@ function policyText(
   return text;
 }
 
-function workerReport(worker: WorkerProcess, { registry }: Gateway): WorkerReport {
+function workerReport(
+  data: DataDirectory,
+  worker: WorkerProcess,
+  { registry }: Gateway,
+): WorkerReport {
   const { name, workerId, pid, endpoint } = worker.ready();
   const [live] = registry.byWorkerId(workerId);
   assert(live !== undefined, 'a worker that is ready is registered');
-  return { name, workerId, pid, endpoint, verdict: live.verdict };
+  const earnings = earningsPath(data, name);
+  return { name, workerId, pid, endpoint, earnings, verdict: live.verdict };
 }
 
 /** Saves the snippet where `import 'veilgate'` resolves: inside the package. */
-function writeScript(
-  data: DataDirectory,
-  report: Pick<UpReport, 'baseUrl' | 'apiKey' | 'model' | 'rootPath'>,
-): string | undefined {
+function writeScript(data: DataDirectory, report: Pick<UpReport, SnippetFact>): string | undefined {
   const path = data.path('hello.mjs');
   if (relative(PACKAGE_ROOT, dirname(path)).startsWith('..')) return undefined;
   return data.write('hello.mjs', sdkSnippet(report));

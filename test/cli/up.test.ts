@@ -8,7 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, suite, test } from 'node:test';
+import OpenAI from 'openai';
 import { z } from 'zod';
+import { sealedFetch, type Settlement } from '../../client/index.ts';
+import { parsePaymentResponse, PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
 
 const READY = z.object({
   ready: z.literal(true),
@@ -17,11 +20,17 @@ const READY = z.object({
   aud: z.string().startsWith('gw1.'),
   apiKey: z.string(),
   model: z.string(),
+  root: z.string(),
+  admin: z.string(),
+  channelFile: z.string(),
+  channel: z.string(),
+  available: z.literal('5000000000'),
   simulated: z.literal(true),
   workers: z.array(
     z.object({
       workerId: z.string(),
       pid: z.number(),
+      earnings: z.string(),
       simulated: z.literal(true),
       decision: z.literal('admitted'),
       checks: z.array(z.object({ id: z.string(), outcome: z.string() })),
@@ -29,6 +38,7 @@ const READY = z.object({
   ),
 });
 type Ready = z.output<typeof READY>;
+const SETTLED = z.looseObject({ account: z.string(), amount: z.string() });
 
 function spawnUp(...args: readonly string[]): ChildProcess {
   return spawn(process.execPath, ['cli/veilgate.ts', 'up', ...args], {
@@ -98,6 +108,64 @@ suite('veilgate up', () => {
     assert.equal(response.headers.get('sx-privacy'), 'gateway-visible');
     assert.equal(response.headers.get('sx-simulated'), 'true');
     assert.match(await response.text(), /prove which software it runs/);
+    const paid = parsePaymentResponse(response.headers.get(PAYMENT_RESPONSE_HEADER) ?? '');
+    assert.equal(paid.receipt?.receipt.outcome, 'ok');
+    assert.ok(paid.statement.statement.amount > 0n);
+  });
+
+  test('the last event of a stream says what it cost, and SDKs pass over it', async () => {
+    const openai = new OpenAI({ baseURL: ready.baseUrl, apiKey: ready.apiKey });
+    const stream = await openai.chat.completions.create({
+      model: ready.model,
+      messages: [{ role: 'user', content: 'What is remote attestation?' }],
+      stream: true,
+    });
+    const settled: unknown[] = [];
+    let text = '';
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta.content ?? '';
+      if ('x_settlement' in chunk) settled.push(chunk.x_settlement);
+    }
+    assert.match(text, /prove which software it runs/);
+    const [{ amount }] = z.tuple([z.looseObject({ amount: z.string() })]).parse(settled);
+    assert.ok(BigInt(amount) > 0n);
+  });
+
+  test('a sealed request is paid from the channel, and everybody sees the same bill', async () => {
+    const bills: Settlement[] = [];
+    const sealed = sealedFetch({
+      policy: { root: ready.root },
+      pay: { channelFile: ready.channelFile },
+      onSettled: (settlement) => bills.push(settlement),
+    });
+    const openai = new OpenAI({ baseURL: ready.baseUrl, apiKey: 'none', fetch: sealed });
+    const answer = await openai.chat.completions.create({
+      model: ready.model,
+      messages: [{ role: 'user', content: 'What is remote attestation?' }],
+    });
+    await sealed.close();
+    const { prompt_tokens: read = 0, completion_tokens: written = 0 } = answer.usage ?? {};
+    const [bill] = bills;
+    assert.ok(bill !== undefined && bills.length === 1);
+    const { prices } = bill.receipt.key;
+    const costs = BigInt(read) * prices.prompt + BigInt(written) * prices.completion;
+    assert.equal(bill.amount, (costs + 999_999n) / 1_000_000n);
+    assert.deepEqual([bill.cum, bill.n], [bill.amount, 1n]);
+
+    const followed = spawn(
+      process.execPath,
+      ['cli/veilgate.ts', 'settlements', 'tail', '--url', ready.admin, '--after', '0', '--json'],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const told: unknown[] = [];
+    for await (const line of createInterface({ input: followed.stdout })) {
+      const { account, amount } = SETTLED.parse(JSON.parse(line));
+      if (account === ready.channel) told.push(amount);
+      if (told.length > 0) break;
+    }
+    assert.deepEqual(told, [bill.amount.toString()]);
+    followed.kill('SIGINT');
+    assert.deepEqual(await once(followed, 'exit'), [0, null]);
   });
 
   test('its secrets are for their owner alone', () => {
