@@ -109,12 +109,18 @@ const fetch = sealedFetch({
   pay: { channelFile: '${report.channelFilePath}' },
   onSettled: ({ amount, cum, n, receipt: { key, receipt } }) => {
     const { prompt, completion } = receipt.usage;
-    console.log(\`\\n\\n\${prompt} tokens read at \${ton(key.prices.prompt)} a million,\`);
-    console.log(\`\${completion} written at \${ton(key.prices.completion)} a million: \${ton(amount)}.\`);
-    console.log(\`Settled as request \${n} of this channel, \${ton(cum)} in all.\`);
+    process.stdout.write(
+      \`\\n\\n\${prompt} tokens read at \${ton(key.prices.prompt)} a million,\\n\` +
+        \`\${completion} written at \${ton(key.prices.completion)} a million: \${ton(amount)}.\\n\` +
+        \`Settled as request \${n} of this channel, \${ton(cum)} in all.\\n\`,
+    );
   },
 });
-const openai = new OpenAI({ baseURL: '${report.baseUrl}', apiKey: 'the channel pays', fetch });
+const openai = new OpenAI({
+  baseURL: '${report.baseUrl}',
+  apiKey: 'the channel pays',
+  fetch,
+});
 const stream = await openai.chat.completions.create({
   model: '${report.model}',
   messages: [{ role: 'user', content: 'What is remote attestation?' }],
