@@ -88,6 +88,16 @@ export function parseBearerUnverified(token: string): Bearer {
   };
 }
 
+export function isBearer(apiKey: string): boolean {
+  return apiKey.startsWith(`${PREFIX}.`);
+}
+
+/** Throws `settlement.artefact`. */
+export function channelOfBearer(token: string): Bytes<32> {
+  const bearer = parseBearerUnverified(token);
+  return bearer.kind === 'whole' ? bearer.voucher.channel : bearer.terms.channel;
+}
+
 /** Adds a caveat. From a whole token, the signature becomes the key of the chain and leaves the token. */
 export function narrow(bearer: Bearer, caveat: Caveat): Bearer {
   const encoded = encodeCaveat(caveat);

@@ -10,7 +10,8 @@ import { createInterface } from 'node:readline';
 import { after, before, suite, test } from 'node:test';
 import OpenAI from 'openai';
 import { z } from 'zod';
-import { sealedFetch, type Settlement } from '../../client/index.ts';
+import { toHex } from '../../core/bytes.ts';
+import { sealedFetch, type SealedFetch, type Settlement } from '../../client/index.ts';
 import { parsePaymentResponse, PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
 
 const READY = z.object({
@@ -22,6 +23,7 @@ const READY = z.object({
   model: z.string(),
   root: z.string(),
   admin: z.string(),
+  payer: z.string(),
   channelFile: z.string(),
   channel: z.string(),
   available: z.literal('5000000000'),
@@ -58,6 +60,20 @@ async function textOf(child: ChildProcess): Promise<{ text: string; code: unknow
   child.stderr?.on('data', (chunk) => (text += String(chunk)));
   const [code] = await once(child, 'exit');
   return { text, code };
+}
+
+async function outputOf(...args: readonly string[]): Promise<string> {
+  const child = spawn(process.execPath, ['cli/veilgate.ts', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  child.stdout.on('data', (chunk) => (text += String(chunk)));
+  assert.deepEqual(await once(child, 'close'), [0, null]);
+  return text;
+}
+
+function tokenOf(json: string): { readonly token: string } {
+  return z.looseObject({ token: z.string() }).parse(JSON.parse(json));
 }
 
 function isAlive(pid: number): boolean {
@@ -166,6 +182,50 @@ suite('veilgate up', () => {
     assert.deepEqual(told, [bill.amount.toString()]);
     followed.kill('SIGINT');
     assert.deepEqual(await once(followed, 'exit'), [0, null]);
+  });
+
+  test('a token of the channel is an API key for any SDK, until the channel is paid from otherwise', async () => {
+    const words = ['channel', 'token', '--dir', ready.payer, '--limit', '0.01'];
+    const { token } = tokenOf(await outputOf(...words, '--model', ready.model, '--json'));
+    assert.match(token, /^vgv1\.[\w-]+\.[\w-]+\.[\w-]+$/);
+    const ask = async (fetch?: SealedFetch) =>
+      await new OpenAI({
+        baseURL: ready.baseUrl,
+        apiKey: token,
+        maxRetries: 0,
+        ...(fetch && { fetch }),
+      }).chat.completions.create({
+        model: ready.model,
+        messages: [{ role: 'user', content: 'What is remote attestation?' }],
+      });
+    const plain = await ask();
+    assert.match(plain.choices[0]?.message.content ?? '', /prove which software it runs/);
+    const bills: Settlement[] = [];
+    const sealed = sealedFetch({
+      policy: { root: ready.root },
+      onSettled: (settlement) => bills.push(settlement),
+    });
+    await ask(sealed);
+    const [bill] = bills;
+    assert.ok(bill !== undefined);
+    assert.equal(toHex(bill.statement.statement.channel), ready.channel);
+
+    const paying = sealedFetch({
+      policy: { root: ready.root },
+      pay: { channelFile: ready.channelFile },
+      onSettled: (settlement) => bills.push(settlement),
+    });
+    await new OpenAI({
+      baseURL: ready.baseUrl,
+      apiKey: 'none',
+      fetch: paying,
+    }).chat.completions.create({
+      model: ready.model,
+      messages: [{ role: 'user', content: 'What is remote attestation?' }],
+    });
+    await paying.close();
+    assert.equal(bills[1]?.n, bill.n + 1n, 'what the token spent is no fault');
+    await assert.rejects(ask(), { status: 402, code: 'voucher_bad_signature' });
   });
 
   test('its secrets are for their owner alone', () => {
