@@ -1,5 +1,5 @@
 /**
- * `veilgate channel open|deposit|status|token|withdraw|close|list`: payment channels from their payer's side. Exit status: 0 done,
+ * `veilgate channel open|deposit|status|token|resume|withdraw|close|list`: payment channels from their payer's side. Exit status: 0 done,
  * 1 a problem or a difference, 2 wrong usage. Spec: docs/wallet.md; ton-settlement §4.
  * @module
  */
@@ -10,6 +10,7 @@ import { runChannelClose, type ChannelCloseOptions } from './channel/close.ts';
 import { runChannelDeposit, type ChannelDepositOptions } from './channel/deposit.ts';
 import { runChannelList } from './channel/list.ts';
 import { runChannelOpen, type ChannelOpenOptions } from './channel/open.ts';
+import { runChannelResume, type ChannelResumeOptions } from './channel/resume.ts';
 import { runChannelStatus } from './channel/status.ts';
 import { runChannelToken, type ChannelTokenOptions } from './channel/token.ts';
 import { runChannelWithdraw, type ChannelWithdrawOptions } from './channel/withdraw.ts';
@@ -53,6 +54,10 @@ export function registerChannelCommand(program: Command): void {
     .action((options: ChannelTokenOptions & AnswerOptions) =>
       answer(options, (io) => runChannelToken(options, io)),
     );
+  sending(one('resume', 'pay again after a bill that did not hold')).action(
+    (options: ChannelResumeOptions & AnswerOptions) =>
+      answer(options, (io) => runChannelResume(options, io)),
+  );
   sending(one('withdraw', 'take coins out without the gateway: ask, wait, --finish'))
     .argument('[amount]', 'TON; everything where absent')
     .option('--finish', 'the delay is over: pay out')

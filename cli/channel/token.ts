@@ -9,7 +9,13 @@ import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { openChannelFile } from '../../client/node/channel-file.ts';
 import { ChannelAccount } from '../../client/pay/account.ts';
-import { formatBearer, narrow, type Bearer, type Caveat } from '../../settlement/bearer.ts';
+import {
+  checkCaveats,
+  formatBearer,
+  narrow,
+  type Bearer,
+  type Caveat,
+} from '../../settlement/bearer.ts';
 import { parseAmount } from '../../settlement/money.ts';
 import type { Voucher } from '../../settlement/voucher.ts';
 import { cliError } from '../errors.ts';
@@ -40,6 +46,7 @@ export async function runChannelToken(options: ChannelTokenOptions, io: MoneyIo)
   if (limit === 0n) throw cliError('cli.option', '--limit: an amount above zero');
   const notAfterMs = io.now() + lifetimeMs(options.expires);
   const caveats = caveatsOf(options, notAfterMs);
+  checkCaveats(caveats);
   const kept = findChannel(options);
   const voucher = await endowed(kept, { limit, notAfterMs, io });
   await handIn(kept, voucher, { options, io });

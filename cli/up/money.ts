@@ -5,7 +5,7 @@
  * @module
  */
 
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { ed25519PublicKey } from '#primitives';
 import { fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
@@ -99,9 +99,7 @@ export async function startDevMoney(options: DevMoneyOptions): Promise<DevMoney>
   const { data, port = 0, onProgress } = options;
   const statePath = data.path(STATE_FILE);
   const payerDir = data.path(PAYER_FOLDER);
-  // Channels of a chain that is gone: at their addresses a new life would begin with the epoch of the old one.
-  if (!existsSync(statePath))
-    rmSync(channelFolder({ dir: payerDir }), { recursive: true, force: true });
+  if (!existsSync(statePath)) putAside(channelFolder({ dir: payerDir }));
   const devnet = await openDevnet({ port, statePath });
   const chain = chainOf(devnet);
   const close = async (): Promise<void> => {
@@ -136,6 +134,14 @@ export async function startDevMoney(options: DevMoneyOptions): Promise<DevMoney>
     await close();
     throw error;
   }
+}
+
+/**
+ * Channels of a chain that is gone: at their addresses a new life would begin with the epoch of the old one. Somebody may
+ * have put others among them, so nothing is deleted.
+ */
+function putAside(folder: string): void {
+  if (existsSync(folder)) renameSync(folder, `${folder}.before-${systemClock()}`);
 }
 
 function chainOf({ endpoint }: Devnet): TonChain {
