@@ -199,6 +199,8 @@ export type ChainOutcome =
 
 export interface Credit {
   readonly account: Bytes<32>;
+  /** What was paid in: an account counts one asset, and takes no other for it. */
+  readonly asset: Asset;
   readonly amount: Amount;
   /** Names the transfer that paid it in; counted once. */
   readonly reference: Bytes<32>;
@@ -209,7 +211,7 @@ export type CreditOutcome =
   | { readonly outcome: 'credited'; readonly account: Account; readonly repeated: boolean }
   | {
       readonly outcome: 'refused';
-      readonly code: 'account_unknown' | 'not_custodial' | 'out_of_range';
+      readonly code: 'account_unknown' | 'not_custodial' | 'asset_differs' | 'out_of_range';
     };
 
 export type CloseOutcome =

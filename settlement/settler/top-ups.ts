@@ -21,10 +21,8 @@ export async function creditTopUp(
   const memo = MEMO.exec(comment.trim())?.[1];
   if (memo === undefined) return;
   const account = await accountOf(parts, memo);
-  const answer =
-    account === undefined
-      ? undefined
-      : await ledger.credit({ account, amount: amount(value), reference: hash, nowMs: now() });
+  const credit = { asset: 'TON', amount: amount(value), reference: hash, nowMs: now() } as const;
+  const answer = account === undefined ? undefined : await ledger.credit({ account, ...credit });
   if (account === undefined || answer?.outcome !== 'credited') {
     emit('settler.top_up_unmatched', { transaction: hash, value });
   } else if (!answer.repeated) {

@@ -29,7 +29,7 @@ before(async () => {
 });
 after(() => lab.close());
 
-async function held(payer: TestPayer, voucher: Voucher): Promise<void> {
+async function held(voucher: Voucher): Promise<void> {
   const body = utf8(JSON.stringify({ voucher: formatVoucher(voucher) }));
   const headers = { 'content-type': 'application/json' };
   assert.equal((await post(lab, '/v1/payments/voucher', body, headers)).status, 200);
@@ -59,7 +59,7 @@ const demandIn = ({ headers }: RawAnswer) =>
 test('a demand to a narrowed token does not show the voucher that it was narrowed from', async () => {
   const payer = await lab.payer();
   const voucher = payer.voucher(NEED - 1n);
-  await held(payer, voucher);
+  await held(voucher);
   const whole = { kind: 'whole', voucher } as const;
   const caveat: Caveat = { kind: 'expiry', notAfterMs: lab.gateway.clock() + 60_000 };
   const answer = await ask(payer, narrow(whole, caveat));
@@ -76,7 +76,7 @@ test('a demand to a narrowed token does not show the voucher that it was narrowe
 test('a cap per request holds for all of it, also when it is paid for in steps', async () => {
   const payer = await lab.payer();
   const voucher = payer.voucher(10n * NEED);
-  await held(payer, voucher);
+  await held(voucher);
   const cap = amount(NEED - 1n);
   const capped = narrow({ kind: 'whole', voucher }, { kind: 'request-cap', cap });
   const answer = await ask(payer, capped, { 'x-vg-chunk': '1' });

@@ -160,7 +160,8 @@ function build(parts: BookParts): MemoryBooks {
   const keyed = async (authorization: string): Promise<Pick<Reserve, 'account'>> => {
     const id = sha256(utf8(authorization.replace('Bearer ', '')));
     await ledger.openAccount({ kind: 'custodial', id, asset: 'TON' });
-    await ledger.credit({ account: id, amount: amount(DEPOSIT), reference: id, nowMs: clock() });
+    const credit = { account: id, asset: 'TON', amount: amount(DEPOSIT) } as const;
+    await ledger.credit({ ...credit, reference: id, nowMs: clock() });
     return { account: id };
   };
   const admit: MemoryBooks['admit'] = async (sealed, headers, workerIds) => {

@@ -70,7 +70,7 @@ const SQL = {
   account: 'SELECT * FROM account WHERE id = ?',
   accounts: 'SELECT * FROM account',
   putAccount:
-    'INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, deposited = excluded.deposited, refunded = excluded.refunded, withdrawing = excluded.withdrawing, claimed = excluded.claimed, ceiling = excluded.ceiling, voucher_signature = excluded.voucher_signature, charged = excluded.charged, reserved = excluded.reserved, n = excluded.n, frozen = excluded.frozen, block_seqno = excluded.block_seqno',
+    'INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, asset = excluded.asset, payer_key = excluded.payer_key, epoch = excluded.epoch, deposited = excluded.deposited, refunded = excluded.refunded, withdrawing = excluded.withdrawing, claimed = excluded.claimed, ceiling = excluded.ceiling, voucher_signature = excluded.voucher_signature, charged = excluded.charged, reserved = excluded.reserved, n = excluded.n, frozen = excluded.frozen, block_seqno = excluded.block_seqno',
   request: 'SELECT * FROM request WHERE request_id = ?',
   openRequests: 'SELECT * FROM request WHERE state = 0',
   settledRequests: 'SELECT request_id, account, seq FROM request WHERE state = 2',

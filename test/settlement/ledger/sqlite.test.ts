@@ -37,7 +37,8 @@ async function usedLedger(context: TestContext): Promise<LedgerLab> {
   const id = randomBytes(32);
   await ledger.openAccount({ kind: 'custodial', id, asset: 'TON' });
   const reference = randomBytes(32);
-  await ledger.credit({ account: id, amount: amount(9n), reference, nowMs: NOW_MS });
+  const credit = { account: id, asset: 'TON', amount: amount(9n) } as const;
+  await ledger.credit({ ...credit, reference, nowMs: NOW_MS });
   const payees = [{ workerId: WORKER, destination: 'EQ' }];
   const minimum = amount(1n);
   await ledger.planPayouts({ queryId: 1n, asset: 'TON', payees, minimum, validUntilMs: 1 });
