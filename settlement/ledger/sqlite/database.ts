@@ -14,7 +14,7 @@ import {
 import { ledgerError } from '../../errors.ts';
 import { BUSY_TIMEOUT_MS, CACHE_KIB, CHECKPOINT_PAGES } from '../limits.ts';
 
-const SCHEMA_VERSION = 2n;
+const SCHEMA_VERSION = 3n;
 
 /**
  * `request` is where an id is taken, whatever became of it; `journal` only ever grows. Both keep their rowid, so that rows
@@ -62,6 +62,12 @@ CREATE TABLE note (
   kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
 ) STRICT, WITHOUT ROWID;
 `;
+
+/** Settled requests stay for good, and forgetting the released ones must not look at all of them. */
+const SCHEMA_3 = `
+CREATE INDEX request_released ON request (expires_ms) WHERE state = 1;
+`;
+const STEPS = [SCHEMA, SCHEMA_2, SCHEMA_3] as const;
 
 const SQL = {
   begin: 'BEGIN IMMEDIATE',
@@ -144,8 +150,9 @@ export class LedgerDatabase {
   #migrate(): void {
     const version = this.#versionOf();
     if (version === SCHEMA_VERSION) return;
-    if (version !== 0n && version !== 1n) throw ledgerError('ledger.schema', `version ${version}`);
-    const steps = version === 0n ? SCHEMA + SCHEMA_2 : SCHEMA_2;
+    if (version < 0n || version > SCHEMA_VERSION)
+      throw ledgerError('ledger.schema', `version ${version}`);
+    const steps = STEPS.slice(Number(version)).join('');
     this.#database.exec(
       `BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
     );
