@@ -183,7 +183,7 @@ export interface ChainState {
   readonly refunded: Amount;
   readonly withdrawing: Amount;
   readonly blockSeqno: number;
-  /** How many providers said so; absent: one. Two lift the ramp. */
+  /** How many providers said so; absent: one. Two lift the ramp; none, where it is too long ago, end all admission. */
   readonly witnesses?: number;
 }
 

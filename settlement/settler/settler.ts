@@ -34,7 +34,7 @@ import { SETTLER_POLICY, type SettlerPolicy } from './policy.ts';
 import { Progress } from './progress.ts';
 import { statusOf, type SettlerState, type SettlerStatus } from './status.ts';
 import { syncChannel, type SyncOutcome } from './sync.ts';
-import { lookAtTreasury, readDue } from './watch.ts';
+import { doubtOld, lookAtTreasury, readDue } from './watch.ts';
 import { WorkerChannels, type FundOutcome, type FundWorkerChannel } from './worker-channels.ts';
 
 export interface SettlerOptions {
@@ -162,6 +162,7 @@ class RunningSettler implements Settler {
     const parts = this.#parts;
     if (!this.#isChecked && !(await this.#duty('check', () => this.#check()))) return;
     const isRead = await this.#duty('read', () => readDue(parts));
+    await this.#duty('doubt', () => doubtOld(parts));
     const isSeen = await this.#duty('watch', async () => {
       this.#treasury = await lookAtTreasury(parts);
     });
