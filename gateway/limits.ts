@@ -108,6 +108,9 @@ export const PURGE_INTERVAL_MS = 60_000;
 // Payments.
 /** Accounts of API keys known to be open; beyond this they are asked for again. */
 export const ACCOUNTS_OPENED_MAX = 65_536;
+/** Announcements and closes of channels, which anybody can send and which ask every provider. */
+export const CHAIN_QUESTIONS_AT_ONCE_MAX = 8;
+export const CHAIN_QUESTIONS_PER_MINUTE_MAX = 60;
 /** Of `/v1/pricing`. */
 export const PRICES_VALID_MS = 60_000;
 /** Tokens of output between two steps of pay-as-you-go. */
