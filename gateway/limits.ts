@@ -120,6 +120,8 @@ export const RECOVERY_INTERVAL_MS = 30_000;
 export const RECOVERY_PAGE = 256;
 /** Looked at in one round. */
 export const RECOVERY_RESERVATIONS_MAX = 4096;
+/** A worker that cannot be asked may have a receipt for so long after its reservation's time is over: as long as it keeps one. */
+export const RECOVERY_UNHEARD_MS = 900_000;
 /** Entries of one answer about settlements, and how long it may be waited for. */
 export const SETTLEMENTS_PAGE = 256;
 export const SETTLEMENTS_WAIT_MAX_MS = 30_000;
