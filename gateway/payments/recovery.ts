@@ -34,11 +34,12 @@ export class PaymentRecovery {
   /** Asks every worker that may be owed something, then lets go what is too old. */
   async round(signal: AbortSignal): Promise<void> {
     const loose = await this.#loose();
+    const wanted = new Set(loose.map(({ requestId }) => toHex(requestId)));
     const answered = new Set<string>();
     const silent = new Set<string>();
     for (const worker of this.#workersOf(loose)) {
       if (signal.aborted) return;
-      ((await this.#isAsked(worker, signal)) ? answered : silent).add(worker.workerId);
+      ((await this.#isAsked(worker, wanted, signal)) ? answered : silent).add(worker.workerId);
     }
     const nowMs = this.#options.clock();
     for (const reservation of loose) {
@@ -70,13 +71,18 @@ export class PaymentRecovery {
   }
 
   /** False when it could not be heard to the end. */
-  async #isAsked(worker: LiveWorker, signal: AbortSignal): Promise<boolean> {
+  async #isAsked(
+    worker: LiveWorker,
+    wanted: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { log } = this.#options;
     try {
       const { settled, unknown } = await settleMissedReceipts({
         worker,
-        // Whatever it keeps is what no notice has covered yet, so it is little.
+        // It keeps them for a quarter of an hour, and which of them are missing here does not follow from a number.
         afterSeq: 0n,
+        isWanted: (requestId) => wanted.has(toHex(requestId)),
         settle: (receipt) => this.#settle(worker, receipt),
         signal,
       });
