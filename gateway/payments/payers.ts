@@ -54,6 +54,12 @@ export class Payers {
     return channelAccount(voucher.channel, { kind: 'channel', voucher, caveats: [], ...chunk });
   }
 
+  /** For a voucher that comes on its own: as often as requests, beside them. Throws `gateway.rate`, `gateway.concurrency`. */
+  enterVoucher(account: Account): () => void {
+    const { accounts, clock } = this.#options;
+    return accounts.enter({ ...account, keyId: `${account.keyId} vouchers` }, clock());
+  }
+
   async #verify(voucher: Voucher): Promise<VerifiedVoucher> {
     const nowMs = this.#options.clock();
     // Deterministic signatures: the same bytes were verified or they were not.
