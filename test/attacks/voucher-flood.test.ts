@@ -21,8 +21,8 @@ test('vouchers come as often as requests may, and take no request its turn', asy
   context.after(() => lab.close());
   const worker = await lab.worker(answering('hello'), { prices: TEST_PRICES });
   const [payer, other] = [await lab.payer(), await lab.payer()];
-  const bring = async ({ voucher }: typeof payer, ceiling: bigint): Promise<number> => {
-    const body = utf8(JSON.stringify({ voucher: formatVoucher(voucher(ceiling)) }));
+  const bring = async (by: typeof payer, ceiling: bigint): Promise<number> => {
+    const body = utf8(JSON.stringify({ voucher: formatVoucher(by.voucher(ceiling)) }));
     const headers = { 'content-type': 'application/json' };
     return (await post(lab, '/v1/payments/voucher', body, headers)).status;
   };
