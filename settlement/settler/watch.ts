@@ -140,12 +140,16 @@ async function readOne(parts: ClaimParts, channel: Bytes<32>): Promise<void> {
 const MS_PER_S = 1000;
 
 function isDue({ policy, now }: ClaimParts, channel: KnownChannel): boolean {
-  const { readMs, sentMs, terms, unreadMs } = channel;
+  const { readMs, sentMs, terms, unreadMs, status } = channel;
   if (readMs === undefined || unreadMs !== undefined) return true;
   const nowMs = now();
-  // So that a withdraw whose notice was lost is seen long before it unlocks.
   const delayMs = terms.withdrawDelayS * MS_PER_S;
-  const everyMs = Math.min(policy.readEveryMs, delayMs / READS_PER_WITHDRAW_DELAY);
+  // So that a withdraw whose notice was lost is seen long before it unlocks. Out of an empty channel nothing can go: those
+  // stay for good and grow in number, and whoever fills one again announces it.
+  const everyMs =
+    status === 'idle'
+      ? delayMs / DOUBTS_PER_WITHDRAW_DELAY
+      : Math.min(policy.readEveryMs, delayMs / READS_PER_WITHDRAW_DELAY);
   if (nowMs - readMs >= everyMs) return true;
   return sentMs !== undefined && sentMs >= readMs && nowMs - sentMs >= CLAIM_SEEN_AFTER_MS;
 }
