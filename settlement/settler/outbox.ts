@@ -11,7 +11,7 @@ import { NOTHING } from '../money.ts';
 import type { SignedOrder, TreasuryOrder, TreasuryState } from '../ton/treasury.ts';
 import type { WalletStep } from '../ton/wallet/highload.ts';
 import { rawAddress, type Transfer } from '../ton/wallet/transfer.ts';
-import { orderKey, type OrderNote } from './notes.ts';
+import { orderKey, type OrderKind, type OrderNote } from './notes.ts';
 import type { SettlerParts } from './parts.ts';
 import { selectPayees } from './payouts.ts';
 import { ORDER_CLOCK_MARGIN_S, ORDER_FEE, ORDER_GRACE_S, ORDERS_MAX, PAID_FEE } from './policy.ts';
@@ -27,6 +27,8 @@ export class Outbox {
   #names: readonly string[] = [];
   readonly #endedMs = new Map<string, number>();
   #isHalted = false;
+  /** Of the order before. */
+  #lastKind: OrderKind | undefined;
 
   constructor(parts: SettlerParts) {
     this.#parts = parts;
@@ -120,6 +122,7 @@ export class Outbox {
 
   async #end(order: OrderNote): Promise<void> {
     await this.#parts.notes.orders.drop(orderKey(order.createdAtS));
+    this.#lastKind = order.kind;
     for (const name of this.#names) this.#endedMs.set(name, this.#parts.now());
     this.#names = [];
     this.#order = undefined;
@@ -135,8 +138,13 @@ export class Outbox {
     if (createdAtS > state.timeS) return;
     const wallet = state.isDeployed ? 'deployed' : 'new';
     const order = { createdAtS, wallet, transfers: [], fate: 'none' } as const;
-    if (this.#wanted.size > 0) await this.#beginTransfers(order, state);
-    else await this.#beginPayouts(order, state);
+    // In turn: strangers can have transfers wanted without end, and workers are paid all the same.
+    const isPayoutsTurn = this.#lastKind === 'transfers';
+    if (isPayoutsTurn) await this.#beginPayouts(order, state);
+    if (this.#order === undefined && this.#wanted.size > 0) {
+      await this.#beginTransfers(order, state);
+    }
+    if (this.#order === undefined && !isPayoutsTurn) await this.#beginPayouts(order, state);
   }
 
   async #beginTransfers(order: Omit<OrderNote, 'kind'>, state: TreasuryState): Promise<void> {
