@@ -83,6 +83,11 @@ export class Payers {
     if (!isHeld || !isNarrowedFrom(bearer, voucherSignature)) {
       throw paymentError('payment.voucher_bad_signature');
     }
+    // Here and not with a request only: a token that has ended reads nothing either.
+    const nowMs = this.#options.clock();
+    if (caveats.some((caveat) => caveat.kind === 'expiry' && nowMs > caveat.notAfterMs)) {
+      throw paymentError('payment.bearer_forbids', 'expiry');
+    }
     return channelAccount(terms.channel, { kind: 'channel', caveats, ...chunk });
   }
 

@@ -83,3 +83,17 @@ test('a cap per request holds for all of it, also when it is paid for in steps',
   assert.equal(answer.status, 403);
   assert.equal(worker.seen.count, 0);
 });
+
+test('a token that has ended shows neither the account nor what was paid from it', async () => {
+  const payer = await lab.payer();
+  const voucher = payer.voucher(NEED);
+  await held(voucher);
+  const read = async (notAfterMs: number): Promise<number> => {
+    const bearer = narrow({ kind: 'whole', voucher }, { kind: 'expiry', notAfterMs });
+    const headers = { authorization: `Bearer ${formatBearer(bearer)}` };
+    return (await post(lab, '/v1/account', new Uint8Array(), headers, 'GET')).status;
+  };
+  const nowMs = lab.gateway.clock();
+  assert.equal(await read(nowMs + 60_000), 200);
+  assert.equal(await read(nowMs - 1), 403);
+});
