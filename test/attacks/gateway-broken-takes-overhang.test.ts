@@ -9,6 +9,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CHANNEL_EXIT } from '../../settlement/ton/contracts/exit-codes.ts';
 import { amount } from '../../settlement/money.ts';
+import { formatVoucher } from '../../settlement/voucher.ts';
+import { post } from '../support/gateway-lab.ts';
 import {
   chargingKeyOf,
   DEAR_COST,
@@ -17,11 +19,16 @@ import {
   grab,
   heldVoucher,
   onChain,
+  PER_TOKEN,
   withDearLab,
   type DearLab,
 } from '../support/ton/cheat-lab.ts';
 import type { TestPayer } from '../support/ton/paid-gateway.ts';
 import { until } from '../support/until.ts';
+
+/** Of prompt and of output, in requests of the lab's own making. */
+const MAX_TOKENS = 64n;
+const CHUNK = 8n;
 
 interface Loss {
   /** Signed for and not served. */
@@ -36,12 +43,12 @@ async function robbed({ lab }: DearLab, payer: TestPayer, served: bigint): Promi
   const beyond = { voucher, charged: voucher.ceiling + 1n, key };
   assert.equal(await grab(lab, payer, beyond), CHANNEL_EXIT.ceiling);
   const raised = { ...voucher, ceiling: amount(voucher.ceiling + 1n) };
-  assert.equal(
-    await grab(lab, payer, { ...beyond, voucher: raised }),
-    CHANNEL_EXIT.payerSignature,
-  );
+  assert.equal(await grab(lab, payer, { ...beyond, voucher: raised }), CHANNEL_EXIT.payerSignature);
   assert.equal(await grab(lab, payer, { voucher, charged: voucher.ceiling, key }), undefined);
-  assert.equal(await grab(lab, payer, { voucher, charged: voucher.ceiling, key }), CHANNEL_EXIT.stale);
+  assert.equal(
+    await grab(lab, payer, { voucher, charged: voucher.ceiling, key }),
+    CHANNEL_EXIT.stale,
+  );
   const { claimed } = await onChain(lab, payer);
   return { overhang: voucher.ceiling - served, lost: claimed - served };
 }
@@ -96,6 +103,34 @@ test('of requests side by side it is what all of them may cost', async (context)
     leave.abort();
     await Promise.all(asked);
     await app.close();
+  });
+});
+
+test('as it goes it is the prompt and a chunk and a half, not all that the answer could cost', async (context) => {
+  await withDearLab(async (dear) => {
+    const { lab, worker } = dear;
+    worker.script = { kind: 'hang' };
+    const payer = await lab.payer();
+    const signed = DEAR_PRICES.base + (MAX_TOKENS + CHUNK + CHUNK / 2n) * PER_TOKEN;
+    const whole = DEAR_PRICES.base + 2n * MAX_TOKENS * PER_TOKEN;
+    const { bytes } = lab.seal(lab.keysOf(worker), '{}', {
+      maxAmount: whole,
+      payer: payer.channel,
+      stream: true,
+    });
+    // Still unanswered when the lab closes.
+    const asked = post(lab, '/sx/v1/exchange', bytes, {
+      'content-type': 'application/vnd.sx1.req',
+      'x-vg-voucher': formatVoucher(payer.voucher(signed)),
+      'x-vg-chunk': String(CHUNK),
+    }).catch(() => undefined);
+    await until(() => worker.seen.count === 1);
+    const { lost } = await robbed(dear, payer, 0n);
+    context.diagnostic(`R ${whole}, signed ${signed}, lost ${lost}`);
+    assert.equal(lost, signed);
+    assert.ok(lost < whole);
+    await lab.gateway.close();
+    await asked;
   });
 });
 

@@ -31,12 +31,11 @@ export const DEAR_PRICES = {
   completion: 100_000_000_000n,
   reasoning: 100_000_000_000n,
 } as const;
-const PER_TOKEN = 100_000n;
+export const PER_TOKEN = 100_000n;
 /** What a worker of this lab counts: one token in and one out. */
 export const DEAR_COST = DEAR_PRICES.base + 2n * PER_TOKEN;
 
 export const WHOLE_ANSWER: Script = answering(...JSON_ANSWER.pieces);
-
 
 export interface DearLab {
   readonly lab: PaidLab;
