@@ -26,7 +26,9 @@ export interface TorsionInput {
 }
 
 function torsion(times: number): typeof Point.BASE {
-  return Point.fromBytes(SMALL_ORDER_KEYS[times % 8] ?? SMALL_ORDER_KEYS[0], false);
+  const key = SMALL_ORDER_KEYS[times];
+  if (key === undefined) throw new Error('0 to 7 times');
+  return Point.fromBytes(key, false);
 }
 
 function numberOf(bytes: Uint8Array): bigint {
