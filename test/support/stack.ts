@@ -62,6 +62,10 @@ export interface StackOptions {
   readonly tee?: 'tdx' | 'snp';
   readonly gateway?: Partial<GatewayConfigInput>;
   readonly maxConcurrent?: number;
+  /** Of every worker. */
+  readonly prices?: PriceList;
+  /** `kept`: each worker has a directory for them. */
+  readonly earnings?: 'kept';
 }
 
 export interface Stack {
@@ -219,7 +223,7 @@ async function startWorkers(
   input: WorkersInput,
   closers: Closer[],
 ): Promise<readonly WorkerProcess[]> {
-  const { gateway, gatewayUrl, pkiDir, maxConcurrent = 2 } = input;
+  const { gateway, gatewayUrl, pkiDir, maxConcurrent = 2, prices = PRICES } = input;
   const [image] = compilePolicy(readFileSync(join(dataDir, 'policy.yaml'))).document.images;
   if (image === undefined) throw new Error('the development policy lists an image');
   const starts = Array.from({ length: input.workers ?? 1 }, async (_, index) => {
@@ -233,7 +237,7 @@ async function startWorkers(
         weights: DEMO_MODEL.sha256,
       },
       limits: { maxPromptTokens: 160, maxOutputTokens: 128, maxConcurrent },
-      prices: PRICES,
+      prices,
       payout: null,
     });
     const log = openSync(join(dataDir, `worker-${index}.log`), 'a');
@@ -251,6 +255,10 @@ async function startWorkers(
         engine: { name: 'llama-cpp', modelPath: DEMO_MODEL.path, copyRoot: dataDir },
         evidence: { provider: input.provider, pkiDir },
         drainMs: 1000,
+        settlement: { network: 'devnet' },
+        ...(input.earnings === undefined
+          ? {}
+          : { earnings: { dir: join(dataDir, `earnings-${index}`) } }),
       },
       onEnded: () => undefined,
     });
