@@ -83,7 +83,8 @@ const RECEIPT: Fields<Receipt> = {
   reqHash: found(bytes32),
   respHash: free(bytes32, 'held against the answer while it is read'),
   workerSeq: free(fc.bigInt({ min: 1n, max: 2n ** 63n }), 'between worker and gateway'),
-  prevReceiptHash: free(bytes32, 'between worker and gateway'),
+  /** Of the first receipt that a key signs: it begins at the statement. */
+  prevReceiptHash: found(bytes32),
 };
 
 const LINE: Fields<Statement> = {
