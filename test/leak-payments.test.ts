@@ -55,6 +55,8 @@ async function payByToken(walk: PayingWalk): Promise<void> {
   const voucher = walk.voucher(SESSION);
   const whole = { kind: 'whole', voucher } as const;
   await walk.converse(walk.plain(formatBearer(whole)));
+  const notAfterMs = systemClock() + 60_000;
+  await walk.ask(walk.plain(formatBearer(narrow(whole, { kind: 'expiry', notAfterMs }))));
   const late = narrow(whole, { kind: 'expiry', notAfterMs: 1 });
   const elsewhere = narrow(whole, { kind: 'models', models: ['other'] });
   const forged = { ...voucher, ceiling: amount(SESSION + 1n) };

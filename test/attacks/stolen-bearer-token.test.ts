@@ -116,6 +116,8 @@ test('a thief of an old token spends what is signed afterwards, until the epoch 
     assert.equal((await spend(dear, payer, later)).status, 200);
     const before = (await lab.gateway.ledger.findAccount(payer.channel))?.charged ?? 0n;
     const overhang = later.voucher.ceiling - before;
+    const ended = narrow(old, { kind: 'expiry', notAfterMs: lab.gateway.clock() + 60_000 });
+    assert.equal(await emptied(dear, payer, ended), 0n, 'one that was narrowed ends with the next');
     const lost = await emptied(dear, payer, old);
     context.diagnostic(`signed later and not spent ${overhang}, lost ${lost}`);
     assert.ok(lost > 0n && lost <= overhang);
