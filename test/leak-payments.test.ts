@@ -43,7 +43,7 @@ async function payFromChannel(walk: PayingWalk): Promise<void> {
   const limited = walk.sealed({ pay: { channelFile, spendMax: 1n } });
   await walk.refused(limited.sdk);
   await limited.close();
-  const onFault = (fault: object): void => void walk.say(fault);
+  const onFault = (fault: object): void => walk.say(fault);
   const robbed = walk.sealed({ pay: { channelFile, onFault }, fetch: bendingLines });
   await walk.ask(robbed.sdk);
   await walk.refused(robbed.sdk);

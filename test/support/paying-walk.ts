@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import OpenAI from 'openai';
+import OpenAI, { APIError } from 'openai';
 import { sealedFetch } from '../../client/index.ts';
 import type { Fetch } from '../../client/fetch-bounded.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
@@ -81,7 +81,7 @@ export class PayingWalk {
       try {
         await app.chat.completions.create({ ...bodyOf(this.#canary), stream });
       } catch (error) {
-        assert.ok(error instanceof OpenAI.APIError);
+        assert.ok(error instanceof APIError);
         this.say(error);
         this.say(error.headers);
         this.refusals.add(`${error.status} ${error.code}`);

@@ -14,7 +14,7 @@ const ORDER = Point.Fn.ORDER;
 
 export interface TorsionSigner {
   readonly publicKey: Bytes<32>;
-  sign(message: Uint8Array): Bytes<64>;
+  readonly sign: (message: Uint8Array) => Bytes<64>;
 }
 
 export interface TorsionInput {

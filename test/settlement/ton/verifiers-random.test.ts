@@ -75,8 +75,11 @@ function spoilt(signature: Bytes<64>, how: Spoil): Bytes<64> {
       return fixed(concat(r, littleEndian((ORDER - s) % ORDER)), 64);
     case 'random':
       return fixed(how.bytes, 64);
-    default:
+    case 'nothing':
+    case 'other ceiling':
       return signature;
+    default:
+      return how satisfies never;
   }
 }
 
