@@ -63,7 +63,10 @@ export async function startPaidStack(): Promise<PaidStack> {
     stoppers.push(() => money.close());
     const stack = await startStack({
       prices: PRICES,
-      earnings: 'kept',
+      workerConfig: (index) => ({
+        settlement: { network: 'devnet' },
+        earnings: { dir: join(dir, `earnings-${index}`) },
+      }),
       gateway: { settlement: settlementOf(data, money) },
     });
     stoppers.push(() => stack.stop());

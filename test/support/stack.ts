@@ -33,6 +33,7 @@ import { keepTimestamp, publishDevelopment } from '../../cli/up/publication.ts';
 import { startWorkerProcess, type WorkerProcess } from '../../cli/up/worker-process.ts';
 import { sealedFetch } from '../../client/index.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
+import type { WorkerConfigInput } from '../../enclave-worker/config.ts';
 import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
 import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
@@ -62,10 +63,9 @@ export interface StackOptions {
   readonly tee?: 'tdx' | 'snp';
   readonly gateway?: Partial<GatewayConfigInput>;
   readonly maxConcurrent?: number;
-  /** Of every worker. */
   readonly prices?: PriceList;
-  /** `kept`: each worker has a directory for them. */
-  readonly earnings?: 'kept';
+  /** Over the configuration of the worker of this number. */
+  readonly workerConfig?: (index: number) => Partial<Omit<WorkerConfigInput, 'card'>>;
 }
 
 export interface Stack {
@@ -223,7 +223,7 @@ async function startWorkers(
   input: WorkersInput,
   closers: Closer[],
 ): Promise<readonly WorkerProcess[]> {
-  const { gateway, gatewayUrl, pkiDir, maxConcurrent = 2, prices = PRICES } = input;
+  const { gateway, gatewayUrl, pkiDir, maxConcurrent = 2 } = input;
   const [image] = compilePolicy(readFileSync(join(dataDir, 'policy.yaml'))).document.images;
   if (image === undefined) throw new Error('the development policy lists an image');
   const starts = Array.from({ length: input.workers ?? 1 }, async (_, index) => {
@@ -237,7 +237,7 @@ async function startWorkers(
         weights: DEMO_MODEL.sha256,
       },
       limits: { maxPromptTokens: 160, maxOutputTokens: 128, maxConcurrent },
-      prices,
+      prices: input.prices ?? PRICES,
       payout: null,
     });
     const log = openSync(join(dataDir, `worker-${index}.log`), 'a');
@@ -255,10 +255,7 @@ async function startWorkers(
         engine: { name: 'llama-cpp', modelPath: DEMO_MODEL.path, copyRoot: dataDir },
         evidence: { provider: input.provider, pkiDir },
         drainMs: 1000,
-        settlement: { network: 'devnet' },
-        ...(input.earnings === undefined
-          ? {}
-          : { earnings: { dir: join(dataDir, `earnings-${index}`) } }),
+        ...input.workerConfig?.(index),
       },
       onEnded: () => undefined,
     });
