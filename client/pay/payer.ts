@@ -8,43 +8,20 @@ import { equalPublic, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { assert, hasCode, VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
-import type { AttestedKey } from '../../attestation/verdict.ts';
-import type { GatewayDocumentJson, GatewaySettlement } from '../../protocol/gateway-document.ts';
-import { encodePrelude, type Prelude } from '../../protocol/sx/prelude.ts';
-import type { VerifiedReceipt } from '../../protocol/sx/read-response.ts';
 import type { SealedRequest } from '../../protocol/sx/seal.ts';
 import { announcedChannelJson } from '../../settlement/channel-terms.ts';
-import { statementFaults } from '../../settlement/check-statement.ts';
-import type { SignedStatement } from '../../settlement/statement.ts';
-import { formatVoucher, type Voucher } from '../../settlement/voucher.ts';
+import { formatVoucher } from '../../settlement/voucher.ts';
 import { VOUCHER_HEADER, type PaymentRequired } from '../../settlement/x402.ts';
 import type { OpenedAnswer } from '../answer-opener.ts';
 import { clientError } from '../errors.ts';
-import { DOCUMENT_TIMEOUT_MS, PAY_ATTEMPTS } from '../limits.ts';
+import { PAY_ATTEMPTS } from '../limits.ts';
 import type { ChannelAccount } from './account.ts';
-import { encodeBill, type Bill } from './bill.ts';
+import { encodeBill } from './bill.ts';
+import type { Books, GatewayView } from './books.ts';
 import { demandOf, forgottenIn } from './demand.ts';
-import { lineIn, withCurrentKeys, type BillFault, type Settlement } from './line.ts';
-import { exceeds, Recount, type CountTokens, type TokenBounds } from './recount.ts';
-
-/** What a gateway said of itself, verified. */
-export interface GatewayView {
-  readonly settlement: GatewaySettlement;
-  readonly document: GatewayDocumentJson;
-}
-
-/** As attested. */
-export interface WorkerProof {
-  readonly statement: Uint8Array;
-  readonly card: Uint8Array;
-}
-
-/** Where a payer learns whose word counts: a `Session`. */
-export interface Books {
-  gatewayView(signal: AbortSignal): Promise<GatewayView>;
-  renewGatewayView(signal: AbortSignal): Promise<GatewayView>;
-  proofOf(key: AttestedKey): WorkerProof;
-}
+import { judge, type Answered } from './judge.ts';
+import type { Settlement } from './line.ts';
+import { Recount, type CountTokens } from './recount.ts';
 
 /** Tells a gateway about the channel. False when it does not take it. */
 export type Announce = (channel: JsonObject, signal: AbortSignal) => Promise<boolean>;
@@ -114,16 +91,6 @@ export class Payer {
   close(): Promise<void> {
     return this.#options.account.close();
   }
-}
-
-interface Answered {
-  /** As it was when the request left. */
-  readonly known: GatewayView;
-  readonly request: PaidRequest;
-  readonly voucher: Voucher;
-  readonly receipt: VerifiedReceipt;
-  readonly ledger: Uint8Array | undefined;
-  readonly recount: TokenBounds;
 }
 
 class SessionPayer implements ExchangePayer {
@@ -208,10 +175,17 @@ class SessionPayer implements ExchangePayer {
   /** The bill behind an answer that is complete. Undefined where it does not hold. */
   async #judge(answered: Answered): Promise<Settlement | undefined> {
     const { msgId } = answered.request.sealed;
-    const line = answered.ledger === undefined ? undefined : lineIn(answered.ledger);
-    const { view, faults } = await this.#faultsOf(answered, line);
-    // Taken before the line is counted: a bill says what was known when it came.
-    const found = this.#billOf(answered, view, faults);
+    const { books } = this.#via;
+    const { clock } = this.#options;
+    const {
+      line,
+      faults,
+      bill: found,
+    } = await judge(answered, {
+      account: this.#account,
+      books,
+      clock,
+    });
     if (line === undefined || faults.length > 0) {
       await this.#stop(msgId, faults, encodeBill(found));
       return undefined;
@@ -220,50 +194,6 @@ class SessionPayer implements ExchangePayer {
     const { amount, cum, n } = line.statement;
     const bill = (): Uint8Array => encodeBill(found);
     return { amount, cum, n, statement: line, receipt: answered.receipt, bill };
-  }
-
-  async #faultsOf(
-    answered: Answered,
-    line: SignedStatement | undefined,
-  ): Promise<{ readonly view: GatewayView; readonly faults: readonly BillFault[] }> {
-    const { known } = answered;
-    const usage = this.#usageFaults(answered);
-    if (line === undefined) {
-      const fault: BillFault = answered.ledger === undefined ? 'missing' : 'malformed';
-      return { view: known, faults: [fault, ...usage] };
-    }
-    const faultsUnder = (view: GatewayView): readonly BillFault[] => [
-      ...this.#lineFaults(answered, line, view),
-      ...usage,
-    ];
-    // The app may have left at the end of its answer; the bill is looked at all the same.
-    const signal = AbortSignal.timeout(DOCUMENT_TIMEOUT_MS);
-    return withCurrentKeys(known, () => this.#via.books.renewGatewayView(signal), faultsUnder);
-  }
-
-  #usageFaults({ receipt, recount }: Answered): readonly BillFault[] {
-    return exceeds(receipt.receipt.usage, recount) ? ['usage'] : [];
-  }
-
-  #lineFaults(
-    { request, voucher, receipt }: Answered,
-    line: SignedStatement,
-    { settlement }: GatewayView,
-  ): readonly BillFault[] {
-    const { msgId, exchange } = request.sealed;
-    const account = this.#account;
-    const faults: BillFault[] = [
-      ...statementFaults(line, {
-        ledgerKeys: settlement.ledgerKeys,
-        channel: account.keys.channel,
-        epoch: voucher.epoch,
-        receipt,
-        maxAmount: exchange.prelude.maxAmount,
-        ceiling: account.ceiling,
-        seen: account.statements.map(({ statement }) => statement),
-      }),
-    ];
-    return account.leavesRoom(msgId, line) ? [...faults, 'unrequested'] : faults;
   }
 
   /** Whatever the disk says, nothing is signed from here on, and the app hears of it. */
@@ -281,44 +211,6 @@ class SessionPayer implements ExchangePayer {
     this.#options.onFault?.({ faults, bill, savedAs });
     if (halted.status === 'rejected') throw halted.reason;
   }
-
-  #billOf(
-    { request, voucher, receipt, ledger, recount }: Answered,
-    { document: gateway }: GatewayView,
-    faults: readonly BillFault[],
-  ): Bill {
-    const { prelude, th } = request.sealed.exchange;
-    const { keys, ceiling, statements } = this.#account;
-    return {
-      ...unpaidBill({ prelude, th }, receipt, {
-        line: ledger,
-        worker: this.#via.books.proofOf(receipt.key),
-        gateway,
-        atMs: this.#options.clock(),
-      }),
-      faults,
-      payment: { terms: keys.terms, voucher, ceiling },
-      recount,
-      seen: statements.map(({ payload }) => payload),
-    };
-  }
-}
-
-/** A bill that no channel pays. */
-export function unpaidBill(
-  { prelude, th }: { readonly prelude: Prelude; readonly th: Bytes<32> },
-  receipt: VerifiedReceipt,
-  rest: Pick<Bill, 'line' | 'worker' | 'gateway' | 'atMs'>,
-): Bill {
-  return {
-    ...rest,
-    request: { prelude: encodePrelude(prelude), th },
-    receipt: receipt.payload,
-    faults: [],
-    payment: undefined,
-    recount: undefined,
-    seen: [],
-  };
 }
 
 type Attempt = { readonly outcome: 'answered'; readonly answer: OpenedAnswer } | Demanded;
