@@ -15,9 +15,10 @@ import { DOCUMENT_TIMEOUT_MS } from '../limits.ts';
 import type { ChannelAccount } from './account.ts';
 import type { Bill } from './bill.ts';
 import type { Books, GatewayView } from './books.ts';
+import type { ExcessMeter } from './follow.ts';
 import { lineIn, withCurrentKeys, type BillFault } from './line.ts';
 import type { PaidRequest } from './payer.ts';
-import { exceeds, type TokenBounds } from './recount.ts';
+import { exceeds, METERED, type TokenBounds } from './recount.ts';
 
 export interface Answered {
   /** As it was when the request left. */
@@ -27,6 +28,8 @@ export interface Answered {
   readonly receipt: VerifiedReceipt;
   readonly ledger: Uint8Array | undefined;
   readonly recount: TokenBounds;
+  /** Of an answer that is paid as it goes. */
+  readonly excess: ExcessMeter | undefined;
 }
 
 export interface JudgeParts {
@@ -55,7 +58,7 @@ async function faultsOf(
   { account, books }: JudgeParts,
 ): Promise<{ readonly view: GatewayView; readonly faults: readonly BillFault[] }> {
   const { known } = answered;
-  const usage = usageFaults(answered);
+  const usage = [...usageFaults(answered), ...meterFaults(answered)];
   if (line === undefined) {
     const fault: BillFault = answered.ledger === undefined ? 'missing' : 'malformed';
     return { view: known, faults: [fault, ...usage] };
@@ -71,6 +74,10 @@ async function faultsOf(
 
 function usageFaults({ receipt, recount }: Answered): readonly BillFault[] {
   return exceeds(receipt.receipt.usage, recount) ? ['usage'] : [];
+}
+
+function meterFaults({ excess }: Pick<Answered, 'excess'>): readonly BillFault[] {
+  return excess === undefined ? [] : [METERED];
 }
 
 function lineFaults(
@@ -94,23 +101,51 @@ function lineFaults(
 }
 
 function billOf(
-  { request, voucher, receipt, ledger, recount }: Answered,
+  answered: Answered,
   { view, faults }: { readonly view: GatewayView; readonly faults: readonly BillFault[] },
-  { account, books, clock }: JudgeParts,
+  parts: JudgeParts,
 ): Bill {
-  const { prelude, th } = request.sealed.exchange;
-  const { keys, ceiling, statements } = account;
+  const { request, receipt, ledger, recount, excess } = answered;
   return {
-    ...unpaidBill({ prelude, th }, receipt, {
+    ...unpaidBill(request.sealed.exchange, receipt, {
       line: ledger,
-      worker: books.proofOf(receipt.key),
+      worker: parts.books.proofOf(receipt.key),
       gateway: view.document,
-      atMs: clock(),
+      atMs: parts.clock(),
     }),
+    ...paymentOf(answered, parts),
     faults,
-    payment: { terms: keys.terms, voucher, ceiling },
     recount,
+    meter: excess && { payload: excess.payload, recount: excess.recount },
+  };
+}
+
+function paymentOf(
+  { voucher }: Pick<Answered, 'voucher'>,
+  { account: { keys, ceiling, statements } }: JudgeParts,
+): Pick<Bill, 'payment' | 'seen'> {
+  return {
+    payment: { terms: keys.terms, voucher, ceiling },
     seen: statements.map(({ payload }) => payload),
+  };
+}
+
+type Cut = Pick<Answered, 'known' | 'request' | 'voucher'> & { readonly excess: ExcessMeter };
+
+/** Of an answer that broke off after a METER that counted too much: there is no receipt, and what the worker signed before. */
+export function meterBill({ known, excess, ...cut }: Cut, parts: JudgeParts): Bill {
+  const { prelude, th } = cut.request.sealed.exchange;
+  return {
+    ...paymentOf(cut, parts),
+    faults: [METERED],
+    atMs: parts.clock(),
+    gateway: known.document,
+    worker: parts.books.proofOf(excess.key),
+    request: { prelude: encodePrelude(prelude), th },
+    receipt: undefined,
+    line: undefined,
+    recount: undefined,
+    meter: { payload: excess.payload, recount: excess.recount },
   };
 }
 
@@ -127,6 +162,7 @@ export function unpaidBill(
     faults: [],
     payment: undefined,
     recount: undefined,
+    meter: undefined,
     seen: [],
   };
 }

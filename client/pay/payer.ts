@@ -4,27 +4,43 @@
  * @module
  */
 
-import { equalPublic, type Bytes } from '../../core/bytes.ts';
+import { equalPublic, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { assert, hasCode, VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { SealedRequest } from '../../protocol/sx/seal.ts';
 import { announcedChannelJson } from '../../settlement/channel-terms.ts';
 import { formatVoucher } from '../../settlement/voucher.ts';
-import { VOUCHER_HEADER, type PaymentRequired } from '../../settlement/x402.ts';
-import type { OpenedAnswer } from '../answer-opener.ts';
+import { CHUNK_HEADER, VOUCHER_HEADER, type PaymentRequired } from '../../settlement/x402.ts';
+import type { OnMeter, OpenedAnswer } from '../answer-opener.ts';
 import { clientError } from '../errors.ts';
 import { PAY_ATTEMPTS } from '../limits.ts';
 import type { ChannelAccount } from './account.ts';
 import { encodeBill } from './bill.ts';
 import type { Books, GatewayView } from './books.ts';
 import { demandOf, forgottenIn } from './demand.ts';
-import { judge, type Answered } from './judge.ts';
+import { coveredAtFirst, Following } from './follow.ts';
+import { judge, meterBill, type Answered } from './judge.ts';
 import type { Settlement } from './line.ts';
-import { Recount, type CountTokens } from './recount.ts';
+import type { RaiseVoucher } from './raise.ts';
+import { METERED, Recount, type CountTokens } from './recount.ts';
 
 /** Tells a gateway about the channel. False when it does not take it. */
 export type Announce = (channel: JsonObject, signal: AbortSignal) => Promise<boolean>;
+
+/** The ways to a gateway beside the exchange itself. */
+export interface PayReach {
+  readonly announce: Announce;
+  readonly raise: RaiseVoucher;
+}
+
+/** No more is signed for an answer that goes on: the gateway ends it early, with `finish_reason` `length`. */
+export interface HeldBack {
+  /** As in `x-request-id`. */
+  readonly requestId: string;
+  /** `client.pay_limit`, what the gateway said to the voucher, `sx.meter`, or `client.pay_halted` for one that counts too much. */
+  readonly reason: VeilError;
+}
 
 /** An answer whose bill does not hold. The answer was complete and verified, and the app has it. */
 export interface PayFault {
@@ -40,13 +56,17 @@ export interface PayerOptions {
   readonly clock: Clock;
   readonly countTokens?: CountTokens | undefined;
   readonly onFault?: ((fault: PayFault) => void) | undefined;
+  readonly onHeldBack?: ((heldBack: HeldBack) => void) | undefined;
 }
 
-/** What an exchange gives a payer to read along. */
-export type SendPaid = (
-  headers: Readonly<Record<string, string>>,
-  recount: Recount,
-) => Promise<OpenedAnswer>;
+/** What goes with a request that is paid, and what of its answer the payer reads along. */
+export interface PaidSending {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly recount: Recount;
+  readonly onMeter: OnMeter | undefined;
+}
+
+export type SendPaid = (sending: PaidSending) => Promise<OpenedAnswer>;
 
 /** Runs one sealed request as often as paying for it takes. */
 export interface ExchangePayer {
@@ -84,8 +104,8 @@ export class Payer {
   }
 
   /** For the exchanges of one session. */
-  through(books: Books, announce: Announce): ExchangePayer {
-    return new SessionPayer(this.#options, { books, announce });
+  through(books: Books, reach: PayReach): ExchangePayer {
+    return new SessionPayer(this.#options, { books, ...reach });
   }
 
   close(): Promise<void> {
@@ -96,9 +116,9 @@ export class Payer {
 class SessionPayer implements ExchangePayer {
   readonly #options: PayerOptions;
   readonly #account: ChannelAccount;
-  readonly #via: { readonly books: Books; readonly announce: Announce };
+  readonly #via: PayReach & { readonly books: Books };
 
-  constructor(options: PayerOptions, via: { readonly books: Books; readonly announce: Announce }) {
+  constructor(options: PayerOptions, via: PayReach & { readonly books: Books }) {
     this.#options = options;
     this.#account = options.account;
     this.#via = via;
@@ -127,32 +147,78 @@ class SessionPayer implements ExchangePayer {
   }
 
   async #attempt(request: PaidRequest, send: SendPaid, known: GatewayView): Promise<Attempt> {
-    const { msgId, exchange } = request.sealed;
-    const { body, choices } = request;
-    const voucher = await this.#account.authorise(msgId, exchange.prelude.maxAmount);
+    const { body, choices, sealed } = request;
+    const { prelude } = sealed.exchange;
+    // Only a stream tells how far it is.
+    const chunkTokens = prelude.flags.stream ? this.#account.chunkTokens : undefined;
+    const covered =
+      chunkTokens === undefined ? prelude.maxAmount : coveredAtFirst(sealed.exchange, chunkTokens);
+    const voucher = await this.#account.authorise(sealed.msgId, prelude.maxAmount, covered);
     const recount = new Recount({ body, choices, countTokens: this.#options.countTokens });
+    const following =
+      chunkTokens === undefined ? undefined : this.#follow(sealed, recount, chunkTokens);
+    const sent = { known, request, voucher, following };
     let answer: OpenedAnswer;
     try {
-      answer = await send({ [VOUCHER_HEADER]: formatVoucher(voucher) }, recount);
+      answer = await send({
+        headers: {
+          [VOUCHER_HEADER]: formatVoucher(voucher),
+          ...(chunkTokens !== undefined && { [CHUNK_HEADER]: String(chunkTokens) }),
+        },
+        recount,
+        onMeter: following && ((payload, key) => following.take(payload, key)),
+      });
     } catch (error) {
-      const demand = demandOf(error);
-      if (isReceiptRefused(error)) await this.#stop(msgId, ['receipt_refused'], undefined);
-      else if (demand === undefined && !neverRan(error)) this.#account.stranded(msgId);
-      else this.#account.refused(msgId);
-      if (demand === undefined || !(error instanceof VeilError)) throw error;
-      return { outcome: 'demanded', demand, error };
+      return this.#failed(sent, error);
     }
+    return this.#answered(sent, answer, recount);
+  }
+
+  #follow(sealed: PaidRequest['sealed'], recount: Recount, chunkTokens: number): Following {
+    const requestId = `sx_${toHex(sealed.msgId)}`;
+    return new Following({
+      account: this.#account,
+      exchange: sealed.exchange,
+      chunkTokens,
+      recount,
+      raise: this.#via.raise,
+      onHeldBack: (reason) => this.#options.onHeldBack?.({ requestId, reason }),
+    });
+  }
+
+  async #failed({ following, ...sent }: Sent, error: unknown): Promise<Attempt> {
+    const { msgId } = sent.request.sealed;
+    const excess = following?.excess;
+    const demand = demandOf(error);
+    if (excess !== undefined) {
+      const { clock } = this.#options;
+      const parts = { account: this.#account, books: this.#via.books, clock };
+      await this.#stop(msgId, [METERED], encodeBill(meterBill({ ...sent, excess }, parts)));
+    } else if (isReceiptRefused(error)) await this.#stop(msgId, ['receipt_refused'], undefined);
+    else if (demand === undefined && !neverRan(error)) this.#account.stranded(msgId);
+    else this.#account.refused(msgId);
+    following?.end();
+    if (demand === undefined || !(error instanceof VeilError)) throw error;
+    return { outcome: 'demanded', demand, error };
+  }
+
+  async #answered(
+    { following, ...sent }: Sent,
+    answer: OpenedAnswer,
+    reading: Recount,
+  ): Promise<Attempt> {
     const { receipt, ledger } = answer;
     try {
+      following?.end();
       // Every request asks for one, and the reader refuses an answer without.
       assert(receipt !== undefined, 'a paid answer has a receipt');
-      const bounds = recount.bounds();
-      const found = { known, request, voucher, receipt, ledger, recount: bounds };
+      const recount = reading.bounds();
+      const found = { ...sent, receipt, ledger, recount, excess: following?.excess };
       const settlement = await this.#account.during(this.#judge(found));
       return { outcome: 'answered', answer: { ...answer, settlement } };
     } catch (error) {
       // Whatever it cost, nobody has looked: it counts with all it could cost.
-      this.#account.stranded(msgId);
+      this.#account.stranded(sent.request.sealed.msgId);
       throw error;
     }
   }
@@ -168,8 +234,9 @@ class SessionPayer implements ExchangePayer {
     const { epoch, ceiling, baseline } = this.#account;
     const view = { channel, payerKey: terms.payerKey, epoch, ceiling, baseline };
     const forgotten = forgottenIn(demand, view);
-    if (forgotten === undefined) throw error;
-    this.#account.adopt(forgotten);
+    if (forgotten !== undefined) return this.#account.adopt(forgotten);
+    // Of an answer that is paid as it goes the gateway knows first how far it is: by now this client does too.
+    if (this.#account.chunkTokens === undefined || !this.#account.isBusy) throw error;
   }
 
   /** The bill behind an answer that is complete. Undefined where it does not hold. */
@@ -212,6 +279,10 @@ class SessionPayer implements ExchangePayer {
     if (halted.status === 'rejected') throw halted.reason;
   }
 }
+
+type Sent = Pick<Answered, 'known' | 'request' | 'voucher'> & {
+  readonly following: Following | undefined;
+};
 
 type Attempt = { readonly outcome: 'answered'; readonly answer: OpenedAnswer } | Demanded;
 

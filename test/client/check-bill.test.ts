@@ -49,11 +49,11 @@ test('a bill comes back from its text', () => {
 test('any one bit of voucher, receipt or ledger line is found', () => {
   const bill = billOf();
   assert.deepEqual(failed(bill), []);
-  const { line, payment } = bill;
-  assert.ok(line && payment);
+  const { line, payment, receipt: signed } = bill;
+  assert.ok(line && payment && signed);
   const voucher = Buffer.from(formatVoucher(payment.voucher), 'base64url');
   const targets: readonly (readonly [Uint8Array, (changed: Uint8Array) => Bill])[] = [
-    [bill.receipt, (receipt) => ({ ...bill, receipt })],
+    [signed, (receipt) => ({ ...bill, receipt })],
     [line, (changed) => ({ ...bill, line: changed })],
     [
       voucher,

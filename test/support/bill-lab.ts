@@ -19,6 +19,7 @@ import {
   type GatewayDocument,
 } from '../../protocol/gateway-document.ts';
 import { generateHpkeKeyPair } from '../../protocol/hpke.ts';
+import { encodeMeter, type Meter } from '../../protocol/meter.ts';
 import { amountDue } from '../../protocol/price.ts';
 import { encodeReceipt, parseReceiptUnverified, type Receipt } from '../../protocol/receipt.ts';
 import { encodePrelude, payerRefOf, routeTag, type Prelude } from '../../protocol/sx/prelude.ts';
@@ -48,6 +49,8 @@ const TERMS: ChannelTerms = {
   salt: 7n,
 };
 
+type MeterLie = Partial<Meter> & { readonly secret?: Bytes<32> };
+
 /** What each party says that is not so. */
 export interface Lies {
   readonly document?: Partial<GatewayDocument>;
@@ -55,6 +58,8 @@ export interface Lies {
   readonly card?: Partial<CardFields>;
   readonly prelude?: Partial<Prelude>;
   readonly receipt?: Partial<Receipt>;
+  /** Present: the bill has one. */
+  readonly meter?: MeterLie;
   readonly voucher?: Partial<VoucherTerms>;
   readonly terms?: Partial<ChannelTerms>;
   readonly line?: Partial<Statement>;
@@ -125,9 +130,29 @@ export function billOf(lies: Lies = {}): Bill {
       ceiling: lies.ceiling ?? ceiling,
     },
     recount: { prompt: 6, completion: 2 },
+    meter: lies.meter && {
+      payload: meterOf({ worker, prelude }, lies.meter),
+      recount: { prompt: 6, completion: 2 },
+    },
     seen,
     ...lies.bill,
   };
+}
+
+/** Counts what the receipt counts, but for the lie. */
+function meterOf(
+  { worker, prelude }: { readonly worker: Uint8Array; readonly prelude: Prelude },
+  { secret = WORKER.secretKey, ...lie }: MeterLie,
+): Uint8Array {
+  const body = encodeMeter({
+    msgId: prelude.msgId,
+    statementHash: statementHash(worker),
+    completion: USAGE.completion,
+    amount: BILL_COST,
+    seq: 1,
+    ...lie,
+  });
+  return concat(signEd25519(secret, body), body);
 }
 
 function preludeOf(msgId: Bytes<16>): Prelude {
