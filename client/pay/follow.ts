@@ -83,9 +83,13 @@ export class Following {
     }
   }
 
-  /** The answer has ended, one way or another: no voucher leaves any more. Throws what went wrong in the app's own code. */
+  /** The answer has ended, one way or another: no voucher leaves any more. */
   end(): void {
     this.#end.abort();
+  }
+
+  /** Throws what was thrown meanwhile and is not ours: by the app's memory, its tokenizer or its callback. */
+  assertSound(): void {
     if (this.#bug !== undefined) throw this.#bug.error;
   }
 

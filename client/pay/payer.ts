@@ -187,6 +187,7 @@ class SessionPayer implements ExchangePayer {
   }
 
   async #failed({ following, ...sent }: Sent, error: unknown): Promise<Attempt> {
+    following?.end();
     const { msgId } = sent.request.sealed;
     const excess = following?.excess;
     const demand = demandOf(error);
@@ -197,7 +198,7 @@ class SessionPayer implements ExchangePayer {
     } else if (isReceiptRefused(error)) await this.#stop(msgId, ['receipt_refused'], undefined);
     else if (demand === undefined && !neverRan(error)) this.#account.stranded(msgId);
     else this.#account.refused(msgId);
-    following?.end();
+    following?.assertSound();
     if (demand === undefined || !(error instanceof VeilError)) throw error;
     return { outcome: 'demanded', demand, error };
   }
@@ -210,6 +211,7 @@ class SessionPayer implements ExchangePayer {
     const { receipt, ledger } = answer;
     try {
       following?.end();
+      following?.assertSound();
       // Every request asks for one, and the reader refuses an answer without.
       assert(receipt !== undefined, 'a paid answer has a receipt');
       const recount = reading.bounds();
