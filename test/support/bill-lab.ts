@@ -72,6 +72,8 @@ export interface Lies {
 
 const USAGE = { prompt: 5, cached: 1, completion: 2, reasoning: 3 };
 export const BILL_COST = amountDue(TEST_PRICES, USAGE, 'ok');
+/** Of the same without what is not shown. */
+export const METER_COST = amountDue(TEST_PRICES, { ...USAGE, reasoning: 0 }, 'ok');
 const MAX = BILL_COST * 2n;
 
 export function billOf(lies: Lies = {}): Bill {
@@ -148,7 +150,7 @@ function meterOf(
     msgId: prelude.msgId,
     statementHash: statementHash(worker),
     completion: USAGE.completion,
-    amount: BILL_COST,
+    amount: METER_COST,
     seq: 1,
     ...lie,
   });
