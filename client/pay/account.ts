@@ -169,6 +169,10 @@ export class ChannelAccount {
   /** Whoever makes the look at a bill take long, must not be paid meanwhile. */
   async #assertPaying(): Promise<void> {
     while (this.#judging.size > 0) await Promise.allSettled(this.#judging);
+    this.#assertUnblamed();
+  }
+
+  #assertUnblamed(): void {
     if (this.#state.faults.length === 0) return;
     throw clientError('client.pay_halted', this.#state.faults.join(' '));
   }
@@ -181,6 +185,8 @@ export class ChannelAccount {
   async #durable(): Promise<Voucher> {
     const { epoch, ceiling } = this.#state;
     await this.#saves.save();
+    // Somebody may have been found out while it was written.
+    this.#assertUnblamed();
     const { channel, secretKey } = this.keys;
     return signVoucher(secretKey, { channel, epoch, ceiling });
   }

@@ -51,6 +51,7 @@ export class Following {
   readonly #step: number;
   readonly #end = new AbortController();
   #last: Meter | undefined;
+  #bounds: TokenBounds | undefined;
   #excess: ExcessMeter | undefined;
   /** To be covered, and covered by a voucher that the gateway has. */
   #wanted: bigint;
@@ -98,9 +99,12 @@ export class Following {
     const { prelude } = exchange;
     const meter = verifyMeter(payload, { key, prelude, previous: this.#last });
     this.#last = meter;
-    const bounds = recount.soFar();
-    if (meterExceeds(meter, bounds, key.prices)) {
-      this.#excess = { payload, key, recount: bounds };
+    // They only grow: what an earlier look has room for needs no new one.
+    if (this.#bounds === undefined || meterExceeds(meter, this.#bounds, key.prices)) {
+      this.#bounds = recount.soFar();
+    }
+    if (meterExceeds(meter, this.#bounds, key.prices)) {
+      this.#excess = { payload, key, recount: this.#bounds };
       // Nothing is signed from here on whatever the disk says; it is written again when the answer has ended.
       account.blame([METERED]).catch(() => undefined);
       throw clientError('client.pay_halted', METERED);

@@ -211,12 +211,12 @@ class SessionPayer implements ExchangePayer {
     const { receipt, ledger } = answer;
     try {
       following?.end();
-      following?.assertSound();
       // Every request asks for one, and the reader refuses an answer without.
       assert(receipt !== undefined, 'a paid answer has a receipt');
       const recount = reading.bounds();
       const found = { ...sent, receipt, ledger, recount, excess: following?.excess };
       const settlement = await this.#account.during(this.#judge(found));
+      following?.assertSound();
       return { outcome: 'answered', answer: { ...answer, settlement } };
     } catch (error) {
       // Whatever it cost, nobody has looked: it counts with all it could cost.

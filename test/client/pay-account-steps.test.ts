@@ -56,9 +56,9 @@ class SteppingBook {
     return true;
   }
 
-  /** As far as the ceiling allows, in any order. */
-  extendAll(): boolean {
-    return [...this.open].map((stream) => this.reserve(stream, needOf(stream))).every(Boolean);
+  /** As far as the ceiling allows. For an answer whose client has left nothing more is reserved. */
+  extendAll(streams: readonly Stream[]): boolean {
+    return streams.map((stream) => this.reserve(stream, needOf(stream))).every(Boolean);
   }
 
   settle(stream: Stream): SignedStatement {
@@ -153,7 +153,7 @@ test('whatever order things happen in, an honest gateway that runs ahead is serv
         if (act === 'ask') {
           // Everything that has come is heard before the next voucher of ours is refused for good.
           for (const each of streams) await hear(account, book, each);
-          book.extendAll();
+          book.extendAll(streams);
           const next = {
             id: randomBytes(16),
             most: 60n + BigInt(size) * 10n,
@@ -208,7 +208,7 @@ test('whatever order things happen in, an honest gateway that runs ahead is serv
         );
       }
       for (const each of streams) await hear(account, book, each);
-      assert.ok(book.extendAll(), 'everything was heard, and not everything is covered');
+      assert.ok(book.extendAll(streams), 'everything was heard, and not everything is covered');
     }),
     { numRuns: 400 },
   );
@@ -316,4 +316,25 @@ test('after a crash what another answer left over counts with what was under way
   await account.close();
   const again = await opened(memory);
   assert.deepEqual([again.ceiling, again.accounted], [100n, 100n]);
+});
+
+test('what is being written when somebody is found out is not signed any more', async () => {
+  const memory = freshMemory();
+  const account = await opened(memory);
+  const id = randomBytes(16);
+  await account.authorise(id, 1000n, 50n);
+  const [saving, written] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  memory.before = () => {
+    saving.resolve();
+    return written.promise;
+  };
+  const raised = assert.rejects(account.raise(id, 80n), { code: 'client.pay_halted' });
+  const begun = assert.rejects(account.authorise(randomBytes(16), 1n), {
+    code: 'client.pay_halted',
+  });
+  await saving.promise;
+  const blamed = account.blame(['metered']);
+  written.resolve();
+  await Promise.all([raised, begun, blamed]);
+  assert.equal(account.accounted, 50n);
 });

@@ -2,13 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { utf8 } from '../../core/bytes.ts';
+import { openSession } from '../../client/index.ts';
 import { encodePayState, newPayState } from '../../client/pay/pay-state.ts';
 import { clientError } from '../../client/errors.ts';
 import { RAISE_ATTEMPTS } from '../../client/limits.ts';
 import { TEST_PRICES } from '../support/attested-key.ts';
 import { refusedRaise } from '../support/memory-books.ts';
-import { isAbsent, meteredAnswer, PROMPT } from '../support/memory-gateway.ts';
+import { isAbsent, meteredAnswer, MODEL, PROMPT } from '../support/memory-gateway.ts';
 import {
+  channelParts,
   paidGateway,
   payingApp,
   TestMemory,
@@ -296,4 +299,55 @@ test('without prices nothing is raised', async (context) => {
   const app = steppingApp(gateway);
   await app.stream();
   assert.deepEqual([gateway.books.vouchers, gateway.books.raised], [[0n], []]);
+});
+
+test('a gateway that was ahead of us and could not admit a request is asked once more, and one that was not is not', async (context) => {
+  const gateway = await metered(context);
+  const app = steppingApp(gateway);
+  const admitted = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  gateway.mischief.pace = async (_, honest) => {
+    admitted.resolve();
+    await released.promise;
+    await honest();
+  };
+  const running = app.stream();
+  await admitted.promise;
+  let refusals = 1;
+  gateway.books.mischief.demand = (asked) =>
+    refusals-- > 0 ? { ...asked, code: 'insufficient_ceiling' } : undefined;
+  const beside = app.stream();
+  await until(() => gateway.books.vouchers.length === 3);
+  released.resolve();
+  assert.equal(await beside, await running);
+  await until(() => app.settled.length === 2);
+  refusals = 1;
+  await assert.rejects(app.stream(), { status: 402, code: 'insufficient_ceiling' });
+});
+
+test("what the app's own callback throws surfaces, and the bill is judged before", async (context) => {
+  const gateway = await metered(context);
+  gateway.mischief.pace = () => Promise.resolve();
+  gateway.books.mischief.raise = () => refusedRaise('account_frozen');
+  const { fetch, policy, clock } = gateway;
+  const session = await openSession({
+    baseUrl: 'https://gateway.test/v1',
+    apiKey: '',
+    fetch,
+    policy,
+    clock,
+    pay: {
+      ...channelParts(gateway, new TestMemory()),
+      policy: { chunkTokens: CHUNK },
+      onHeldBack: () => {
+        throw new Error('a bug of the app');
+      },
+    },
+  });
+  const body = utf8(
+    JSON.stringify({ model: MODEL, stream: true, messages: [{ role: 'user', content: PROMPT }] }),
+  );
+  const call = { path: '/v1/chat/completions', headers: [], body } as const;
+  await assert.rejects(session.complete(call), /a bug of the app/);
+  assert.equal((await gateway.books.account()).charged, gateway.books.vouchers[0]);
 });
