@@ -137,3 +137,30 @@ for (const [what, change] of [
     assert.deepEqual(app.faults, []);
   });
 }
+
+test('a voucher that was still being written when a METER turned out forged does not leave', async (context) => {
+  const { gateway, app } = await stage(context);
+  const written = Promise.withResolvers<void>();
+  const [whole, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  gateway.mischief.answer = (pieces) =>
+    replaced(pieces, (meters) => [...meters.slice(0, 8), ...meters.slice(8).map(resigned)]);
+  gateway.mischief.hold = () => {
+    app.memory.before = () => written.promise;
+    return Promise.resolve();
+  };
+  gateway.mischief.pace = async (meter) => {
+    if (meter.seq !== 10) return;
+    whole.resolve();
+    await end.promise;
+  };
+  const streamed = app.stream();
+  await whole.promise;
+  await until(() => app.heldBack.length > 0);
+  written.resolve();
+  // Everything that could be sent by now has been.
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  end.resolve();
+  await streamed;
+  assert.deepEqual(gateway.books.raised, []);
+  assert.ok(app.state().ceiling > (gateway.books.vouchers[0] ?? 0n));
+});

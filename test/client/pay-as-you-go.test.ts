@@ -115,6 +115,25 @@ test('a count that cannot be written keeps the raised voucher here', async (cont
   assert.deepEqual(gateway.books.raised, []);
 });
 
+test('a voucher that was still being written when the answer ended does not leave', async (context) => {
+  const gateway = await metered(context);
+  gateway.mischief.pace = () => Promise.resolve();
+  const app = steppingApp(gateway);
+  const written = Promise.withResolvers<void>();
+  gateway.mischief.hold = () => {
+    app.memory.before = () => written.promise;
+    return Promise.resolve();
+  };
+  await app.stream();
+  await until(() => app.settled.length === 1);
+  written.resolve();
+  await app.close();
+  // Everything that could be sent by now has been.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(gateway.books.raised, []);
+  assert.ok(app.state().ceiling > (gateway.books.vouchers[0] ?? 0n));
+});
+
 test('a raised voucher that gets lost is shown again', async (context) => {
   const gateway = await metered(context);
   const app = steppingApp(gateway);
@@ -206,6 +225,8 @@ test('nothing is signed above the most that the request may cost', async (contex
   const most = first - ahead + BigInt(TOKENS) * PER_TOKEN;
   assert.ok(COST + ahead > most, 'three steps ahead of the end are more than the request may cost');
   assert.equal(gateway.books.raised.at(-1), most);
+  // And no voucher is shown again that covers no more.
+  assert.equal(new Set(gateway.books.raised).size, gateway.books.raised.length);
   await until(() => app.settled.length === 1);
   assert.equal(app.settled[0]?.amount, COST);
 });
