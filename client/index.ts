@@ -16,6 +16,7 @@ export type { ChannelParts, PayOption } from './pay/open-payer.ts';
 export type { HeldBack, PayFault } from './pay/payer.ts';
 export type { PayMemory } from './pay/pay-memory.ts';
 export { resumePaying } from './pay/resume.ts';
+export { formatAmount } from '../settlement/money.ts';
 export type { PolicySource, SignedPolicy } from './policy-source.ts';
 export type { PolicyStore, StoredPolicy } from './policy-memory.ts';
 export type { PolicyNews } from './signed-trust.ts';

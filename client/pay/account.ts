@@ -5,6 +5,7 @@
  * @module
  */
 
+import { randomBytes } from '#primitives';
 import type { Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { ChannelTerms } from '../../settlement/channel-terms.ts';
@@ -191,6 +192,18 @@ export class ChannelAccount {
     return signVoucher(secretKey, { channel, epoch, ceiling });
   }
 
+  /**
+   * A voucher that somebody else may spend, within `limit` and until then: meanwhile it counts as spent, since its lines
+   * are nobody's here. Throws as `authorise` does.
+   */
+  async endow(limit: bigint, untilMs: number): Promise<Voucher> {
+    const name = randomBytes(16);
+    const voucher = await this.authorise(name, limit);
+    this.#strand(name, { count: UNCOUNTED, untilMs });
+    await this.#saves.save();
+    return voucher;
+  }
+
   /** Nothing is signed while `judgement` is open. */
   async during<Result>(judgement: Promise<Result>): Promise<Result> {
     this.#judging.add(judgement);
@@ -256,16 +269,30 @@ export class ChannelAccount {
 
   /** It may have run, and nobody has shown what it cost. */
   stranded(requestId: Bytes<16>): void {
+    this.#strand(requestId, { count: 1, untilMs: this.#clock() + STRANDED_MS });
+  }
+
+  #strand(
+    requestId: Bytes<16>,
+    { count, untilMs }: { readonly count: number; readonly untilMs: number },
+  ): void {
     const leftOver = this.#leftOver();
     const flight = this.#flying.end(requestId);
     if (flight === undefined) return;
     const risk = least(flight.most, flight.covered + leftOver);
+    const { stranded, strandedCount } = this.#state;
     this.#state = {
       ...this.#state,
-      stranded: amount(this.#state.stranded + risk),
-      strandedCount: Math.min(this.#state.strandedCount + 1, UNCOUNTED),
-      strandedUntilMs: this.#clock() + STRANDED_MS,
+      stranded: amount(stranded + risk),
+      strandedCount: Math.min(strandedCount + count, UNCOUNTED),
+      strandedUntilMs: this.#strandedUntil(untilMs),
     };
+  }
+
+  /** What was stranded before keeps its time. */
+  #strandedUntil(untilMs: number): number {
+    const { strandedCount, strandedUntilMs } = this.#state;
+    return strandedCount === 0 ? untilMs : Math.max(strandedUntilMs, untilMs);
   }
 
   /**
@@ -304,7 +331,7 @@ export class ChannelAccount {
       lastN: n > known.lastN ? n : known.lastN,
       stranded: pending > known.stranded ? pending : known.stranded,
       strandedCount: pending > known.stranded ? UNCOUNTED : known.strandedCount,
-      strandedUntilMs: this.#clock() + STRANDED_MS,
+      strandedUntilMs: this.#strandedUntil(this.#clock() + STRANDED_MS),
     };
     // What came before this session is not spent by it.
     if (this.#sessionCeiling !== undefined) this.#sessionCeiling += this.accounted - before;
@@ -341,7 +368,7 @@ export class ChannelAccount {
       ...this.#state,
       stranded: amount(this.#state.stranded + risk),
       strandedCount: Math.min(this.#state.strandedCount + this.#flying.size, UNCOUNTED),
-      strandedUntilMs: this.#clock() + STRANDED_MS,
+      strandedUntilMs: this.#strandedUntil(this.#clock() + STRANDED_MS),
     };
   }
 }

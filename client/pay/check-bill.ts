@@ -23,6 +23,7 @@ import {
 } from '../../protocol/receipt.ts';
 import { parsePrelude, payerRefOf, type Prelude } from '../../protocol/sx/prelude.ts';
 import { statementFaults } from '../../settlement/check-statement.ts';
+import { assetOfCode } from '../../settlement/money.ts';
 import {
   contradictionBetween,
   isStatementSignedBy,
@@ -220,6 +221,10 @@ function receiptChecks(parts: Parts, { request }: Bill): readonly BillCheck[] {
     ),
     check('receipt.bounds', both(receipt, prelude, isWithinBounds)),
     check(
+      'receipt.asset',
+      both(card, prelude, ({ prices }, { asset }) => assetOfCode(asset) === prices.asset),
+    ),
+    check(
       'receipt.amount',
       both(
         receipt,
@@ -234,6 +239,13 @@ function receiptChecks(parts: Parts, { request }: Bill): readonly BillCheck[] {
     check(
       'receipt.time',
       against(({ startMs, endMs }) => startMs <= endMs),
+    ),
+    check(
+      'receipt.chain',
+      against(
+        ({ workerSeq, prevReceiptHash }) =>
+          workerSeq > 1n || (workerSeq === 1n && equalPublic(prevReceiptHash, workerHash)),
+      ),
     ),
   ];
 }

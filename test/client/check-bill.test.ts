@@ -140,6 +140,13 @@ const LIES: readonly (readonly [what: string, lies: Lies, found: readonly string
     { prelude: { maxAmount: BILL_COST - 1n } },
     ['receipt.max_amount', 'line.amount'],
   ],
+  ['a ceiling in another asset than the price', { prelude: { asset: 1 } }, ['receipt.asset']],
+  ['a receipt before the first', { receipt: { workerSeq: 0n } }, ['receipt.chain']],
+  [
+    'a first receipt behind another one',
+    { receipt: { prevReceiptHash: OTHER } },
+    ['receipt.chain'],
+  ],
   [
     'a receipt that ends before it starts',
     { receipt: { startMs: BILL_AT_MS + 1 } },

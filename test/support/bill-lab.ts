@@ -25,6 +25,7 @@ import { encodeReceipt, parseReceiptUnverified, type Receipt } from '../../proto
 import { encodePrelude, payerRefOf, routeTag, type Prelude } from '../../protocol/sx/prelude.ts';
 import type { ChannelTerms } from '../../settlement/channel-terms.ts';
 import { amount, type Amount } from '../../settlement/money.ts';
+import { placeChannel } from '../../settlement/ton/channels/place.ts';
 import { signStatement, statementSigner, type Statement } from '../../settlement/statement.ts';
 import { signVoucher, type VoucherTerms } from '../../settlement/voucher.ts';
 import { TEST_PRICES } from './attested-key.ts';
@@ -32,12 +33,12 @@ import { testCard, testStatement } from './worker-evidence.ts';
 
 export const BILL_AT_MS = 1_800_000_000_000;
 const IDENTITY = generateEd25519();
+export const BILL_AUD = audOf(IDENTITY.publicKey);
 const LEDGER = generateEd25519();
 const WORKER = generateEd25519();
 const OWNER = generateEd25519();
 const PAYER = generateEd25519();
 const HPKE = generateHpkeKeyPair('X25519');
-const CHANNEL = randomBytes(32);
 const PAYEE = { address: `0:${'ab'.repeat(32)}`, key: generateEd25519().publicKey };
 const TERMS: ChannelTerms = {
   network: 'tvm:-3',
@@ -48,6 +49,8 @@ const TERMS: ChannelTerms = {
   withdrawDelayS: 86_400,
   salt: 7n,
 };
+
+const CHANNEL = placeChannel(TERMS).id;
 
 type MeterLie = Partial<Meter> & { readonly secret?: Bytes<32> };
 
