@@ -20,6 +20,7 @@ import type {
 } from '../../settlement/ledger/ledger.ts';
 import { amount, assetOfCode, NOTHING, type Amount, type Asset } from '../../settlement/money.ts';
 import { ceilingOf } from '../../settlement/price.ts';
+import { tokensAtFirst } from '../../settlement/steps.ts';
 import type { VerifiedVoucher } from '../../settlement/voucher.ts';
 import type { Account, Means } from '../accounts.ts';
 import { gatewayError } from '../errors.ts';
@@ -28,7 +29,6 @@ import { ACCOUNTS_OPENED_MAX, RESERVATION_SKEW_MS } from '../limits.ts';
 import type { PolicyDesk } from '../policy/desk.ts';
 import type { LiveWorker } from '../workers/registry.ts';
 import { paymentError } from './errors.ts';
-import { tokensAtFirst } from './metering.ts';
 
 export interface CashierOptions {
   readonly ledger: Ledger;
