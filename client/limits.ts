@@ -65,3 +65,5 @@ export const SPECIAL_TOKENS_PER_TOOL_CALL = 64;
 export const RETOKENIZED_PER_MILLE = 20;
 /** Of a growing text, so much is counted anew at each look. */
 export const TALLY_SPAN_CHARS = 4096;
+/** Of a pass: whoever gets hold of one can spend beside us for so long at most. Another is signed at half of it. */
+export const PASS_LIFETIME_MS = 3_600_000;

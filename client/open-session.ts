@@ -9,7 +9,7 @@ import { systemClock, type Clock } from '../core/clock.ts';
 import type { AttestedKey, KemName } from '../attestation/verdict.ts';
 import { decodeChatEnvelope } from '../protocol/openai/envelope.ts';
 import type { VerifiedReceipt } from '../protocol/sx/read-response.ts';
-import { channelOfBearer, isBearer } from '../settlement/bearer.ts';
+import { isToken, parseTokenUnverified } from '../settlement/token.ts';
 import { sha256 } from '#primitives';
 import type { AnswerHead, AnswerSink, OpenedAnswer } from './answer-opener.ts';
 import type { SealedSend } from './carrier.ts';
@@ -147,7 +147,7 @@ export function sessionUnder(
 
 /** What a gateway books requests with this key under. */
 function accountOf(apiKey: string): Bytes<32> {
-  return isBearer(apiKey) ? channelOfBearer(apiKey) : sha256(utf8(apiKey));
+  return isToken(apiKey) ? parseTokenUnverified(apiKey).voucher.channel : sha256(utf8(apiKey));
 }
 
 /** SDKs insist on some key. Whoever pays from a channel needs none, and what is no key of a gateway's is not sent. */

@@ -78,6 +78,8 @@ export const SWEEP_INTERVAL_MS = 10_000;
 export const FIRST_LOOK_TIMEOUT_MS = 15_000;
 /** A candidate is judged on all evidence again this often. */
 export const SHADOW_INTERVAL_MS = 60_000;
+/** How far ahead a pass or token may end: a month, and what clocks differ by. */
+export const PASS_LIFETIME_MAX_MS = 31 * 86_400_000;
 export const EXPIRY_NOTICE_DAYS = 14;
 /** Evidence kept of refused registrations, one per worker. */
 export const REFUSED_EVIDENCE_MAX = 64;

@@ -11,9 +11,8 @@ import { randomBytes } from '#primitives';
 import { fromUtf8, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
 import { createApiKey } from '../gateway/accounts.ts';
-import { formatBearer, narrow } from '../settlement/bearer.ts';
+import type { Caveat } from '../settlement/pass.ts';
 import { amount, NOTHING } from '../settlement/money.ts';
-import { formatVoucher } from '../settlement/voucher.ts';
 import { signWithdraw } from '../settlement/withdraw.ts';
 import { findsIn, formsOf, formsOfBytes, type Secret, type Trace } from './support/canaries.ts';
 import { bendingLines, PayingWalk } from './support/paying-walk.ts';
@@ -50,25 +49,21 @@ async function payFromChannel(walk: PayingWalk): Promise<void> {
   await robbed.close();
 }
 
-/** At an SDK's edge, where the gateway reads; whole, narrowed, spent, forged, of nobody. */
+/** At an SDK's edge, where the gateway reads; good, capped, over, elsewhere, forged, of nobody, of another epoch. */
 async function payByToken(walk: PayingWalk): Promise<void> {
   const voucher = walk.voucher(SESSION);
-  const whole = { kind: 'whole', voucher } as const;
-  await walk.converse(walk.plain(formatBearer(whole)));
-  const notAfterMs = systemClock() + 60_000;
-  await walk.ask(walk.plain(formatBearer(narrow(whole, { kind: 'expiry', notAfterMs }))));
-  const late = narrow(whole, { kind: 'expiry', notAfterMs: 1 });
-  const elsewhere = narrow(whole, { kind: 'models', models: ['other'] });
-  const forged = { ...voucher, ceiling: amount(SESSION + 1n) };
-  const strange = { ...voucher, channel: randomBytes(32) };
-  for (const bearer of [
-    late,
-    elsewhere,
-    { kind: 'whole', voucher: forged },
-    { kind: 'whole', voucher: strange },
-    { kind: 'whole', voucher: walk.voucher(SESSION, 1) },
-  ] as const) {
-    await walk.refused(walk.plain(formatBearer(bearer)));
+  const end: Caveat = { kind: 'expiry', notAfterMs: systemClock() + 60_000 };
+  await walk.converse(walk.plain(walk.token(voucher, [end])));
+  const cap: Caveat = { kind: 'request-cap', cap: amount(SESSION) };
+  await walk.ask(walk.plain(walk.token(voucher, [end, cap])));
+  for (const token of [
+    walk.token(voucher, [end, { kind: 'expiry', notAfterMs: 1 }]),
+    walk.token(voucher, [end, { kind: 'models', models: ['other'] }]),
+    walk.token({ ...voucher, ceiling: amount(SESSION + 1n) }, [end]),
+    walk.token({ ...voucher, channel: randomBytes(32) }, [end]),
+    walk.token(walk.voucher(SESSION, 1), [end]),
+  ]) {
+    await walk.refused(walk.plain(token));
   }
 }
 
@@ -88,7 +83,7 @@ async function lookAround(walk: PayingWalk): Promise<void> {
   const { stack, kept } = walk.paid;
   const origin = new URL(stack.baseUrl).origin;
   const owner = { headers: { authorization: `Bearer ${stack.apiKey}` } };
-  const payer = { headers: { 'x-vg-voucher': formatVoucher(walk.voucher(SESSION)) } };
+  const payer = { headers: walk.headersOf(walk.voucher(SESSION)) };
   const settled = walk.requestIds.slice(0, 3).map((id) => `/v1/settlements/${id}`);
   for (const path of ['/v1/account', '/v1/pricing', '/v1/gateway', ...settled]) {
     for (const who of [owner, payer, {}]) await walk.shown(`${origin}${path}`, who);
@@ -162,6 +157,7 @@ function assertWalked(walk: PayingWalk, traces: readonly Trace[]): void {
     '402 pay_limit',
     '402 pay_halted',
     '403 bearer_forbids',
+    '403 pass_invalid',
     '402 voucher_bad_signature',
     '402 channel_unknown',
     '402 epoch_mismatch',
@@ -204,7 +200,12 @@ function findsOfKeys(walk: PayingWalk, traces: readonly Trace[], apiKeys: readon
     name: `the voucher for ${ceiling}`,
     forms: formsOfBytes(signature),
   }));
+  const passes = walk.passes.map(({ signature }, at) => ({
+    name: `pass ${at}`,
+    forms: formsOfBytes(signature),
+  }));
   return [
+    ...findsIn(traces, passes),
     ...elsewhere,
     ...findsIn(traces, texts),
     ...findsIn(

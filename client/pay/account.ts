@@ -10,10 +10,11 @@ import type { Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { ChannelTerms } from '../../settlement/channel-terms.ts';
 import { AMOUNT_MAX, amount, NOTHING, type Amount } from '../../settlement/money.ts';
+import { signPass, type Pass } from '../../settlement/pass.ts';
 import type { SignedStatement } from '../../settlement/statement.ts';
 import { signVoucher, type Voucher } from '../../settlement/voucher.ts';
 import { clientError } from '../errors.ts';
-import { STATEMENTS_KEPT, STRANDED_MS } from '../limits.ts';
+import { STATEMENTS_KEPT, PASS_LIFETIME_MS, STRANDED_MS } from '../limits.ts';
 import { Flying } from './flying.ts';
 import {
   decodePayState,
@@ -69,6 +70,8 @@ export class ChannelAccount {
   /** Bills that are being looked at. */
   readonly #judging = new Set<Promise<unknown>>();
   #state: PayState;
+  #pass: Pass | undefined;
+  #passEndMs = 0;
   #sessionCeiling: bigint | undefined;
 
   private constructor(keys: ChannelKeys, spending: Spending, clock: Clock, state: PayState) {
@@ -117,6 +120,18 @@ export class ChannelAccount {
   get chunkTokens(): number | undefined {
     const { policy } = this.#spending;
     return typeof policy === 'object' && 'chunkTokens' in policy ? policy.chunkTokens : undefined;
+  }
+
+  /** Shown beside every voucher: that whoever shows it has its key. */
+  get pass(): Pass {
+    const nowMs = this.#clock();
+    const leftMs = this.#passEndMs - nowMs;
+    if (this.#pass === undefined || leftMs < PASS_LIFETIME_MS / 2 || leftMs > PASS_LIFETIME_MS) {
+      const { secretKey, channel } = this.keys;
+      this.#passEndMs = nowMs + PASS_LIFETIME_MS;
+      this.#pass = signPass(secretKey, channel, [{ kind: 'expiry', notAfterMs: this.#passEndMs }]);
+    }
+    return this.#pass;
   }
 
   /** Whether any request is under way. */

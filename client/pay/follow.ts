@@ -144,7 +144,7 @@ export class Following {
     const raised: Raised =
       voucher === undefined || this.#isOver
         ? { outcome: 'taken' }
-        : await raise(voucher, this.#end.signal);
+        : await raise({ voucher, pass: account.pass }, this.#end.signal);
     if (raised.outcome === 'refused') throw raised.error;
     if (raised.outcome === 'lost') return raised.error;
     this.#given = wanted;

@@ -10,8 +10,7 @@ import { assert, hasCode, VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { SealedRequest } from '../../protocol/sx/seal.ts';
 import { announcedChannelJson } from '../../settlement/channel-terms.ts';
-import { formatVoucher } from '../../settlement/voucher.ts';
-import { CHUNK_HEADER, VOUCHER_HEADER, type PaymentRequired } from '../../settlement/x402.ts';
+import { CHUNK_HEADER, paymentHeaders, type PaymentRequired } from '../../settlement/x402.ts';
 import type { OnMeter, OpenedAnswer } from '../answer-opener.ts';
 import { clientError } from '../errors.ts';
 import { PAY_ATTEMPTS } from '../limits.ts';
@@ -162,7 +161,7 @@ class SessionPayer implements ExchangePayer {
     try {
       answer = await send({
         headers: {
-          [VOUCHER_HEADER]: formatVoucher(voucher),
+          ...paymentHeaders({ voucher, pass: this.#account.pass }),
           ...(chunkTokens !== undefined && { [CHUNK_HEADER]: String(chunkTokens) }),
         },
         recount,

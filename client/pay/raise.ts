@@ -5,7 +5,10 @@
 
 import { utf8 } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
-import { formatVoucher, type Voucher } from '../../settlement/voucher.ts';
+import { formatPass } from '../../settlement/pass.ts';
+import type { Token } from '../../settlement/token.ts';
+import { formatVoucher } from '../../settlement/voucher.ts';
+import { PASS_HEADER } from '../../settlement/x402.ts';
 import { clientError } from '../errors.ts';
 import { reach, refusal, type Fetch } from '../fetch-bounded.ts';
 import { RAISE_TIMEOUT_MS } from '../limits.ts';
@@ -19,7 +22,7 @@ export type Raised =
   | { readonly outcome: 'refused'; readonly error: VeilError };
 
 /** Rejects only with what is not ours, and with the reason of `signal`. */
-export type RaiseVoucher = (voucher: Voucher, signal: AbortSignal) => Promise<Raised>;
+export type RaiseVoucher = (shown: Token, signal: AbortSignal) => Promise<Raised>;
 
 const VOUCHER_PATH = '/v1/payments/voucher';
 const PAYMENT_REQUIRED = 402;
@@ -29,12 +32,16 @@ const SERVER_ERROR = 500;
 const STALE = 'voucher_stale';
 
 export function raiseOver(fetch: Fetch, gatewayUrl: string): RaiseVoucher {
-  return async (voucher, signal) => {
+  return async ({ voucher, pass }, signal) => {
     const limit = AbortSignal.timeout(RAISE_TIMEOUT_MS);
     try {
       const response = await reach(fetch, `${gatewayUrl}${VOUCHER_PATH}`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'application/json' },
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json',
+          [PASS_HEADER]: formatPass(pass),
+        },
         body: Uint8Array.from(utf8(JSON.stringify({ voucher: formatVoucher(voucher) }))),
         signal: AbortSignal.any([signal, limit]),
       });

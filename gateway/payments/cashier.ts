@@ -10,7 +10,7 @@ import type { Clock } from '../../core/clock.ts';
 import { codeOf } from '../../core/node/log.ts';
 import type { SignedReceipt } from '../../protocol/receipt.ts';
 import type { ClearRequest } from '../../protocol/sx/clear.ts';
-import { forbiddenBy, type Caveat } from '../../settlement/bearer.ts';
+import { forbiddenBy } from '../../settlement/pass.ts';
 import type {
   Account as LedgerAccount,
   AdmissionCode,
@@ -111,7 +111,7 @@ export class Cashier {
     const id = await this.#open(account, asset);
     // A cap is on the whole request, also where it is reserved for in steps.
     const most = needOf(payable, prelude);
-    if (means.kind === 'channel') assertAllowed(means.caveats, payable, { nowMs, need: most });
+    if (means.kind === 'channel') assertAllowed(means, payable, { nowMs, need: most });
     const lastsMs = Math.max(prelude.ttlS * MS_PER_S, prelude.deadlineMs);
     const outcome = await ledger.reserve({
       requestId: prelude.msgId,
@@ -119,9 +119,7 @@ export class Cashier {
       // Whoever pays nothing has one account for all assets.
       asset: means.kind === 'none' ? FREE_ASSET : asset,
       need,
-      ...(means.kind === 'channel' && means.voucher !== undefined
-        ? { voucher: means.voucher }
-        : {}),
+      ...(means.kind === 'channel' ? { voucher: means.voucher } : {}),
       workers: payable.map(({ key }) => key.workerId),
       feeBps,
       // A card promises its prices for as long as its statement lives.
@@ -131,8 +129,7 @@ export class Cashier {
     });
     if (outcome.outcome === 'refused') {
       const { code, account: standing } = outcome;
-      const shown = standing === undefined ? undefined : asShownTo(means, standing);
-      return { outcome: 'refused', refusal: { code, need, asset, account: shown } };
+      return { outcome: 'refused', refusal: { code, need, asset, account: standing } };
     }
     if (outcome.outcome === 'replayed') return outcome;
     this.#running.add(toHex(prelude.msgId));
@@ -232,20 +229,15 @@ export class Cashier {
   }
 }
 
-/** Whoever came without the voucher has a token that was narrowed from it, and with its signature would drop the caveats. */
-function asShownTo(means: Means, standing: LedgerAccount): LedgerAccount {
-  const isShown = means.kind === 'channel' && means.voucher !== undefined;
-  return isShown ? standing : { ...standing, voucherSignature: undefined };
-}
-
 /** A token may name models, a cap, an end. */
 function assertAllowed(
-  caveats: readonly Caveat[],
+  { caveats, voucher }: Extract<Means, { kind: 'channel' }>,
   workers: readonly LiveWorker[],
   use: { readonly nowMs: number; readonly need: Amount },
 ): void {
   for (const { key } of workers) {
-    const [forbids] = forbiddenBy(caveats, { ...use, model: key.model.id });
+    const facts = { ...use, model: key.model.id, ceiling: voucher.ceiling };
+    const [forbids] = forbiddenBy(caveats, facts);
     if (forbids !== undefined) throw paymentError('payment.bearer_forbids', forbids);
   }
 }

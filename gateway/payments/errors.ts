@@ -53,6 +53,12 @@ export const paymentError = defineErrors({
     ...DUE,
     public: 'The channel is new: until its first claim is seen on chain it may owe no more.',
   },
+  'payment.pass_invalid': {
+    ...DUE,
+    status: 403,
+    public:
+      'The pass beside the voucher is missing, over, or not signed by the key of the channel.',
+  },
   /** Of a bearer token: its expiry, its models or its cap. */
   'payment.bearer_forbids': {
     ...DUE,

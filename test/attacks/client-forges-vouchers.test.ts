@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fixed, fromHex, concat } from '../../core/bytes.ts';
 import { amount } from '../../settlement/money.ts';
-import { formatVoucher, type Voucher } from '../../settlement/voucher.ts';
+import { type Voucher } from '../../settlement/voucher.ts';
 import { post } from '../support/gateway-lab.ts';
 import { littleEndian } from '../support/payer-keys.ts';
 import {
@@ -31,7 +31,7 @@ async function ask({ lab, worker }: DearLab, payer: TestPayer, voucher: Voucher)
   const { bytes } = lab.seal(lab.keysOf(worker), '{}', { maxAmount: NEED, payer: channel });
   const headers = {
     'content-type': 'application/vnd.sx1.req',
-    'x-vg-voucher': formatVoucher(voucher),
+    ...payer.shown(voucher),
   };
   return (await post(lab, '/sx/v1/exchange', bytes, headers)).status;
 }

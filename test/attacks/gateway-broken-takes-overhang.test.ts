@@ -9,7 +9,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CHANNEL_EXIT } from '../../settlement/ton/contracts/exit-codes.ts';
 import { amount } from '../../settlement/money.ts';
-import { formatVoucher } from '../../settlement/voucher.ts';
 import { post } from '../support/gateway-lab.ts';
 import {
   chargingKeyOf,
@@ -121,7 +120,7 @@ test('as it goes it is the prompt and a chunk and a half, not all that the answe
     // Still unanswered when the lab closes.
     const asked = post(lab, '/sx/v1/exchange', bytes, {
       'content-type': 'application/vnd.sx1.req',
-      'x-vg-voucher': formatVoucher(payer.voucher(signed)),
+      ...payer.shown(payer.voucher(signed)),
       'x-vg-chunk': String(CHUNK),
     }).catch(() => undefined);
     await until(() => worker.seen.count === 1);

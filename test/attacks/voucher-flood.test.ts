@@ -22,8 +22,9 @@ test('vouchers come as often as requests may, and take no request its turn', asy
   const worker = await lab.worker(answering('hello'), { prices: TEST_PRICES });
   const [payer, other] = [await lab.payer(), await lab.payer()];
   const bring = async (by: typeof payer, ceiling: bigint): Promise<number> => {
-    const body = utf8(JSON.stringify({ voucher: formatVoucher(by.voucher(ceiling)) }));
-    const headers = { 'content-type': 'application/json' };
+    const voucher = by.voucher(ceiling);
+    const body = utf8(JSON.stringify({ voucher: formatVoucher(voucher) }));
+    const headers = { 'content-type': 'application/json', ...by.shown(voucher) };
     return (await post(lab, '/v1/payments/voucher', body, headers)).status;
   };
   const statuses: number[] = [];
@@ -36,7 +37,7 @@ test('vouchers come as often as requests may, and take no request its turn', asy
   const answer = await post(lab, '/sx/v1/exchange', bytes, {
     'content-type': 'application/vnd.sx1.req',
     'content-length': String(bytes.length),
-    'x-vg-voucher': formatVoucher(payer.voucher(NEED)),
+    ...payer.shown(payer.voucher(NEED)),
   });
   assert.equal(answer.status, 200);
 });

@@ -30,9 +30,10 @@ import {
   statementSigner,
   type Statement,
 } from '../../settlement/statement.ts';
+import { endOf, isPassSigned, parsePassUnverified } from '../../settlement/pass.ts';
 import { costOfMore, STEPS_AHEAD, stepTokens, tokensAtFirst } from '../../settlement/steps.ts';
 import { parseVoucherTextUnverified, verifyVoucher } from '../../settlement/voucher.ts';
-import { encodePaymentRequired, type PaymentRequired } from '../../settlement/x402.ts';
+import { encodePaymentRequired, PASS_HEADER, type PaymentRequired } from '../../settlement/x402.ts';
 import { TEST_PRICES } from './attested-key.ts';
 import { LEDGER_KEY, openLab, POLICY, type LedgerLab } from './ledger-lab.ts';
 
@@ -66,7 +67,10 @@ export interface MemoryBooks {
   /** Those of them that were shown while an answer ran. */
   readonly raised: bigint[];
   /** `POST /v1/payments/voucher`. */
-  readonly raise: (body: Uint8Array) => Promise<Response>;
+  readonly raise: (
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>>,
+  ) => Promise<Response>;
   /** Reserves three steps ahead of a METER, as soon as what was signed allows. */
   readonly follow: (meter: Meter) => Promise<void>;
   readonly fund: (change?: Partial<ChainState>) => Promise<void>;
@@ -181,7 +185,13 @@ function build(parts: BookParts): MemoryBooks {
     await ledger.credit({ ...credit, reference: id, nowMs: clock() });
     return { account: id };
   };
-  const raise: MemoryBooks['raise'] = async (body) => {
+  const assertPass = (headers: Readonly<Record<string, string>>): void => {
+    const pass = parsePassUnverified(headers[PASS_HEADER] ?? '');
+    const isGood = isPassSigned(pass, channel, terms.payerKey) && endOf(pass.caveats) > clock();
+    if (!isGood) throw new Error('a voucher comes with a pass');
+  };
+  const raise: MemoryBooks['raise'] = async (body, headers) => {
+    assertPass(headers);
     const text = z.object({ voucher: z.string() }).parse(parseJson(body, 4096)).voucher;
     const { ceiling } = parseVoucherTextUnverified(text);
     raised.push(ceiling);
@@ -215,6 +225,7 @@ function build(parts: BookParts): MemoryBooks {
     const need = isMetered ? first : prelude.maxAmount;
     const lie = mischief.demand?.(demandOf('asked', need, await ledger.findAccount(channel)));
     const text = headers['x-vg-voucher'];
+    if (text !== undefined) assertPass(headers);
     if (text !== undefined) vouchers.push(parseVoucherTextUnverified(text).ceiling);
     if (lie !== undefined) return demandResponse(lie);
     if (mischief.refuse !== undefined) return mischief.refuse();

@@ -232,7 +232,10 @@ export async function memoryGateway(
           ? relay(init.body ?? new Uint8Array(), workers, mischief)
           : paidRelay(init, { workers, mischief, books });
       case '/v1/payments/voucher':
-        return (await books?.raise(init.body ?? new Uint8Array())) ?? failure(404, 'unknown_url');
+        return (
+          (await books?.raise(init.body ?? new Uint8Array(), init.headers)) ??
+          failure(404, 'unknown_url')
+        );
       case '/v1/channels':
         return (
           books?.announce(parseJson(init.body ?? new Uint8Array(), 4096)) ??

@@ -6,8 +6,12 @@ import OpenAI, { APIError } from 'openai';
 import { sealedFetch } from '../../client/index.ts';
 import type { Fetch } from '../../client/fetch-bounded.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
+import { systemClock } from '../../core/clock.ts';
 import { amount } from '../../settlement/money.ts';
+import { signPass, type Caveat, type Pass } from '../../settlement/pass.ts';
+import { formatToken, signToken } from '../../settlement/token.ts';
 import { signVoucher, type Voucher } from '../../settlement/voucher.ts';
+import { paymentHeaders } from '../../settlement/x402.ts';
 import type { PaidStack } from './paid-stack.ts';
 import { STACK_MODEL } from './stack.ts';
 
@@ -30,6 +34,7 @@ export class PayingWalk {
   readonly answers: string[] = [];
   readonly tokens: string[] = [];
   readonly vouchers: Voucher[] = [];
+  readonly passes: Pass[] = [];
   readonly requestIds: string[] = [];
   readonly refusals = new Set<string>();
   readonly #canary: string;
@@ -50,6 +55,20 @@ export class PayingWalk {
     const voucher = signVoucher(payerKey, terms);
     this.vouchers.push(voucher);
     return voucher;
+  }
+
+  token(voucher: Voucher, caveats: readonly Caveat[]): string {
+    const token = signToken(this.paid.payerKey, voucher, caveats);
+    this.passes.push(token.pass);
+    return formatToken(token);
+  }
+
+  headersOf(voucher: Voucher): Readonly<Record<string, string>> {
+    const { kept, payerKey } = this.paid;
+    const notAfterMs = systemClock() + 60_000;
+    const pass = signPass(payerKey, kept.channel.id, [{ kind: 'expiry', notAfterMs }]);
+    this.passes.push(pass);
+    return paymentHeaders({ voucher, pass });
   }
 
   sealed(options: Partial<ClientOptions>): SealedApp {

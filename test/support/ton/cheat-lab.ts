@@ -35,7 +35,7 @@ export const PER_TOKEN = 100_000n;
 /** What a worker of this lab counts: one token in and one out. */
 export const DEAR_COST = DEAR_PRICES.base + 2n * PER_TOKEN;
 
-export const WHOLE_ANSWER: Script = answering(...JSON_ANSWER.pieces);
+export const WHOLE_ANSWER: Script = answering(...JSON_ANSWER.pieces.map(String));
 
 export interface DearLab {
   readonly lab: PaidLab;
