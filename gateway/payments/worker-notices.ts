@@ -80,8 +80,9 @@ export class WorkerNotices {
     const { workerId, link } = worker;
     log.event('settlement.acknowledged', { workerId, outcome, code });
     if (outcome === 'rolled_back') log.event('settlement.rolled_back', { workerId });
+    if (!this.#shown.has(link)) return;
     if (outcome === 'acknowledged') this.#refusals.delete(link);
-    if (outcome !== 'refused' || !this.#shown.has(link)) return;
+    if (outcome !== 'refused') return;
     // Once may be two notices that overtook each other.
     const refusals = (this.#refusals.get(link) ?? 0) + 1;
     this.#refusals.set(link, refusals);

@@ -74,7 +74,11 @@ export const SETTLER_EVENTS = defineEvents({
   'settler.worker_channels_full': { level: 'warn', fields: { max: 'count' } },
   'settler.anchored': { level: 'info', fields: { seq: 'amount' } },
   'settler.topped_up': { level: 'info', fields: { account: 'digest', credited: 'amount' } },
-  'settler.top_up_unmatched': { level: 'warn', fields: { transaction: 'digest', value: 'amount' } },
+  /** Sent with a memo of ours, and credited to nobody. */
+  'settler.top_up_unmatched': {
+    level: 'warn',
+    fields: { transaction: 'digest', value: 'amount', reason: 'id' },
+  },
 });
 
 export type SettlerEvents = typeof SETTLER_EVENTS;

@@ -28,9 +28,9 @@ export interface PayoutPolicy {
   readonly agedAmount: Amount;
 }
 
-/** Channels of ours to workers. What one of them holds beyond what is earned stays below one and a half deposits. */
+/** Channels of ours to workers. Into one of them goes what its worker has earned and one deposit, in all, and never more. */
 export interface WorkerChannelPolicy {
-  /** What is put in at first, and what is added when less than half of it is still to be earned. */
+  /** Beyond what is owed, at first; and when less than half of it is still to be earned, as much again as is missing. */
   readonly deposit: Amount;
   /** A deposit leaves this in the treasury, beside what is owed by transfers. */
   readonly reserve: Amount;
@@ -89,7 +89,7 @@ export const WORKER_DEPOSIT_MIN: Amount = amount(100_000_000n);
  * worth of paid work for each.
  */
 export const WORKER_EARNED_MIN_PERCENT = 100n;
-/** Of the deposit: when less is still to be earned, there is one more. */
+/** Of the deposit: when less is still to be earned, the channel is filled again. */
 export const WORKER_REFILL_PERCENT = 50n;
 /** Of an operator's page. */
 export const WORKER_CHANNELS_SHOWN_MAX = 100;

@@ -32,10 +32,6 @@ export class WorkerBook {
     this.#treasury = treasury;
   }
 
-  get size(): number {
-    return this.#channels.size;
-  }
-
   find(workerId: Bytes<32>): WorkerChannel | undefined {
     return this.#channels.get(byteKey(workerId));
   }

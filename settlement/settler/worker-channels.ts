@@ -36,6 +36,8 @@ interface Wish {
   readonly funded: Amount;
   /** What that takes now. */
   readonly cost: bigint;
+  /** Of what is owed by transfers, what the channel pays from then on. */
+  readonly relieves: bigint;
 }
 
 const PERCENT = 100n;
@@ -136,11 +138,12 @@ export class WorkerChannels {
     for (const channel of this.#parts.workers.all()) left -= missingOf(channel);
     let needed = 0n;
     for (const wish of wishes) {
-      if (wish.cost > left) {
+      const more = wish.cost - wish.relieves;
+      if (more > left) {
         needed += wish.cost;
         continue;
       }
-      left -= wish.cost;
+      left -= more;
       await this.#fund(wish);
     }
     if (needed > 0n && !this.#isShort) {
@@ -155,13 +158,14 @@ export class WorkerChannels {
   ): Promise<{ readonly wishes: readonly Wish[]; readonly owed: bigint }> {
     const { payees, workers, ledger, emit } = this.#parts;
     const wishes: Wish[] = [];
-    let [places, owed, isFull] = [policy.max - workers.size, 0n, false];
+    let [places, owed, isFull] = [policy.max - this.#taken(), 0n, false];
     for (const payee of onceEach(await payees())) {
       const { workerId, destination } = payee;
       const balance = await ledger.findWorker(workerId, 'TON');
       const open = owedOf(balance);
-      owed += beyond(open, workers.coveredOf(workerId, open, rawAddress(destination)));
-      const wish = this.#wish(policy, payee, { earned: balance.earned, open });
+      const relieves = beyond(open, workers.coveredOf(workerId, open, rawAddress(destination)));
+      owed += relieves;
+      const wish = this.#wish(policy, payee, { earned: balance.earned, open, relieves });
       if (wish === undefined) continue;
       const isNew = workers.find(workerId) === undefined;
       if (isNew && places <= 0) isFull = true;
@@ -173,10 +177,16 @@ export class WorkerChannels {
     return { wishes, owed };
   }
 
+  /** Those that were withdrawn from, and another treasury's, take no place. */
+  #taken(): number {
+    const { workers } = this.#parts;
+    return workers.all().filter((each) => workers.isOurs(each) && !isWithdrawn(each)).length;
+  }
+
   #wish(
     { deposit }: WorkerChannelPolicy,
     { workerId, destination }: Payee,
-    { earned, open }: { readonly earned: Amount; readonly open: Amount },
+    { earned, open, relieves }: Record<'earned' | 'open' | 'relieves', Amount>,
   ): Wish | undefined {
     const { workers, treasury } = this.#parts;
     const payee = rawAddress(destination);
@@ -185,16 +195,16 @@ export class WorkerChannels {
       return undefined;
     }
     const known = workers.find(workerId);
+    // All that it has earned and was not paid, and one deposit: never more than that.
+    const wish = { workerId, payee, funded: amount(open + deposit), relieves };
     if (known === undefined) {
       if (earned * PERCENT < deposit * WORKER_EARNED_MIN_PERCENT) return undefined;
-      const cost = costOf(this.#termsFor(workerId, payee), deposit, 'first');
-      return { workerId, payee, funded: deposit, cost };
+      return { ...wish, cost: costOf(this.#termsFor(workerId, payee), wish.funded, 'first') };
     }
     if (!workers.isGrowing(known, payee) || missingOf(known) > 0n) return undefined;
     const held = heldOf(known);
     if ((held - open) * PERCENT >= deposit * WORKER_REFILL_PERCENT) return undefined;
-    const cost = costOf(known.terms, deposit, 'more');
-    return { workerId, payee, funded: amount(held + deposit), cost };
+    return { ...wish, cost: costOf(known.terms, wish.funded - held, 'more') };
   }
 
   /** Durable before it is asked for: whatever dies, it is asked for again, and paid once. */
@@ -272,6 +282,6 @@ function depositOf(terms: ChannelTerms, nanoton: bigint, kind: DepositKind) {
   return channelDeposit({ channel, init, amount: nanoton, first: kind === 'first' });
 }
 
-function costOf(terms: ChannelTerms, deposit: Amount, kind: DepositKind): bigint {
-  return depositOf(terms, deposit, kind).nanoton + PAID_FEE;
+function costOf(terms: ChannelTerms, nanoton: bigint, kind: DepositKind): bigint {
+  return depositOf(terms, nanoton, kind).nanoton + PAID_FEE;
 }
