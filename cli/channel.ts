@@ -1,5 +1,5 @@
 /**
- * `veilgate channel open|deposit|status|withdraw|close|list`: payment channels from their payer's side. Exit status: 0 done,
+ * `veilgate channel open|deposit|status|token|resume|withdraw|close|list`: payment channels from their payer's side. Exit status: 0 done,
  * 1 a problem or a difference, 2 wrong usage. Spec: docs/wallet.md; ton-settlement §4.
  * @module
  */
@@ -10,7 +10,9 @@ import { runChannelClose, type ChannelCloseOptions } from './channel/close.ts';
 import { runChannelDeposit, type ChannelDepositOptions } from './channel/deposit.ts';
 import { runChannelList } from './channel/list.ts';
 import { runChannelOpen, type ChannelOpenOptions } from './channel/open.ts';
+import { runChannelResume, type ChannelResumeOptions } from './channel/resume.ts';
 import { runChannelStatus } from './channel/status.ts';
+import { runChannelToken, type ChannelTokenOptions } from './channel/token.ts';
 import { runChannelWithdraw, type ChannelWithdrawOptions } from './channel/withdraw.ts';
 import { answer, type AnswerOptions } from './ton/io.ts';
 import { networkOption, withProviders } from './ton/network.ts';
@@ -43,6 +45,18 @@ export function registerChannelCommand(program: Command): void {
   one('status', 'what the chain says, beside what the gateway says').action(
     (options: ChannelOptions & AnswerOptions) =>
       answer(options, (io) => runChannelStatus(options, io)),
+  );
+  one('token', 'an API key for programs that know nothing of channels')
+    .requiredOption('--limit <amount>', 'TON that it can spend, such as 0.25')
+    .option('--expires <time>', 'minutes, hours or days', '24h')
+    .option('--model <id...>', 'only for these')
+    .option('--request-max <amount>', 'TON that one request may reserve')
+    .action((options: ChannelTokenOptions & AnswerOptions) =>
+      answer(options, (io) => runChannelToken(options, io)),
+    );
+  sending(one('resume', 'pay again after a bill that did not hold')).action(
+    (options: ChannelResumeOptions & AnswerOptions) =>
+      answer(options, (io) => runChannelResume(options, io)),
   );
   sending(one('withdraw', 'take coins out without the gateway: ask, wait, --finish'))
     .argument('[amount]', 'TON; everything where absent')

@@ -17,14 +17,20 @@ does not hold (CHANNEL.bill-….json), or as an app saved it for itself.
 Checked: the gateway's document, the worker's statement and card as far as they
 name each other, the receipt, its price, the voucher, the ledger line, and of
 several files whether their ledger lines can be true together. Not checked: the
-quote behind the worker's statement (veilgate attest), and the client's own
-count of the texts, which a bill repeats as numbers only.
+quote behind the worker's statement (veilgate attest), and what only the client
+knows: the bounds in its request, how far it had signed, its count of the texts.
+
+So a bill in which everything holds is the word of the gateway and the worker
+that it names, and anybody can make up both: compare them, or say which gateway
+it has to be with --gateway-id. Lines that contradict each other are proof
+against the gateway that signed them; a failed check alone is not.
 
 Exit status: 0 everything holds; 1 something does not; 2 a file cannot be read,
 or wrong usage.`;
 
 interface Options {
   readonly json?: true;
+  readonly gatewayId?: string;
 }
 
 export function registerReceiptCommand(program: Command): void {
@@ -35,6 +41,7 @@ export function registerReceiptCommand(program: Command): void {
     .command('verify')
     .description('check every signature, hash and sum of saved bills')
     .argument('<file...>', 'bills')
+    .option('--gateway-id <gw1.…>', 'of this gateway, or it does not hold')
     .option('--json', 'one JSON object')
     .addHelpText('after', FILES_HELP)
     .action(verify);
@@ -49,10 +56,10 @@ export function registerReceiptCommand(program: Command): void {
 
 const UNREADABLE_STATUS = 2;
 
-function verify(paths: readonly string[], { json }: Options): void {
+function verify(paths: readonly string[], { json, gatewayId }: Options): void {
   const read = readAll(paths);
   if (read === undefined) return;
-  const result = verifyBills(read);
+  const result = verifyBills(read, gatewayId);
   if (json === true) outputLine(jsonLine(result));
   else for (const line of tableOf(result)) outputLine(line);
   process.exitCode = result.holds ? 0 : 1;
@@ -81,8 +88,9 @@ const OUTCOME_CHARS = 8;
 
 function tableOf({ files, contradictions, holds }: Verified): readonly string[] {
   const lines: string[] = [];
-  for (const { file, checks } of files) {
+  for (const { file, gateway, worker, checks } of files) {
     lines.push(paint('bold', printable(file)));
+    lines.push(`  gateway  ${gateway ?? 'not known'}`, `  worker   ${worker ?? 'not known'}`);
     for (const { id, outcome } of checks) {
       lines.push(`  ${paint(COLOURS[outcome], outcome.padEnd(OUTCOME_CHARS))} ${id}`);
     }
@@ -90,6 +98,7 @@ function tableOf({ files, contradictions, holds }: Verified): readonly string[] 
   for (const { why, one, other } of contradictions) {
     lines.push(`${paint('red', why)}: ${one} against ${other}`);
   }
-  lines.push(holds ? paint('green', 'everything holds') : paint('red', 'does not hold'));
+  const word = files.some(({ gateway }) => gateway !== null) ? ', by the word of those named' : '';
+  lines.push(holds ? paint('green', `everything holds${word}`) : paint('red', 'does not hold'));
   return lines;
 }

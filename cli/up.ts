@@ -1,5 +1,5 @@
 /**
- * `veilgate up`: gateway, simulated workers and demo model with one command; what `npm start` runs. Ends cleanly on
+ * `veilgate up`: gateway, simulated workers, demo model and TON network with one command; what `npm start` runs. Ends cleanly on
  * Ctrl-C: no new requests, running ones finish, workers stop, state stays.
  * @module
  */
@@ -22,6 +22,7 @@ interface UpOptions {
   readonly port: number;
   readonly httpsPort?: number;
   readonly adminPort?: number;
+  readonly devnetPort?: number;
   readonly data: string;
   readonly workers: number;
   readonly tee: UpTee;
@@ -38,7 +39,9 @@ function wholeNumber(name: string, min: number, max: number): (text: string) => 
 export function registerUpCommand(program: Command): void {
   program
     .command('up')
-    .description('start a gateway, simulated workers and the demo model on this machine')
+    .description(
+      'start a gateway, simulated workers, the demo model and a TON network on this machine',
+    )
     .option(
       '--port <number>',
       'HTTP port, 0 for any',
@@ -54,6 +57,11 @@ export function registerUpCommand(program: Command): void {
       '--admin-port <number>',
       'port of metrics and policy state, 0 for any (default: the second after --port)',
       wholeNumber('--admin-port', 0, PORT_MAX),
+    )
+    .option(
+      '--devnet-port <number>',
+      'port of the TON network, 0 for any (default: the third after --port)',
+      wholeNumber('--devnet-port', 0, PORT_MAX),
     )
     .option('--data <directory>', 'where all state is kept', '.data')
     .option(
@@ -90,6 +98,7 @@ async function up(options: UpOptions): Promise<void> {
       port: options.port,
       httpsPort: options.httpsPort ?? portBehind(options.port, 1),
       adminPort: options.adminPort ?? portBehind(options.port, 2),
+      devnetPort: options.devnetPort ?? portBehind(options.port, 3),
       workers: options.workers,
       tee: options.tee,
       onProgress: (line) => say(`  ${line}`),

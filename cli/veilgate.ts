@@ -7,6 +7,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { VeilError } from '../core/errors.ts';
+import { systemCodeOf } from '../core/node/private-files.ts';
 import { endWhenPipeCloses, errorLine, outputLine, printable } from '../core/node/terminal.ts';
 import { VERSION } from './version.ts';
 
@@ -59,8 +60,15 @@ function exitStatus(error: unknown): number {
     errorLine(printable(`veilgate: ${error.message}`));
     return 1;
   }
-  errorLine(printable(`veilgate: ${error instanceof Error ? error.message : 'unknown failure'}`));
+  errorLine(printable(`veilgate: ${messageOf(error)}`));
   return 1;
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown failure';
+  if (systemCodeOf(error) !== 'EADDRINUSE') return error.message;
+  const { address, port } = Object(error);
+  return `${address}:${port} is used by another program; choose another port (--help names the options)`;
 }
 
 endWhenPipeCloses();

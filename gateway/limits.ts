@@ -110,6 +110,9 @@ export const PURGE_INTERVAL_MS = 60_000;
 // Payments.
 /** Accounts of API keys known to be open; beyond this they are asked for again. */
 export const ACCOUNTS_OPENED_MAX = 65_536;
+/** Announcements and closes of channels, which anybody can send and which ask every provider. */
+export const CHAIN_QUESTIONS_AT_ONCE_MAX = 8;
+export const CHAIN_QUESTIONS_PER_MINUTE_MAX = 60;
 /** Of `/v1/pricing`. */
 export const PRICES_VALID_MS = 60_000;
 /** Tokens of output between two steps of pay-as-you-go. */
@@ -119,6 +122,8 @@ export const RECOVERY_INTERVAL_MS = 30_000;
 export const RECOVERY_PAGE = 256;
 /** Looked at in one round. */
 export const RECOVERY_RESERVATIONS_MAX = 4096;
+/** A worker that cannot be asked may have a receipt for so long after its reservation's time is over: as long as it keeps one. */
+export const RECOVERY_UNHEARD_MS = 900_000;
 /** Entries of one answer about settlements, and how long it may be waited for. */
 export const SETTLEMENTS_PAGE = 256;
 export const SETTLEMENTS_WAIT_MAX_MS = 30_000;

@@ -88,6 +88,22 @@ export function parseBearerUnverified(token: string): Bearer {
   };
 }
 
+export function isBearer(apiKey: string): boolean {
+  return apiKey.startsWith(`${PREFIX}.`);
+}
+
+/** Throws `settlement.artefact`. */
+export function channelOfBearer(token: string): Bytes<32> {
+  const bearer = parseBearerUnverified(token);
+  return bearer.kind === 'whole' ? bearer.voucher.channel : bearer.terms.channel;
+}
+
+/** Before anything is signed for it. Throws `settlement.artefact`. */
+export function checkCaveats(caveats: readonly Caveat[]): void {
+  const size = concat(...caveats.map(encodeCaveat)).length;
+  if (caveats.length > CAVEATS_MAX || size > CAVEATS_MAX_BYTES) throw artefactError('caveats');
+}
+
 /** Adds a caveat. From a whole token, the signature becomes the key of the chain and leaves the token. */
 export function narrow(bearer: Bearer, caveat: Caveat): Bearer {
   const encoded = encodeCaveat(caveat);
@@ -98,8 +114,7 @@ export function narrow(bearer: Bearer, caveat: Caveat): Bearer {
     return { kind: 'narrowed', terms, caveats: [caveat], tag };
   }
   const caveats = [...bearer.caveats, caveat];
-  const size = concat(...caveats.map(encodeCaveat)).length;
-  if (caveats.length > CAVEATS_MAX || size > CAVEATS_MAX_BYTES) throw artefactError('caveats');
+  checkCaveats(caveats);
   return { ...bearer, caveats, tag: hmacSha256(bearer.tag, encoded) };
 }
 

@@ -122,6 +122,11 @@ const ONE_IMPORTER: readonly (readonly [
   instead: string,
 ])[] = [
   [/^undici$/, ['core/node/http-client.ts'], 'use core/node/http-client.ts'],
+  [
+    /^qr(\/|$)/,
+    ['core/node/qr-terminal.ts', 'test/core/qr.test.ts'],
+    'use core/node/qr-terminal.ts',
+  ],
   [/^pino$/, ['core/node/log.ts'], 'use core/node/log.ts'],
   [/^(prom-client)$/, ['core/node/metrics.ts'], 'use core/node/metrics.ts'],
   [/^@peculiar\/x509$/, ['attestation/x509.ts'], 'use attestation/x509.ts'],

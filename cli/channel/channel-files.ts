@@ -31,6 +31,8 @@ export interface KeptChannel {
 
 const FOLDER = 'channels';
 const SUFFIX = '.json';
+/** Evidence that a client has put beside a channel. */
+const BILL = /\.bill-[0-9a-f]{32}\.json$/;
 const KEY_BYTES = 32;
 const NAME_CHARS = 16;
 const ID_CHARS_MIN = 4;
@@ -87,7 +89,7 @@ export function listChannels(folder: string): {
 } {
   if (!existsSync(folder)) return { channels: [], unreadable: [] };
   const names = readdirSync(folder)
-    .filter((name) => name.endsWith(SUFFIX))
+    .filter((name) => name.endsWith(SUFFIX) && !BILL.test(name))
     .sort()
     .slice(0, CHANNELS_MAX);
   const channels: KeptChannel[] = [];

@@ -10,7 +10,8 @@ import { VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { shownRaw } from '../../settlement/ton/address-text.ts';
 import { NOTHING } from '../../settlement/money.ts';
-import { CLOSE_WAIT_MS, WITHDRAW_VALID_S } from '../../settlement/ton/payer/limits.ts';
+import { withdrawUntilS } from '../../settlement/ton/payer/deliver.ts';
+import { CLOSE_WAIT_MS } from '../../settlement/ton/payer/limits.ts';
 import { awaitChannel, type LiveChannel } from '../../settlement/ton/payer/payer-channel.ts';
 import { signWithdraw } from '../../settlement/withdraw.ts';
 import { consentToSend, type ConsentOptions } from '../ton/consent.ts';
@@ -56,12 +57,13 @@ interface Asking {
 
 /** Undefined: it closes. */
 async function refusalOf(
-  { kept }: Around,
+  { kept, chain }: Around,
   { options, before, io }: Asking,
 ): Promise<VeilError | undefined> {
+  const validUntilS = withdrawUntilS({ ...io, chain }, before.timeS);
   const gateway = openGateway(kept.file.url, options, io);
   try {
-    await gateway.close(kept.channel.id, proofOf(kept, before));
+    await gateway.close(kept.channel.id, proofOf(kept, before, validUntilS));
     return undefined;
   } catch (error) {
     if (error instanceof VeilError) return error;
@@ -75,12 +77,14 @@ async function refusalOf(
  * That the payer asks, and nobody else: the signature of a withdraw of everything. A gateway that brings it to the chain
  * instead of closing begins the withdraw that would be begun anyway.
  */
-function proofOf(kept: KeptChannel, { state, timeS }: LiveChannel): JsonObject {
-  const { epoch } = state;
-  const validUntil = timeS + WITHDRAW_VALID_S;
-  const withdraw = { channel: kept.channel.id, epoch, amount: NOTHING, validUntilS: validUntil };
+function proofOf(
+  kept: KeptChannel,
+  { state: { epoch } }: LiveChannel,
+  validUntilS: number,
+): JsonObject {
+  const withdraw = { channel: kept.channel.id, epoch, amount: NOTHING, validUntilS };
   const signature = toBase64Url(signWithdraw(channelKey(kept), withdraw));
-  return { withdraw: { epoch, amount: '0', validUntil, signature } };
+  return { withdraw: { epoch, amount: '0', validUntil: validUntilS, signature } };
 }
 
 async function closed(around: Around, before: LiveChannel, io: MoneyIo): Promise<Answer> {

@@ -1,6 +1,6 @@
 /** `veilgate channel deposit`: more coins for a channel that is there. @module */
 
-import { paint, terminalColumns } from '../../core/node/terminal.ts';
+import { paint, printable, terminalColumns } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { parseAmount } from '../../settlement/money.ts';
@@ -26,6 +26,7 @@ import {
   type Around,
   type ChannelOptions,
 } from './around.ts';
+import { countBehind } from './count.ts';
 import { openGateway } from './gateway.ts';
 import { linkLines, type LinkOptions } from './link.ts';
 import { announce } from './open-channel.ts';
@@ -111,6 +112,7 @@ async function done(
 ): Promise<Answer> {
   const after = await pay();
   const added = after.state.deposited - before.state.deposited;
+  const behind = countBehind(kept, after);
   const isTold = await isGatewayTold(kept, options, io);
   const late = 'The gateway was not told, and sees it by itself when it looks at the chain.';
   return {
@@ -120,12 +122,20 @@ async function done(
       deposited: after.state.deposited.toString(),
       available: after.available.toString(),
       gatewayTold: isTold,
+      countBehind: behind?.code ?? null,
     },
     lines: [
       `${ton(added)} arrived; ${paint('bold', ton(after.available))} are available.`,
       ...(isTold ? [] : [late]),
+      ...(behind === undefined ? [] : [behindLine(after, behind)]),
     ],
+    isTroubled: behind !== undefined,
   };
+}
+
+function behindLine({ state }: LiveChannel, { message }: VeilError): string {
+  const about = `The channel is in epoch ${state.epoch} now, and its client cannot pay in it yet`;
+  return paint('yellow', `${about} (${printable(message)}). End it, and run "channel open" again.`);
 }
 
 /** The coins are there whatever the gateway says now. */

@@ -73,6 +73,8 @@ export interface PayerGateway {
    * voucher promises. Throws as above.
    */
   channel(id: Bytes<32>, voucher?: Voucher): Promise<GatewayChannel | undefined>;
+  /** From now on it may be spent. Throws as above. */
+  raise(voucher: Voucher): Promise<void>;
   /** `proof`: signed by the payer's key, so that nobody else can have it closed. Throws as above. */
   close(id: Bytes<32>, proof: JsonObject): Promise<void>;
   end(): Promise<void>;
@@ -122,6 +124,10 @@ export function openGateway(
         throw moneyError('money.gateway', 'what it says of the channel cannot be read');
       }
       return told.data;
+    },
+    raise: async (voucher) => {
+      const json = { voucher: formatVoucher(voucher) };
+      assertOk(await ask({ method: 'POST', path: '/v1/payments/voucher', json }));
     },
     close: async (id, proof) => {
       const path = `/v1/channels/${toHex(id)}/close`;

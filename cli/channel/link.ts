@@ -1,7 +1,6 @@
 /** A payment for a wallet whose key is elsewhere: a link, and where it fits a code to scan. @module */
 
-import { encodeQr, QR_TEXT_MAX_BYTES } from '../../core/qr.ts';
-import { qrColumns, qrLines } from '../../core/node/qr-terminal.ts';
+import { painted, qrLines } from '../../core/node/qr-terminal.ts';
 import { terminalColumns } from '../../core/node/terminal.ts';
 import { transferLink } from '../../settlement/ton/deep-link.ts';
 import type { TonNetwork } from '../../settlement/ton/network.ts';
@@ -25,13 +24,13 @@ export function linkLines(
 }
 
 function codeLines(text: string): readonly string[] {
-  if (text.length > QR_TEXT_MAX_BYTES) {
+  const lines = qrLines(text);
+  if (lines === undefined) {
     return [
       'No code to scan: the contract goes along, and no code holds that much. Open the link.',
     ];
   }
-  const code = encodeQr(text);
-  const columns = qrColumns(code);
-  if (columns <= terminalColumns()) return [...qrLines(code), ''];
+  const columns = lines[0]?.length ?? 0;
+  if (columns <= terminalColumns()) return [...painted(lines), ''];
   return [`A code to scan needs ${columns} columns; this terminal shows ${terminalColumns()}.`];
 }

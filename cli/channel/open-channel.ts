@@ -11,6 +11,7 @@ import { equalPublic } from '../../core/bytes.ts';
 import { pause } from '../../core/node/lifecycle.ts';
 import { makePrivateFolder } from '../../core/node/private-files.ts';
 import { takeWriterLock } from '../../core/node/writer-lock.ts';
+import { beginCount } from '../../client/node/channel-file.ts';
 import type { ChannelPayee } from '../../protocol/gateway-document.ts';
 import type { TonChain } from '../../settlement/ton/chain.ts';
 import {
@@ -29,6 +30,7 @@ import type { TonWallet } from '../../settlement/ton/wallet.ts';
 import type { Payment } from '../../settlement/ton/wallet/payment.ts';
 import type { MoneyIo } from '../ton/io.ts';
 import { ANNOUNCE_ATTEMPTS_MAX, ANNOUNCE_PAUSE_MS } from '../ton/limits.ts';
+import { countBehind } from './count.ts';
 import { keepChannel, listChannels, type KeptChannel } from './channel-files.ts';
 import { mayPass, type PayerGateway } from './gateway.ts';
 
@@ -84,11 +86,15 @@ async function openAlone(request: OpenRequest): Promise<Opened> {
   const found = request.isAnother === true ? undefined : await begunBefore(request);
   if (found?.live !== undefined) {
     io.say('There is one already, and it is open.');
+    const behind = countBehind(found.kept, found.live);
+    if (behind !== undefined) throw behind;
     await announce(request, found.kept);
     return { kept: found.kept, live: found.live, how: 'known' };
   }
   await request.confirm(found?.kept);
   const kept = found?.kept ?? keepNew(request);
+  // Nothing was charged before the deposit: a client that knows that takes nobody's word for it.
+  beginCount(kept.path);
   const live = await fund(request, kept, found === undefined ? 'new' : 'resumed');
   await announce(request, kept);
   return { kept, live, how: 'opened' };

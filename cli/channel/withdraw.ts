@@ -11,8 +11,12 @@ import { NOTHING, parseAmount, type Amount } from '../../settlement/money.ts';
 import { shownRaw } from '../../settlement/ton/address-text.ts';
 import { CHANNEL_EXIT } from '../../settlement/ton/contracts/exit-codes.ts';
 import { CHANNEL_FEES } from '../../settlement/ton/contracts/pay-channel.ts';
-import { awaitHandled, deliver, freshQueryId } from '../../settlement/ton/payer/deliver.ts';
-import { WITHDRAW_VALID_S } from '../../settlement/ton/payer/limits.ts';
+import {
+  awaitHandled,
+  deliver,
+  freshQueryId,
+  withdrawUntilS,
+} from '../../settlement/ton/payer/deliver.ts';
 import {
   awaitChannel,
   cancelPayment,
@@ -114,7 +118,7 @@ async function sendRequest(
 ): Promise<Pick<AwaitedState, 'again'>> {
   const { channel } = around.kept;
   if (wanted >= CHANNEL_FEES.minExternal) {
-    const validUntilS = before.timeS + WITHDRAW_VALID_S;
+    const validUntilS = withdrawUntilS({ ...io, chain: around.chain }, before.timeS);
     const withdraw = { epoch: before.state.epoch, amount, validUntilS };
     const again = signedWithdraw(channel, channelKey(around.kept), withdraw);
     if (await isTaken(around, again, io)) return { again };

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { ed25519PublicKey } from '#primitives';
 import { fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
@@ -16,6 +16,7 @@ import { PAY_CHANNEL } from '../../settlement/ton/contracts/compiled.ts';
 import { openDevnet, type Devnet } from '../../settlement/ton/devnet/devnet.ts';
 import { DEVNET, type TonNetwork } from '../../settlement/ton/network.ts';
 import { openToncenter } from '../../settlement/ton/toncenter.ts';
+import { openTreasury } from '../../settlement/ton/treasury.ts';
 import { openWallet, type TonWallet } from '../../settlement/ton/wallet.ts';
 import { channelFolder } from '../channel/channel-files.ts';
 import { openGateway } from '../channel/gateway.ts';
@@ -52,7 +53,7 @@ export interface DevKey {
   readonly publicKey: Bytes<32>;
 }
 
-const KEYS = ['treasury', 'settlement', 'payout', 'ledger'] as const;
+const KEYS = ['treasury', 'settlement', 'payout'] as const;
 type KeyName = (typeof KEYS)[number];
 
 export interface DevMoney {
@@ -61,10 +62,13 @@ export interface DevMoney {
   readonly providerUrl: string;
   readonly devnet: Devnet;
   readonly keys: Readonly<Record<KeyName, DevKey>>;
-  /** Raw; of the wallet that the treasury key has. */
+  /** Raw; of the gateway's wallet. */
   readonly treasuryAddress: string;
+  /** Raw; of the owner of every worker. */
+  readonly payoutAddress: string;
   /** For the gateway's document. */
   readonly payee: ChannelPayee;
+  readonly withdrawDelayMinS: number;
   /** `--dir` of every command of the payer. */
   readonly payerDir: string;
   readonly payerAddress: string;
@@ -95,9 +99,7 @@ export async function startDevMoney(options: DevMoneyOptions): Promise<DevMoney>
   const { data, port = 0, onProgress } = options;
   const statePath = data.path(STATE_FILE);
   const payerDir = data.path(PAYER_FOLDER);
-  // Channels of a chain that is gone: at their addresses a new life would begin with the epoch of the old one.
-  if (!existsSync(statePath))
-    rmSync(channelFolder({ dir: payerDir }), { recursive: true, force: true });
+  if (!existsSync(statePath)) putAside(channelFolder({ dir: payerDir }));
   const devnet = await openDevnet({ port, statePath });
   const chain = chainOf(devnet);
   const close = async (): Promise<void> => {
@@ -106,7 +108,7 @@ export async function startDevMoney(options: DevMoneyOptions): Promise<DevMoney>
   };
   try {
     const keys = keysOf(data);
-    const treasuryAddress = rawOf(openWallet(keys.treasury.seed, DEVNET));
+    const treasuryAddress = openTreasury(keys.treasury.seed).address;
     const { wallet } = makeWallet({ dir: payerDir }, DEVNET);
     const fund = funderOf(devnet, chain);
     await fund(rawOf(wallet), PAYER_COINS);
@@ -119,6 +121,8 @@ export async function startDevMoney(options: DevMoneyOptions): Promise<DevMoney>
       devnet,
       keys,
       treasuryAddress,
+      payoutAddress: rawOf(openWallet(keys.payout.seed, DEVNET)),
+      withdrawDelayMinS: WITHDRAW_DELAY_MIN_S,
       payee: payeeOf(treasuryAddress, keys.settlement),
       payerDir,
       payerAddress: rawOf(wallet),
@@ -130,6 +134,14 @@ export async function startDevMoney(options: DevMoneyOptions): Promise<DevMoney>
     await close();
     throw error;
   }
+}
+
+/**
+ * Channels of a chain that is gone: at their addresses a new life would begin with the epoch of the old one. Somebody may
+ * have put others among them, so nothing is deleted.
+ */
+function putAside(folder: string): void {
+  if (existsSync(folder)) renameSync(folder, `${folder}.before-${systemClock()}`);
 }
 
 function chainOf({ endpoint }: Devnet): TonChain {
@@ -146,7 +158,6 @@ function keysOf(data: DataDirectory): DevMoney['keys'] {
     treasury: key('treasury'),
     settlement: key('settlement'),
     payout: key('payout'),
-    ledger: key('ledger'),
   };
 }
 

@@ -9,6 +9,7 @@ import { toHex } from '../../core/bytes.ts';
 import { paint } from '../../core/node/terminal.ts';
 import { describeVerdict } from '../../attestation/policy/explain.ts';
 import type { Verdict } from '../../attestation/verdict.ts';
+import { ton } from '../ton/money-text.ts';
 import { VERSION } from '../version.ts';
 
 export interface WorkerReport {
@@ -16,6 +17,8 @@ export interface WorkerReport {
   readonly workerId: string;
   readonly pid: number;
   readonly endpoint: string;
+  /** Directory of what it has earned. */
+  readonly earnings: string;
   readonly verdict: Verdict;
 }
 
@@ -37,6 +40,14 @@ export interface UpReport {
   readonly revocationKeyPath: string;
   /** Metrics and the state of the policies, on this machine only. */
   readonly adminUrl: string;
+  /** toncenter v2 JSON-RPC of the devnet. */
+  readonly devnetUrl: string;
+  /** `--dir` of the commands of a payer. */
+  readonly payerDir: string;
+  readonly channelFilePath: string;
+  readonly channel: string;
+  /** nanoTON. */
+  readonly available: bigint;
   /** Where the ready-made script was saved; undefined when it could not find the package from there. */
   readonly scriptPath: string | undefined;
   readonly workers: readonly WorkerReport[];
@@ -61,12 +72,18 @@ export function reportJson(report: UpReport): string {
     root: report.rootPath,
     revocationKey: report.revocationKeyPath,
     admin: report.adminUrl,
+    devnet: report.devnetUrl,
+    payer: report.payerDir,
+    channelFile: report.channelFilePath,
+    channel: report.channel,
+    available: report.available.toString(),
     simulated: report.workers.every(({ verdict }) => verdict.simulated),
-    workers: report.workers.map(({ name, workerId, pid, endpoint, verdict }) => ({
+    workers: report.workers.map(({ name, workerId, pid, endpoint, earnings, verdict }) => ({
       name,
       workerId,
       pid,
       endpoint,
+      earnings,
       simulated: verdict.simulated,
       decision: verdict.decision,
       rule: verdict.rule,
@@ -79,17 +96,30 @@ export function reportJson(report: UpReport): string {
   });
 }
 
-/** Ready to paste: the OpenAI SDK, sealed under the policy of this data directory. */
-export function sdkSnippet(
-  report: Pick<UpReport, 'baseUrl' | 'apiKey' | 'model' | 'rootPath'>,
-): string {
-  return `import OpenAI from 'openai';
-import { sealedFetch } from 'veilgate';
+export type SnippetFact = 'baseUrl' | 'model' | 'rootPath' | 'channelFilePath';
 
+/** Ready to paste: the OpenAI SDK, sealed under the policy of this data directory and paid from its channel. */
+export function sdkSnippet(report: Pick<UpReport, SnippetFact>): string {
+  return `import OpenAI from 'openai';
+import { formatAmount, sealedFetch } from 'veilgate';
+
+const ton = (nanoton) => \`\${formatAmount(nanoton, 'TON')} TON\`;
+const fetch = sealedFetch({
+  policy: { root: '${report.rootPath}' },
+  pay: { channelFile: '${report.channelFilePath}' },
+  onSettled: ({ amount, cum, n, receipt: { key, receipt } }) => {
+    const { prompt, completion } = receipt.usage;
+    process.stdout.write(
+      \`\\n\\n\${prompt} tokens read at \${ton(key.prices.prompt)} a million,\\n\` +
+        \`\${completion} written at \${ton(key.prices.completion)} a million: \${ton(amount)}.\\n\` +
+        \`Settled as request \${n} of this channel, \${ton(cum)} in all.\\n\`,
+    );
+  },
+});
 const openai = new OpenAI({
   baseURL: '${report.baseUrl}',
-  apiKey: '${report.apiKey}',
-  fetch: sealedFetch({ policy: { root: '${report.rootPath}' } }),
+  apiKey: 'the channel pays',
+  fetch,
 });
 const stream = await openai.chat.completions.create({
   model: '${report.model}',
@@ -97,7 +127,7 @@ const stream = await openai.chat.completions.create({
   stream: true,
 });
 for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '');
-process.stdout.write('\\n');
+await fetch.close();
 `;
 }
 
@@ -119,6 +149,15 @@ function revokeLines({ workers, publicationPath, revocationKeyPath }: UpReport):
   return [
     `npx veilgate revoke add key ${first.workerId} --reason 'trying it out' \\`,
     `  --repo ${here(publicationPath)} --as ${here(revocationKeyPath)}`,
+  ];
+}
+
+function moneyLines({ adminUrl, payerDir, devnetUrl, workers }: UpReport): readonly string[] {
+  const [first] = workers;
+  return [
+    `npx veilgate settlements tail --url ${adminUrl}`,
+    `npx veilgate channel status --dir ${here(payerDir)} --provider ${devnetUrl}`,
+    ...(first === undefined ? [] : [`npx veilgate worker earnings --dir ${here(first.earnings)}`]),
   ];
 }
 
@@ -149,11 +188,12 @@ export function reportLines(report: UpReport): readonly string[] {
     `  Identity  ${aud}`,
     `  API key   ${paint('green', apiKey)}`,
     `  Model     ${model}`,
-    `  Admin     ${report.adminUrl}/policy  and /metrics, on this machine only`,
+    `  Admin     ${report.adminUrl}/policy  /settlement  /metrics, on this machine only`,
+    `  Channel   ${report.channel.slice(0, ID_SHOWN_CHARS)}…  ${ton(report.available)} to spend, on a TON network of this machine`,
     '',
     paint(
       'bold',
-      'Sealed, from the OpenAI SDK: readable here and in the enclave, nowhere between.',
+      'Sealed, from the OpenAI SDK: readable here and in the enclave, nowhere between. Paid from the channel.',
     ),
     ...(scriptPath === undefined
       ? ['Save this in the folder of the clone as hello.mjs and run: npx node hello.mjs']
@@ -161,9 +201,16 @@ export function reportLines(report: UpReport): readonly string[] {
     '',
     ...sdkSnippet(report).trimEnd().split('\n').map(indent),
     '',
-    paint('bold', 'Convenience mode: the gateway seals for you, so the gateway can read it.'),
+    paint(
+      'bold',
+      'Convenience mode: the gateway seals for you, so it can read it. Paid from the balance of the key.',
+    ),
     '',
     ...curlLines(report).map(indent),
+    '',
+    paint('bold', 'Who pays whom:'),
+    '',
+    ...moneyLines(report).map(indent),
     '',
     paint('bold', 'Take a worker out, within a second:'),
     '',

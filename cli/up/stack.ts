@@ -1,29 +1,27 @@
 /**
  * The embedded stack of `veilgate up`: a gateway in this process, workers in processes of their own, all state in one
- * data directory, a simulated TEE under a root that is made there.
+ * data directory, a simulated TEE under a root that is made there, and a TON network that is nobody else's.
  * @module
  */
 
-import { createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ed25519PublicKey } from '#primitives';
-import { toHex, type Bytes } from '../../core/bytes.ts';
+import type { Bytes } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import { assert } from '../../core/errors.ts';
-import { encodeCard } from '../../attestation/card.ts';
 import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
-import { DEMO_MODEL, DEMO_WORKLOAD } from '../../enclave-worker/demo-model/demo-model.ts';
+import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
 import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
-import { createApiKey, keyHashOf } from '../../gateway/accounts.ts';
-import { createGateway, type Gateway } from '../../gateway/app.ts';
-import { GATEWAY_CONFIG } from '../../gateway/config.ts';
-import { plainModeSealer } from '../plain-mode.ts';
+import type { Gateway } from '../../gateway/app.ts';
 import type { DataDirectory } from './data-directory.ts';
-import { keepTimestamp, publishDevelopment, type DevelopmentPublication } from './publication.ts';
-import { sdkSnippet, type UpReport, type WorkerReport } from './report.ts';
-import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
+import { startDevMoney } from './money.ts';
+import { keepTimestamp, publishDevelopment } from './publication.ts';
+import { sdkSnippet, type SnippetFact, type UpReport, type WorkerReport } from './report.ts';
+import { originOf, startTrialGateway } from './trial-gateway.ts';
+import { earningsPath, startTrialWorker, type TrialWorkerOptions } from './trial-worker.ts';
+import type { WorkerProcess } from './worker-process.ts';
 
 export interface StackOptions {
   readonly data: DataDirectory;
@@ -32,6 +30,8 @@ export interface StackOptions {
   readonly httpsPort: number;
   /** Metrics, and the state of the policies. */
   readonly adminPort: number;
+  /** Of the TON devnet. */
+  readonly devnetPort: number;
   readonly workers: number;
   readonly tee: UpTee;
   readonly onProgress: (line: string) => void;
@@ -44,75 +44,88 @@ export interface Stack {
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const POLICY_TEMPLATE = new URL('../../policies/development.yaml', import.meta.url);
-const HOST = '127.0.0.1';
 const WORKER_GRACE_MS = 8000;
-const GATEWAY_GRACE_MS = 10_000;
-const WORKER_DRAIN_MS = 5000;
-/** Per worker; the demo model answers from one thread. */
-const CONCURRENT_MAX = 4;
-const OUTPUT_TOKENS_MAX = 160;
-const FREE = { base: 0n, prompt: 0n, cached: 0n, completion: 0n, reasoning: 0n };
 
 /** Resolves when every worker has been admitted. Whatever was started is stopped again when something fails. */
 export async function startStack(options: StackOptions): Promise<Stack> {
+  const started = new AsyncDisposableStack();
+  try {
+    const report = await start(options, started);
+    return { report, close: () => started.disposeAsync() };
+  } catch (error) {
+    await started.disposeAsync();
+    throw error;
+  }
+}
+
+async function start(
+  options: StackOptions,
+  started: AsyncDisposableStack,
+): Promise<Stack['report']> {
   const { data, onProgress } = options;
   const pkiDir = data.path('dev-pki');
   const roots = await simulatedRoots(options, pkiDir);
   const publication = await publishDevelopment(data, (serial) => policyText(data, roots, serial));
   const ended = new AbortController();
   const timestamps = keepTimestamp(data, ended.signal);
-  const stopTimestamps = async (): Promise<void> => {
-    ended.abort();
-    await timestamps;
-  };
-  const gateway = await startGateway(options, publication).catch(async (error: unknown) => {
-    await stopTimestamps();
-    throw error;
-  });
-  const workers: WorkerProcess[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(workers.map((worker) => worker.close(WORKER_GRACE_MS)));
-    await gateway.gateway.close();
-    await stopTimestamps();
-  };
-  try {
-    onProgress(`gateway listens on ${gateway.baseUrl}; starting ${options.workers} workers`);
-    const names = Array.from({ length: options.workers }, (_, i) => `worker-${i + 1}`);
-    const started = await Promise.allSettled(
-      names.map(async (name, index) => {
-        const kinds = UP_TEES[options.tee];
-        const provider = kinds[index % kinds.length] ?? kinds[0];
-        workers.push(await startWorker(name, { options, gateway, pkiDir, provider }));
-      }),
-    );
-    for (const result of started) if (result.status === 'rejected') throw result.reason;
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  started.defer(() => timestamps);
+  started.defer(() => ended.abort());
+  const money = await startDevMoney({ data, port: options.devnetPort, onProgress });
+  started.defer(() => money.close());
+  const gateway = await startTrialGateway({ ...options, money }, publication);
+  started.defer(async () => void (await gateway.gateway.close()));
+  onProgress(`gateway listens on ${gateway.baseUrl}; starting ${options.workers} workers`);
+  const [channel, workers] = await Promise.all([
+    money.openDemoChannel({ gatewayUrl: originOf(gateway), aud: gateway.gateway.aud }),
+    startWorkers(options, { gateway, money, pkiDir }, started),
+  ]);
   const { rootFile: rootPath } = publication;
-  const scriptPath = writeScript(data, { ...gateway, rootPath });
-  return {
-    close,
-    report: () => ({
-      baseUrl: gateway.baseUrl,
-      httpsUrl: gateway.httpsUrl,
-      adminUrl: gateway.adminUrl,
-      certificatePath: data.path('gateway', 'gateway-tls.crt'),
-      aud: gateway.gateway.aud,
-      apiKey: gateway.apiKey,
-      model: DEMO_MODEL.id,
-      dataRoot: data.root,
-      policyPath: data.path('policy.yaml'),
-      publicationPath: publication.directory,
-      rootPath,
-      revocationKeyPath: publication.revocationKey,
-      scriptPath,
-      workers: workers
-        .map((worker) => workerReport(worker, gateway.gateway))
-        .sort((a, b) => (a.name < b.name ? -1 : 1)),
-    }),
-  };
+  const { channelFilePath } = channel;
+  const scriptPath = writeScript(data, { ...gateway, rootPath, channelFilePath });
+  return () => ({
+    baseUrl: gateway.baseUrl,
+    httpsUrl: gateway.httpsUrl,
+    adminUrl: gateway.adminUrl,
+    certificatePath: data.path('gateway', 'gateway-tls.crt'),
+    aud: gateway.gateway.aud,
+    apiKey: gateway.apiKey,
+    model: DEMO_MODEL.id,
+    dataRoot: data.root,
+    policyPath: data.path('policy.yaml'),
+    publicationPath: publication.directory,
+    rootPath,
+    revocationKeyPath: publication.revocationKey,
+    devnetUrl: money.providerUrl,
+    payerDir: money.payerDir,
+    channelFilePath,
+    channel: channel.channel,
+    available: channel.available,
+    scriptPath,
+    workers: workers
+      .map((worker) => workerReport(data, worker, gateway.gateway))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+  });
+}
+
+async function startWorkers(
+  { data, workers: count, tee, onProgress }: StackOptions,
+  around: Pick<TrialWorkerOptions, 'gateway' | 'money' | 'pkiDir'>,
+  started: AsyncDisposableStack,
+): Promise<readonly WorkerProcess[]> {
+  const kinds = UP_TEES[tee];
+  const starting = Array.from({ length: count }, async (_, index) => {
+    const provider = kinds[index % kinds.length] ?? kinds[0];
+    const name = `worker-${index + 1}`;
+    const worker = await startTrialWorker({ ...around, name, data, provider, onProgress });
+    started.defer(() => worker.close(WORKER_GRACE_MS));
+    return worker;
+  });
+  // All of them, so that none is left that nobody stops.
+  const ended = await Promise.allSettled(starting);
+  return ended.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
 }
 
 /** The kinds of machine that are simulated, worker by worker. */
@@ -152,131 +165,20 @@ function policyText(
   return text;
 }
 
-interface RunningGateway {
-  readonly gateway: Gateway;
-  readonly baseUrl: string;
-  readonly httpsUrl: string;
-  readonly adminUrl: string;
-  readonly apiKey: string;
-  readonly model: string;
-}
-
-async function startGateway(
-  options: StackOptions,
-  { directory, rootFile }: DevelopmentPublication,
-): Promise<RunningGateway> {
-  const { data } = options;
-  const dataDir = data.path('gateway');
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const logFile = createWriteStream('', { fd: data.openLog('gateway.log') });
-  const config = GATEWAY_CONFIG.parse({
-    dataDir,
-    publication: { rootFile, directory, allowDevelopment: true },
-    admin: { port: options.adminPort },
-    listen: {
-      host: HOST,
-      httpPort: options.port,
-      httpsPort: options.httpsPort,
-      hostNames: ['localhost', HOST],
-    },
-    workers: { allowPrivateEndpoints: true },
-    models: [DEMO_MODEL.id],
-    plaintext: 'operator-can-read',
-    closeGraceMs: GATEWAY_GRACE_MS,
-  });
-  const gateway = await createGateway({
-    config,
-    logDestination: { write: (line) => void logFile.write(line) },
-    sealer: plainModeSealer,
-  });
-  try {
-    const { httpPort, httpsPort, adminPort } = await gateway.listen();
-    assert(httpPort !== undefined && httpsPort !== undefined, 'both listeners are configured');
-    return {
-      gateway,
-      baseUrl: `http://${HOST}:${httpPort}/v1`,
-      httpsUrl: `https://${HOST}:${httpsPort}/v1`,
-      adminUrl: `http://${HOST}:${adminPort ?? 0}`,
-      apiKey: apiKeyOf(data, gateway),
-      model: DEMO_MODEL.id,
-    };
-  } catch (error) {
-    await gateway.close();
-    throw error;
-  }
-}
-
-/** The same key at every start, for as long as the store knows it. */
-function apiKeyOf(data: DataDirectory, { store }: Gateway): string {
-  const path = data.path('api-key');
-  if (existsSync(path)) {
-    const known = readFileSync(path, 'utf8').trim();
-    const record = store.findApiKey(keyHashOf(known));
-    if (record !== undefined && record.revokedMs === undefined) return known;
-  }
-  const { apiKey } = createApiKey(store, 'veilgate up', systemClock());
-  data.write('api-key', `${apiKey}\n`);
-  return apiKey;
-}
-
-interface WorkerParts {
-  readonly options: StackOptions;
-  readonly gateway: RunningGateway;
-  readonly pkiDir: string;
-  readonly provider: 'simulator' | 'simulator-snp';
-}
-
-async function startWorker(
-  name: string,
-  { options, gateway, pkiDir, provider }: WorkerParts,
-): Promise<WorkerProcess> {
-  const { data, onProgress } = options;
-  const ownerKey = data.seed(`${name}-owner`);
-  const worker = await startWorkerProcess({
-    name,
-    card: encodeCard({
-      owner: ed25519PublicKey(ownerKey),
-      model: {
-        id: DEMO_MODEL.id,
-        contextLength: DEMO_MODEL.contextLength,
-        capabilities: ['chat'],
-        weights: DEMO_MODEL.sha256,
-      },
-      limits: {
-        maxPromptTokens: DEMO_MODEL.contextLength,
-        maxOutputTokens: OUTPUT_TOKENS_MAX,
-        maxConcurrent: CONCURRENT_MAX,
-      },
-      prices: { asset: 'TON', ...FREE },
-      payout: null,
-    }),
-    ownerKey,
-    log: data.openLog(`${name}.log`),
-    onEnded: (which, next) => onProgress(`${which} ended unexpectedly; ${next} (see its log)`),
-    config: {
-      gateway: { url: new URL(gateway.baseUrl).origin, aud: gateway.gateway.aud },
-      workload: { image: toHex(DEMO_WORKLOAD.image), config: toHex(DEMO_WORKLOAD.config) },
-      engine: { modelPath: DEMO_MODEL.path },
-      evidence: { provider, pkiDir },
-      drainMs: WORKER_DRAIN_MS,
-    },
-  });
-  onProgress(`${name} was verified and admitted`);
-  return worker;
-}
-
-function workerReport(worker: WorkerProcess, { registry }: Gateway): WorkerReport {
+function workerReport(
+  data: DataDirectory,
+  worker: WorkerProcess,
+  { registry }: Gateway,
+): WorkerReport {
   const { name, workerId, pid, endpoint } = worker.ready();
   const [live] = registry.byWorkerId(workerId);
   assert(live !== undefined, 'a worker that is ready is registered');
-  return { name, workerId, pid, endpoint, verdict: live.verdict };
+  const earnings = earningsPath(data, name);
+  return { name, workerId, pid, endpoint, earnings, verdict: live.verdict };
 }
 
 /** Saves the snippet where `import 'veilgate'` resolves: inside the package. */
-function writeScript(
-  data: DataDirectory,
-  report: Pick<UpReport, 'baseUrl' | 'apiKey' | 'model' | 'rootPath'>,
-): string | undefined {
+function writeScript(data: DataDirectory, report: Pick<UpReport, SnippetFact>): string | undefined {
   const path = data.path('hello.mjs');
   if (relative(PACKAGE_ROOT, dirname(path)).startsWith('..')) return undefined;
   return data.write('hello.mjs', sdkSnippet(report));

@@ -1,6 +1,6 @@
 /** `veilgate wallet send`: coins from here to there, once, followed until the wallet has sent them. @module */
 
-import { paint, terminalColumns } from '../../core/node/terminal.ts';
+import { paint, printable, terminalColumns } from '../../core/node/terminal.ts';
 import { parseAmount } from '../../settlement/money.ts';
 import { readAddress, shownAddress } from '../../settlement/ton/address-text.ts';
 import { deliver } from '../../settlement/ton/payer/deliver.ts';
@@ -36,7 +36,7 @@ export async function runWalletSend(
       ['from', shownAddress(wallet.address, network, 'account')],
       ['to', shown],
       ['amount', paint('bold', ton(nanoton)), 'and the network’s fee, below 0.01 TON'],
-      ...(comment === undefined ? [] : [['comment', comment] as const]),
+      ...(comment === undefined ? [] : [['comment', printable(comment)] as const]),
     ];
     for (const line of rowLines(rows, terminalColumns())) io.say(line);
     if (caution !== undefined) io.say(caution);

@@ -99,9 +99,20 @@ export function resumeCount(path: string): readonly string[] {
   return faults;
 }
 
-/** As read from the chain: the epoch, and everything that was ever claimed. */
+/**
+ * As read from the chain: the epoch, and everything that was ever claimed. Throws `client.channel_file` for an epoch that is
+ * over, and for more than this count ever promised: whoever says so about the chain would have it promised again.
+ */
 export function setCountEpoch(path: string, epoch: number, claimed: Amount): void {
-  changeCount(path, (state) => (state.epoch === epoch ? state : inEpoch(state, epoch, claimed)));
+  changeCount(path, (state) => {
+    if (state.epoch === epoch) return state;
+    if (epoch < state.epoch) throw clientError('client.channel_file', 'an epoch that is over');
+    const promised = state.ceiling > state.charged ? state.ceiling : state.charged;
+    if (state.baseline === 'known' && claimed > promised) {
+      throw clientError('client.channel_file', 'more was claimed than was ever signed for');
+    }
+    return inEpoch(state, epoch, claimed);
+  });
 }
 
 /** What is remembered of the channel; undefined before the first request. */

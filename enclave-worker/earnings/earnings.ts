@@ -94,6 +94,7 @@ export class Earnings {
     if (!this.#isTrusted) throw workerError('worker.gateway_rolled_back');
     const part = this.#partOf(ceiling);
     if (part === 0n) return;
+    this.#bookAdvance();
     if (this.exposure() + this.#reserved + part > this.#input.terms.creditMax) {
       throw workerError('worker.credit', 'window');
     }
@@ -214,6 +215,16 @@ export class Earnings {
     const fields = { statement: statementHash, known, said };
     this.#input.log.event('worker.gateway_rolled_back', fields);
     return ROLLED_BACK_STATUS;
+  }
+
+  /**
+   * What is vouchered beyond all that is in the book was earned before it, or by others who share the channel: counted as
+   * work to come, it would be credit that the owner did not give.
+   */
+  #bookAdvance(): void {
+    if (this.#before === undefined) return;
+    const advance = this.#vouchered() - this.earned();
+    if (advance > 0n) this.#before += advance;
   }
 
   #partOf(amount: bigint): bigint {

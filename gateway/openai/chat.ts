@@ -17,7 +17,15 @@ import { paymentFailureOf, settledJson, type Settled } from '../payments/edge.ts
 import { readJsonBody } from './body.ts';
 import { CHAT_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
 import { respondFailure } from './respond.ts';
+import type { SealedSink } from '../sealed-sink.ts';
 import type { PlainHead, PlainSink, SealedSend, Sealer } from './sealer.ts';
+
+export interface PlainExchange {
+  readonly sealed: Uint8Array;
+  readonly sink: SealedSink;
+  readonly signal: AbortSignal;
+  readonly onSettled: (settled: Settled) => void;
+}
 
 /** Whose request it is, and the dispatcher bound to that account. */
 export interface PlainCaller {
@@ -25,9 +33,7 @@ export interface PlainCaller {
   readonly payer: Uint8Array;
   /** It is told what each request cost. */
   readonly pays: boolean;
-  readonly send: (
-    ...exchange: [...Parameters<SealedSend>, onSettled: (settled: Settled) => void]
-  ) => Promise<void>;
+  readonly send: (exchange: PlainExchange) => Promise<void>;
   /** Why it was refused for payment, if it was. */
   readonly refusal: () => OpenAiFailure | undefined;
   /** Value of the header PAYMENT-RESPONSE. */
@@ -71,7 +77,7 @@ export async function handleChat(
     const onSettled = (settled: Settled): void => {
       if (pays) answer.settled(settled, { model, header: paymentResponse(settled) });
     };
-    const carry: SealedSend = (...exchange) => send(...exchange, onSettled);
+    const carry: SealedSend = (sealed, sink, signal) => send({ sealed, sink, signal, onSettled });
     await deps.sealer.exchange({ path: CHAT_PATH, body, payer }, carry, answer, left.signal);
     answer.complete();
   } catch (error) {

@@ -40,7 +40,7 @@ export async function plainCaller(
     pays: account.means.kind !== 'none',
     refusal: () => refusal,
     paymentResponse: (settled) => paymentResponse(settled, deps.network),
-    send: async (sealed, sink, signal, onSettled) => {
+    send: async ({ sealed, sink, signal, onSettled }) => {
       const heard: SealedSink = {
         head: (kid) => sink.head(kid),
         write: (bytes) => sink.write(bytes),

@@ -20,6 +20,7 @@ import type {
 } from '../../settlement/ledger/ledger.ts';
 import { amount, assetOfCode, NOTHING, type Amount, type Asset } from '../../settlement/money.ts';
 import { ceilingOf } from '../../settlement/price.ts';
+import { tokensAtFirst } from '../../settlement/steps.ts';
 import type { VerifiedVoucher } from '../../settlement/voucher.ts';
 import type { Account, Means } from '../accounts.ts';
 import { gatewayError } from '../errors.ts';
@@ -28,7 +29,6 @@ import { ACCOUNTS_OPENED_MAX, RESERVATION_SKEW_MS } from '../limits.ts';
 import type { PolicyDesk } from '../policy/desk.ts';
 import type { LiveWorker } from '../workers/registry.ts';
 import { paymentError } from './errors.ts';
-import { tokensAtFirst } from './metering.ts';
 
 export interface CashierOptions {
   readonly ledger: Ledger;
@@ -109,7 +109,9 @@ export class Cashier {
     const { means } = account;
     const need = needOf(payable, boundsOf(prelude, means));
     const id = await this.#open(account, asset);
-    if (means.kind === 'channel') assertAllowed(means.caveats, payable, { nowMs, need });
+    // A cap is on the whole request, also where it is reserved for in steps.
+    const most = needOf(payable, prelude);
+    if (means.kind === 'channel') assertAllowed(means.caveats, payable, { nowMs, need: most });
     const lastsMs = Math.max(prelude.ttlS * MS_PER_S, prelude.deadlineMs);
     const outcome = await ledger.reserve({
       requestId: prelude.msgId,
@@ -129,7 +131,8 @@ export class Cashier {
     });
     if (outcome.outcome === 'refused') {
       const { code, account: standing } = outcome;
-      return { outcome: 'refused', refusal: { code, need, asset, account: standing } };
+      const shown = standing === undefined ? undefined : asShownTo(means, standing);
+      return { outcome: 'refused', refusal: { code, need, asset, account: shown } };
     }
     if (outcome.outcome === 'replayed') return outcome;
     this.#running.add(toHex(prelude.msgId));
@@ -227,6 +230,12 @@ export class Cashier {
     this.#opened.add(name);
     return id;
   }
+}
+
+/** Whoever came without the voucher has a token that was narrowed from it, and with its signature would drop the caveats. */
+function asShownTo(means: Means, standing: LedgerAccount): LedgerAccount {
+  const isShown = means.kind === 'channel' && means.voucher !== undefined;
+  return isShown ? standing : { ...standing, voucherSignature: undefined };
 }
 
 /** A token may name models, a cap, an end. */

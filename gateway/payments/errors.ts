@@ -109,7 +109,7 @@ export const paymentError = defineErrors({
   },
   'payment.channel_unsynced': {
     ...SOON,
-    public: 'The gateway has not read the channel from the chain yet.',
+    public: 'The gateway has not read the channel from the chain yet, or not for too long.',
   },
   /** What an account was opened with is not what is shown now. */
   'payment.account_differs': {

@@ -54,6 +54,12 @@ export class Payers {
     return channelAccount(voucher.channel, { kind: 'channel', voucher, caveats: [], ...chunk });
   }
 
+  /** For a voucher that comes on its own: as often as requests, beside them. Throws `gateway.rate`, `gateway.concurrency`. */
+  enterVoucher(account: Account): () => void {
+    const { accounts, clock } = this.#options;
+    return accounts.enter({ ...account, keyId: `${account.keyId} vouchers` }, clock());
+  }
+
   async #verify(voucher: Voucher): Promise<VerifiedVoucher> {
     const nowMs = this.#options.clock();
     // Deterministic signatures: the same bytes were verified or they were not.
@@ -76,6 +82,11 @@ export class Payers {
     const isHeld = voucherSignature !== undefined && terms.ceiling === ceiling;
     if (!isHeld || !isNarrowedFrom(bearer, voucherSignature)) {
       throw paymentError('payment.voucher_bad_signature');
+    }
+    // Here and not with a request only: a token that has ended reads nothing either.
+    const nowMs = this.#options.clock();
+    if (caveats.some((caveat) => caveat.kind === 'expiry' && nowMs > caveat.notAfterMs)) {
+      throw paymentError('payment.bearer_forbids', 'expiry');
     }
     return channelAccount(terms.channel, { kind: 'channel', caveats, ...chunk });
   }

@@ -14,7 +14,7 @@ import type { TonChain } from '../ton/chain.ts';
 import { CHANNEL_CODE_HASHES, networkName } from '../ton/channels/place.ts';
 import { NETWORKS, type TonNetwork } from '../ton/network.ts';
 import { openToncenter, type ProviderOptions, type ProviderReport } from '../ton/toncenter.ts';
-import { openTreasury, type Treasury } from '../ton/treasury.ts';
+import { openTreasury, TREASURY_TIMEOUT_S, type Treasury } from '../ton/treasury.ts';
 import { loadOrMakeSeed, loadSeed } from '../ton/wallet/seed-file.ts';
 import { settlerError } from './errors.ts';
 import { SETTLER_POLICY, WORKER_DEPOSIT_MIN, type SettlerPolicy } from './policy.ts';
@@ -62,7 +62,6 @@ export interface OpenedSettlement {
 const DAY_S = 86_400;
 const CLAIM_INTERVALS = 4;
 const MS_PER_S = 1000;
-const TREASURY_TIMEOUT_S = 3600;
 const DEPOSIT_MIN = 500_000_000n;
 const QUORUM = 2;
 

@@ -31,9 +31,9 @@ export class Outbox {
   readonly #wanted = new Map<string, Wanted>();
   /** Names in orders that are over, with when that was: durable, or a restart would pay again what the chain is slow to show. */
   readonly #endedMs = new Map<string, number>();
-  /** Of the last order: neither kind keeps the other waiting for more than one. */
-  #lastKind: OrderKind = 'payouts';
   #isHalted = false;
+  /** Of the order before. */
+  #lastKind: OrderKind | undefined;
 
   constructor(parts: SettlerParts) {
     this.#parts = parts;
@@ -165,11 +165,11 @@ export class Outbox {
     if (createdAtS > state.timeS) return;
     const wallet = state.isDeployed ? 'deployed' : 'new';
     const order = { createdAtS, wallet, transfers: [], names: [], fate: 'none' } as const;
-    if (this.#lastKind === 'transfers') await this.#beginPayouts(order, state);
+    // In turn: strangers can have transfers wanted without end, and workers are paid all the same.
+    const isPayoutsTurn = this.#lastKind === 'transfers';
+    if (isPayoutsTurn) await this.#beginPayouts(order, state);
     if (this.#order === undefined) await this.#beginTransfers(order, state);
-    if (this.#order === undefined && this.#lastKind === 'payouts') {
-      await this.#beginPayouts(order, state);
-    }
+    if (this.#order === undefined && !isPayoutsTurn) await this.#beginPayouts(order, state);
   }
 
   async #beginTransfers(order: Omit<OrderNote, 'kind'>, state: TreasuryState): Promise<void> {

@@ -103,6 +103,8 @@ export const HISTORY_DEADLINE_MS = 10 * MINUTE_MS;
 /** A claim that was sent should be on chain by then. */
 export const CLAIM_SEEN_AFTER_MS = 15_000;
 export const READS_PER_WITHDRAW_DELAY = 8;
+/** Unread for longer than this part of its withdraw delay, a channel is not served. */
+export const DOUBTS_PER_WITHDRAW_DELAY = 2;
 /** Behind the chain's clock, so that an order is never of its future. */
 export const ORDER_CLOCK_MARGIN_S = 5;
 /** After an order's end: clocks of block makers differ a little. */

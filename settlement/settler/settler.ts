@@ -33,7 +33,7 @@ import { SETTLER_POLICY, type SettlerPolicy } from './policy.ts';
 import { Progress } from './progress.ts';
 import { statusOf, type SettlerState, type SettlerStatus } from './status.ts';
 import { syncChannel, type SyncOutcome } from './sync.ts';
-import { lookAtTreasury, readDue } from './watch.ts';
+import { doubtOld, lookAtTreasury, readDue } from './watch.ts';
 import { WorkerBook } from './worker-book.ts';
 import { WorkerChannels } from './worker-channels.ts';
 import { showWorkerChannel, type ShownWorkerChannel, type WorkerAt } from './worker-vouchers.ts';
@@ -165,6 +165,7 @@ class RunningSettler implements Settler {
     const parts = this.#parts;
     if (!this.#isChecked && !(await this.#duty('check', () => this.#check()))) return;
     const isRead = await this.#duty('read', () => readDue(parts));
+    await this.#duty('doubt', () => doubtOld(parts));
     const isSeen = await this.#duty('watch', async () => {
       this.#treasury = await lookAtTreasury(parts);
     });

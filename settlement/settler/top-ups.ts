@@ -26,8 +26,13 @@ export async function creditTopUp(
   if (value < policy.topUps.minimum) return unmatched('below_minimum');
   const account = await accountOf(parts, memo);
   if (account === undefined) return unmatched('memo_unknown');
-  const credit = { account, amount: amount(value), reference: hash, nowMs: now() };
-  const answer = await ledger.credit(credit);
+  const answer = await ledger.credit({
+    account,
+    asset: 'TON',
+    amount: amount(value),
+    reference: hash,
+    nowMs: now(),
+  });
   if (answer.outcome === 'refused') return unmatched(answer.code);
   if (!answer.repeated) emit('settler.topped_up', { account, credited: value });
 }

@@ -49,8 +49,14 @@ export interface Treasury {
   signVoucher(terms: VoucherTerms): Voucher;
 }
 
+/** Part of the address: a treasury with another one is another wallet. */
+export const TREASURY_TIMEOUT_S = 3600;
+
 /** Throws `ton.wallet`. */
-export function openTreasury(seed: Bytes<32>, options: { readonly timeoutS: number }): Treasury {
+export function openTreasury(
+  seed: Bytes<32>,
+  options: { readonly timeoutS: number } = { timeoutS: TREASURY_TIMEOUT_S },
+): Treasury {
   const wallet = openHighloadWallet(seed, options);
   return {
     address: wallet.address.toRawString(),

@@ -84,6 +84,26 @@ test('promises on an empty channel cost no more where the chain is asked', async
   assert.ok(lost <= CREDIT, `${lost}`);
 });
 
+test('a channel that was used up before the book began is no credit for work to come', async () => {
+  const used = 5000n * TOKEN;
+  const old = channelWith(used);
+  const holdings: Holdings = {
+    by: 'chain',
+    of: () => ({ epoch: 0, holds: used * 2n, claimed: used }),
+    watch: () => undefined,
+  };
+  const credit = { creditMax: CREDIT, paidCounts: 'never' } as const;
+  for (const first of [{ earned: 0n }, { earned: used }]) {
+    const worker = paidWorker({ credit, holdings });
+    worker.tell({ ...first, workerSeq: 0n });
+    worker.tell({ earned: used, workerSeq: 0n, channel: old });
+    const lost = await milk(worker, ({ tell }, _earned, workerSeq) => {
+      tell({ earned: used, workerSeq, channel: old });
+    });
+    assert.equal(lost, CREDIT);
+  }
+});
+
 test('hanging up before the end is no way out of the bill', async () => {
   const worker = paidWorker({ credit: { creditMax: 10n * TOKEN } });
   const { earnings } = worker.fixture.deps;

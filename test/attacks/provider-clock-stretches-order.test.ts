@@ -9,7 +9,12 @@ import { fixed } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { TonChain } from '../../settlement/ton/chain.ts';
 import { DEVNET, TESTNET } from '../../settlement/ton/network.ts';
-import { deliver } from '../../settlement/ton/payer/deliver.ts';
+import { deliver, withdrawUntilS } from '../../settlement/ton/payer/deliver.ts';
+import {
+  CLOCK_AHEAD_MAX_S,
+  ORDER_VALID_S,
+  WITHDRAW_VALID_S,
+} from '../../settlement/ton/payer/limits.ts';
 import { openWallet } from '../../settlement/ton/wallet.ts';
 import { withLab, type Lab } from '../settlement/ton/lab.ts';
 
@@ -66,5 +71,41 @@ test('an order that is still good is not said to be over, whatever the providerâ
     const waiting = { chain, now: systemClock, signal: ended.signal, pollMs: 1 };
     await assert.rejects(deliver(waiting, wallet, [payment]), { code: 'payer.unconfirmed' });
     assert.equal(sent, 5);
+  });
+});
+
+test('nor where its clock is ahead by no more than clocks may be', async () => {
+  await withLab({}, async (lab) => {
+    await lab.devnet.faucet(wallet.address, 10n * TON);
+    const beganMs = systemClock();
+    let nowMs = beganMs;
+    const onSend = (): void => {
+      nowMs += 7000;
+    };
+    const near = lying(lab, { aheadS: CLOCK_AHEAD_MAX_S - 5, fromLook: 1, onSend });
+    let looks = 0;
+    // After the order was signed it says what ends the waiting soonest.
+    const chain: TonChain = {
+      ...near,
+      readAccount: async (...words) => {
+        const account = await near.readAccount(...words);
+        return ++looks < 3 ? account : { ...account, timeS: account.timeS + YEAR_S };
+      },
+    };
+    const signal = new AbortController().signal;
+    const waiting = { chain, now: () => nowMs, signal, pollMs: 1 };
+    await assert.rejects(deliver(waiting, wallet, [payment]), { code: 'payer.expired' });
+    const goodForMs = (CLOCK_AHEAD_MAX_S - 5 + ORDER_VALID_S) * 1000;
+    assert.ok(nowMs - beganMs >= goodForMs - 2000, `said to be over after ${nowMs - beganMs} ms`);
+  });
+});
+
+test('no withdraw, nor the proof with which a close is asked for, is signed by such a clock', async () => {
+  await withLab({}, async (lab) => {
+    const chain = lying(lab, { aheadS: YEAR_S, fromLook: 1, onSend: () => undefined });
+    const { timeS } = await chain.readAccount(wallet.address);
+    const waiting = { chain, now: systemClock };
+    assert.throws(() => withdrawUntilS(waiting, timeS), { code: 'payer.clock' });
+    assert.equal(withdrawUntilS(waiting, timeS - YEAR_S), timeS - YEAR_S + WITHDRAW_VALID_S);
   });
 });

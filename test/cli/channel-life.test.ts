@@ -12,6 +12,7 @@ import { runChannelList } from '../../cli/channel/list.ts';
 import { runChannelOpen } from '../../cli/channel/open.ts';
 import { runChannelStatus } from '../../cli/channel/status.ts';
 import { runChannelWithdraw } from '../../cli/channel/withdraw.ts';
+import { openChannelFile, readCount } from '../../client/node/channel-file.ts';
 import { runWalletBalance } from '../../cli/wallet/balance.ts';
 import { walletPath } from '../../cli/ton/wallet-file.ts';
 import { verifyEd25519 } from '#primitives';
@@ -185,6 +186,53 @@ test('an empty channel gives its rent back, and opens no more', async () => {
     assert.ok(got > (TON * 4n) / 100n && got < (TON * 5n) / 100n, String(got));
     await assert.rejects(runChannelWithdraw(undefined, rent, io()), /given up before/);
     await assert.rejects(runChannelDeposit('0.25', yes, io()), { code: 'money.state' });
+  });
+});
+
+test('a deposit into an emptied channel brings its count into the new epoch', async () => {
+  await withChannel(async ({ yes, io, devnet, kept }) => {
+    await runChannelWithdraw(undefined, yes, io());
+    await devnet.forward(DAY_S + 400);
+    await runChannelWithdraw(undefined, { ...yes, finish: true }, io());
+    assert.equal(readCount(kept.path)?.epoch, 0);
+    const done = await runChannelDeposit('0.25', yes, io());
+    assert.equal(done.json['countBehind'], null);
+    assert.equal(readCount(kept.path)?.epoch, 1);
+  });
+});
+
+test('while a client pays, the deposit arrives and its count is said to be behind', async () => {
+  await withChannel(async ({ common, gateway, yes, io, devnet, kept }) => {
+    await runChannelWithdraw(undefined, yes, io());
+    await devnet.forward(DAY_S + 400);
+    await runChannelWithdraw(undefined, { ...yes, finish: true }, io());
+    const { release } = openChannelFile(kept.path);
+    const done = await runChannelDeposit('0.25', yes, io());
+    assert.equal(done.json['countBehind'], 'client.channel_file');
+    assert.equal(done.isTroubled, true);
+    assert.match(done.lines.join(' '), /epoch 1/);
+    const open = {
+      ...common,
+      gateway: gateway.url,
+      gatewayId: gateway.aud,
+      deposit: '1',
+      yes: true,
+    };
+    await assert.rejects(runChannelOpen({ ...open, yes: true }, io()), {
+      code: 'client.channel_file',
+    });
+    release();
+    assert.equal((await runChannelOpen({ ...open, yes: true }, io())).json['opened'], false);
+    assert.equal(readCount(kept.path)?.epoch, 1);
+  });
+});
+
+test('evidence that a client has kept beside a channel is not taken for a channel', async () => {
+  await withChannel(async ({ common, io, kept }) => {
+    writeFileSync(`${kept.path}.bill-${'0a'.repeat(16)}.json`, '{}', { mode: 0o600 });
+    const { json, isTroubled } = await runChannelList(common, io());
+    assert.deepEqual(json['unreadable'], []);
+    assert.equal(isTroubled, false);
   });
 });
 

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fixed, fromHex, toHex } from '../../core/bytes.ts';
+import { readCount } from '../../client/node/channel-file.ts';
 import { CHANNEL_FILE } from '../../settlement/channel-terms.ts';
 import { listChannels } from '../../cli/channel/channel-files.ts';
 import { runChannelOpen } from '../../cli/channel/open.ts';
@@ -41,6 +42,13 @@ test('a channel opens with exactly the deposit, is announced, and its file is wh
       Object.keys(Object(terms)).sort(),
       ['network', 'payeeKey', 'payer', 'payerKey', 'payee', 'salt', 'withdrawDelayS'].sort(),
     );
+  });
+});
+
+test('the count of its payer begins with it, so that no gateway says what came before', async () => {
+  await withPayLab(async (lab) => {
+    const { json } = await runChannelOpen(optionsOf(lab), lab.io());
+    assert.equal(readCount(textOf(json['file']))?.baseline, 'known');
   });
 });
 

@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { z } from 'zod';
 import { encodeBill } from '../../client/pay/bill.ts';
 import { amount } from '../../settlement/money.ts';
-import { BILL_COST, billOf, type Lies } from '../support/bill-lab.ts';
+import { BILL_AUD, BILL_COST, billOf, type Lies } from '../support/bill-lab.ts';
 
 let folder = '';
 before(() => {
@@ -36,6 +36,8 @@ const REPORT = z.object({
   files: z.array(
     z.object({
       file: z.string(),
+      gateway: z.string().nullable(),
+      worker: z.string().nullable(),
       checks: z.array(z.object({ id: z.string(), outcome: z.string() })),
     }),
   ),
@@ -51,6 +53,28 @@ test('a bill that holds ends with 0 and a table in which everything passes', () 
   assert.match(stdout, /everything holds/);
   assert.doesNotMatch(stdout, /fail/);
 });
+
+test('whose word a bill is stands beside it, and another gateway than the one named does not do', () => {
+  const path = saved('whose.json');
+  const { stdout } = receipt('verify', path);
+  assert.ok(stdout.includes(BILL_AUD));
+  assert.match(stdout, /worker {3}[0-9a-f]{64}/);
+  assert.equal(receipt('verify', '--gateway-id', BILL_AUD, path).status, 0);
+  const other = receipt('verify', '--json', '--gateway-id', `gw1.${'A'.repeat(43)}`, path);
+  assert.equal(other.status, 1);
+  assert.deepEqual(failedIn(other.stdout), ['gateway.id']);
+  assert.equal(REPORT.parse(JSON.parse(other.stdout)).files[0]?.gateway, BILL_AUD);
+});
+
+test('a voucher on a channel that is not that of its terms is found', () => {
+  const path = saved('elsewhere.json', { terms: { salt: 8n } });
+  assert.deepEqual(failedIn(receipt('verify', '--json', path).stdout), ['voucher.channel']);
+});
+
+function failedIn(stdout: string): readonly string[] {
+  const [file] = REPORT.parse(JSON.parse(stdout)).files;
+  return (file?.checks ?? []).filter(({ outcome }) => outcome === 'fail').map(({ id }) => id);
+}
 
 test('a bill that does not hold ends with 1 and names the check', () => {
   const path = saved('bad.json', { receipt: { amount: BILL_COST + 1n } });
@@ -110,4 +134,15 @@ test('show says what stands in a bill, in whole and in parts of TON', () => {
     .record(z.string(), z.string())
     .parse(JSON.parse(receipt('show', '--json', path).stdout));
   assert.equal(json['number'], '9');
+});
+
+test('a bill of an answer that broke off shows what the worker metered, and what had been read', () => {
+  const bill = { receipt: undefined, line: undefined, recount: undefined };
+  const path = saved('metered.json', { meter: { completion: 40 }, bill });
+  const { stdout } = receipt('show', path);
+  assert.match(stdout, /receipt +none/);
+  assert.match(stdout, /meter +40 tokens, 0\.000001027 TON; read by then: at most 2/);
+  const verified = receipt('verify', path);
+  assert.equal(verified.status, 1);
+  assert.match(verified.stdout, /fail {5}meter\.recount/);
 });

@@ -183,7 +183,7 @@ test('lines fit the screen, with points under points', async () => {
 
 test('the command prints JSON for programs and ends at once when asked', async () => {
   await withAdmin(
-    (after) => (after === '0' ? { status: 200, json: { entries: [entry(1)] } } : 'hold'),
+    (after) => (after === 'tail' ? { status: 200, json: { entries: [entry(1)] } } : 'hold'),
     async (url) => {
       const words = ['cli/veilgate.ts', 'settlements', 'tail', '--url', url, '--json'];
       const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -1,7 +1,7 @@
 /** The chain and the channel of a trial, started, stopped and started again. @module */
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -74,6 +74,11 @@ test('where the chain was lost, a new channel is made at another address', async
       rmSync(join(dir, 'devnet.json'));
     }
     assert.notEqual(channels[0], channels[1]);
+    assert.equal(
+      globSync('payer/channels.before-*/*.key', { cwd: dir }).length,
+      1,
+      'nothing is lost',
+    );
   });
 });
 

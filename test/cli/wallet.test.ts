@@ -97,6 +97,17 @@ test('coins arrive, once, and what was said matches', async () => {
   });
 });
 
+test('a comment that was copied from somewhere hides nothing of what is asked about', async () => {
+  await withPayLab(async ({ common, io, said }) => {
+    const options = { ...ON_DEVNET, ...common, comment: 'x\u001B[2A\u202Eto' };
+    const what = { to: PAYEE_ADDRESS, amount: '1' };
+    await assert.rejects(runWalletSend(what, options, io(['n'])), { code: 'money.consent' });
+    const rows = said.slice(0, -1);
+    assert.ok(rows.some((row) => row.startsWith('comment')));
+    for (const row of rows) assert.doesNotMatch(row, /[\p{Cc}\p{Cf}]/u);
+  });
+});
+
 test('nothing is sent without a yes', async () => {
   await withPayLab(async ({ common, io }) => {
     const options = { ...ON_DEVNET, ...common };

@@ -112,6 +112,23 @@ test('the epoch changes by what the chain says, and with it all that was promise
   assert.equal(readCount(path)?.confirmed, 2n * COST);
 });
 
+test('no word about the chain makes it promise what it never signed for, or go back', async (context) => {
+  const gateway = await paidGateway(context);
+  const path = channelFile(context, gateway);
+  beginCount(path);
+  const app = appOf(gateway, path);
+  await app.ask();
+  await app.close();
+  const [ceiling = 0n] = gateway.books.vouchers;
+  assert.throws(() => setCountEpoch(path, 1, amount(ceiling + 1n)), UNUSABLE);
+  assert.equal(readCount(path)?.epoch, 0);
+  setCountEpoch(path, 1, amount(ceiling));
+  assert.equal(readCount(path)?.ceiling, 0n);
+  assert.throws(() => setCountEpoch(path, 0, amount(0n)), UNUSABLE);
+  assert.throws(() => setCountEpoch(path, 2, amount(ceiling + 1n)), UNUSABLE);
+  assert.equal(readCount(path)?.epoch, 1);
+});
+
 test('a count that begins does not write over one that is there', async (context) => {
   const gateway = await paidGateway(context);
   const path = channelFile(context, gateway);

@@ -10,6 +10,8 @@ import { test } from 'node:test';
 import { array, assert as holds, asyncProperty, constantFrom, nat, record } from 'fast-check';
 import { randomBytes, generateEd25519 } from '#primitives';
 import { fixed, toHex, type Bytes } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
+import { STRANDED_MS } from '../../client/limits.ts';
 import { ChannelAccount, type ChannelKeys } from '../../client/pay/account.ts';
 import { encodePayState, newPayState } from '../../client/pay/pay-state.ts';
 import { amount } from '../../settlement/money.ts';
@@ -139,7 +141,7 @@ test('whatever order things happen in, an honest gateway can serve and is never 
   );
 });
 
-function opened(memory: TestMemory): Promise<ChannelAccount> {
+function opened(memory: TestMemory, clock: Clock = () => 0): Promise<ChannelAccount> {
   const keys: ChannelKeys = {
     channel: CHANNEL,
     terms: {
@@ -154,7 +156,7 @@ function opened(memory: TestMemory): Promise<ChannelAccount> {
     secretKey: PAYER.secretKey,
     memory,
   };
-  return ChannelAccount.open(keys, PER_REQUEST, () => 0);
+  return ChannelAccount.open(keys, PER_REQUEST, clock);
 }
 
 function take(account: ChannelAccount, { id }: Pending, line: SignedStatement): void {
@@ -173,6 +175,37 @@ test('a line that counts one nanoTON more than all that was asked for leaves roo
   assert.ok(!account.leavesRoom(one, book.settle({ id: one, max: 100n }, 100)));
   book.charged = 51n;
   assert.ok(account.leavesRoom(one, book.settle({ id: one, max: 100n }, 100)));
+});
+
+test('what a token may spend is no surprise while it lasts, nor after it, nor is it forgotten by a crash', async () => {
+  const memory = new TestMemory(encodePayState(newPayState(CHANNEL, 'known')));
+  const book = new HonestBook();
+  let nowMs = 0;
+  let account = await opened(memory, () => nowMs);
+  assert.equal((await account.endow(100n, 3 * STRANDED_MS)).ceiling, 100n);
+  const ask = async (spent: bigint): Promise<boolean> => {
+    const request = { id: randomBytes(16), max: 10n };
+    book.charged += spent;
+    book.n += 1n;
+    const { ceiling } = await account.authorise(request.id, request.max);
+    if (nowMs <= 3 * STRANDED_MS) book.admit(request, ceiling);
+    const line = book.settle(request, 100);
+    const isBlamed = account.leavesRoom(request.id, line);
+    account.settled(request.id, line);
+    return isBlamed;
+  };
+  assert.equal(await ask(60n), false);
+  // What was stranded for a shorter time does not end it early.
+  await account.authorise(randomBytes(16), 10n);
+  await account.close();
+  account = await opened(memory, () => nowMs);
+  nowMs = 2 * STRANDED_MS;
+  assert.equal(await ask(20n), false);
+  nowMs = 3 * STRANDED_MS;
+  assert.equal(await ask(20n), false);
+  assert.equal(account.accounted, 130n, 'what was charged, and no more');
+  nowMs++;
+  assert.equal(await ask(1n), true, 'the token has ended');
 });
 
 test('writes that pile up become one, and each waits for its own', async () => {

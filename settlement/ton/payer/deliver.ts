@@ -22,6 +22,7 @@ import {
   ORDER_VALID_S,
   POLL_MS,
   WALLET_FEES,
+  WITHDRAW_VALID_S,
 } from './limits.ts';
 
 export interface Waiting {
@@ -61,7 +62,8 @@ export async function deliver(
   assertClock(waiting, before.timeS);
   const validUntilS = before.timeS + ORDER_VALID_S;
   const order = await wallet.order({ payments, seqno, validUntilS });
-  const overMs = now() + ORDER_VALID_S * MS_PER_S;
+  // By the later of the two clocks: said to be over too early, it would be paid once more beside the payer's second try.
+  const overMs = Math.max(now() + ORDER_VALID_S * MS_PER_S, validUntilS * MS_PER_S);
   while (now() < overMs + ORDER_GRACE_MS) {
     await sendQuietly(chain, order, signal);
     const isOver =
@@ -85,11 +87,17 @@ function isPlay({ network }: TonChain): boolean {
  * An order is good until a time by the chain's clock: a provider that sets it ahead would get one that is good for years,
  * and hold it back until it suits. Behind is no danger, and seen by whoever reads the chain.
  */
-function assertClock({ chain, now }: Waiting, timeS: number): void {
+function assertClock({ chain, now }: Pick<Waiting, 'chain' | 'now'>, timeS: number): void {
   const aheadS = timeS - now() / MS_PER_S;
   if (!isPlay(chain) && aheadS > CLOCK_AHEAD_MAX_S) {
     throw payerError('payer.clock', '', { facts: { aheadS: Math.ceil(aheadS) } });
   }
+}
+
+/** Until when a withdraw that is signed now is good, by the clock of the chain. Throws `payer.clock` as for an order. */
+export function withdrawUntilS(waiting: Pick<Waiting, 'chain' | 'now'>, timeS: number): number {
+  assertClock(waiting, timeS);
+  return timeS + WITHDRAW_VALID_S;
 }
 
 /** What becomes of it shows on the chain; a refusal may be the echo of a success. */
