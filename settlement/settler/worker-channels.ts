@@ -7,6 +7,7 @@
 
 import { sha256 } from '#primitives';
 import { concat, utf8, type Bytes } from '../../core/bytes.ts';
+import { VeilError } from '../../core/errors.ts';
 import { byteKey } from '../../core/node/byte-key.ts';
 import type { ChannelTerms } from '../channel-terms.ts';
 import type { Payee } from '../ledger/ledger.ts';
@@ -51,6 +52,8 @@ export class WorkerChannels {
   #isFull = false;
   /** What the chain says of them cannot be: nothing is paid into them. */
   readonly #odd = new Set<string>();
+  /** They could not be read, the latest last: an owner can keep its channel busy, and everybody else's is read before it. */
+  readonly #troubled = new Set<string>();
 
   constructor(parts: ClaimParts, withdrawDelayS: number) {
     this.#parts = parts;
@@ -60,10 +63,34 @@ export class WorkerChannels {
   /** Throws as the chain and the ledger do. */
   async round(treasury: TreasuryState | undefined): Promise<void> {
     const { workerChannels: policy } = this.#parts.policy;
-    for (const channel of this.#parts.workers.all()) await this.#look(channel);
-    if (policy === 'off' || treasury === undefined) return;
-    await this.#decide(policy, treasury);
-    for (const channel of this.#parts.workers.all()) this.#ask(channel, policy);
+    const trouble = await this.#readAll();
+    if (policy !== 'off' && treasury !== undefined) {
+      await this.#decide(policy, treasury);
+      for (const channel of this.#parts.workers.all()) this.#ask(channel, policy);
+    }
+    if (trouble !== undefined) throw trouble;
+  }
+
+  /** Up to the first that cannot be read. */
+  async #readAll(): Promise<VeilError | undefined> {
+    const all = new Map(this.#parts.workers.all().map((each) => [byteKey(each.workerId), each]));
+    const names = [
+      ...[...all.keys()].filter((name) => !this.#troubled.has(name)),
+      ...this.#troubled,
+    ];
+    for (const name of names) {
+      const channel = all.get(name);
+      if (channel === undefined) continue;
+      this.#troubled.delete(name);
+      try {
+        await this.#look(channel);
+      } catch (error) {
+        if (!(error instanceof VeilError) || !error.code.startsWith('ton.')) throw error;
+        this.#troubled.add(name);
+        return error;
+      }
+    }
+    return undefined;
   }
 
   async #look(channel: WorkerChannel): Promise<void> {
@@ -242,10 +269,11 @@ export class WorkerChannels {
 
   #ask(channel: WorkerChannel, { reserve }: WorkerChannelPolicy): void {
     const missing = missingOf(channel);
-    const isOdd = this.#odd.has(byteKey(channel.workerId));
-    if (missing === 0n || isOdd || !this.#parts.workers.isOurs(channel)) return;
-    const name = `worker channel ${channel.channel.join(',')}`;
-    this.#parts.outbox.want(name, depositOf(channel.terms, missing, kindOf(channel)), reserve);
+    const name = byteKey(channel.workerId);
+    const isUnsure = this.#odd.has(name) || this.#troubled.has(name);
+    if (missing === 0n || isUnsure || !this.#parts.workers.isOurs(channel)) return;
+    const order = `worker channel ${channel.channel.join(',')}`;
+    this.#parts.outbox.want(order, depositOf(channel.terms, missing, kindOf(channel)), reserve);
   }
 }
 

@@ -7,8 +7,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fixed, fromHex, toHex } from '../../core/bytes.ts';
 import { amount } from '../../settlement/money.ts';
+import type { TonChain } from '../../settlement/ton/chain.ts';
+import { addressOfId } from '../../settlement/ton/channels/place.ts';
+import { tonError } from '../../settlement/ton/errors.ts';
 import { seed, TON, withSettler, type SettlerLab } from '../support/settler-lab.ts';
+import { toldChain } from '../support/ton/told-chain.ts';
 import { channelPolicy, channelsOf, earn, fill } from '../support/worker-channel-lab.ts';
 
 const MANY = 12;
@@ -79,5 +84,41 @@ test('what the treasury keeps stays there, whatever they earn', async () => {
     for (let more = 0; more < 8; more++) await lab.settler.round();
     assert.equal(await locked(lab), DEPOSIT, 'there was enough for one');
     assert.ok((await lab.balanceOf(lab.treasury.address)) > KEEP);
+  });
+});
+
+test('an owner that keeps its channel unreadable keeps nobody else from being read and filled', async () => {
+  const first = IDS.slice(0, 1);
+  await withSettler({ ...OPTIONS, payees: first }, async (lab) => {
+    await fill(lab, 50n * TON);
+    const payer = await lab.open(60n * TON);
+    for (const { workerId } of [...first, HONEST]) {
+      await earn(lab, payer, (DEPOSIT * 12n) / 10n, workerId);
+    }
+    await lab.rounds(() => channelsOf(lab).length === 1);
+    const hostile = addressOfId(fixed(fromHex(channelsOf(lab)[0]?.channel ?? ''), 32));
+    const chain: TonChain = {
+      ...toldChain(lab.chain, () => ({})),
+      readAccount: async (address, options) => {
+        if (address.equals(hostile)) throw tonError('ton.disagree', 'busy');
+        return await lab.chain.readAccount(address, options);
+      },
+    };
+    const payees = [...first, HONEST];
+    await lab.restart({ chain, payees: () => Promise.resolve(payees) });
+    const [, honest] = payees;
+    assert.ok(honest);
+    const filled = () =>
+      channelsOf(lab).some(
+        ({ worker, deposited }) => worker === toHex(honest.workerId) && deposited !== '0',
+      );
+    let rounds = 0;
+    for (; !filled(); rounds++) {
+      assert.ok(rounds < 6, 'it waits for somebody else');
+      await lab.settler.round();
+    }
+    assert.ok(
+      lab.named('settler.duty_failed').some(({ fields }) => fields['code'] === 'ton.disagree'),
+    );
   });
 });
