@@ -47,6 +47,8 @@ export const ACKNOWLEDGE_ATTEMPTS = 12;
 export const ACKNOWLEDGE_BACK_OFF_MS = 250;
 export const ACKNOWLEDGE_BACK_OFF_MAX_MS = 60_000;
 export const ACKNOWLEDGE_TIMEOUT_MS = 5000;
+/** In a row, then a worker is told of its sums without its channel. */
+export const CHANNEL_REFUSALS_MAX = 2;
 /** Of receipts that this gateway missed, in one answer and in one round. */
 export const MISSED_RECEIPTS_PAGE = 256;
 export const MISSED_RECEIPTS_PAGES_MAX = 80;

@@ -242,11 +242,16 @@ export interface Payee {
   readonly destination: string;
 }
 
+export interface PlannedPayee extends Payee {
+  /** Of what it is owed, what something else pays: left out of the plan. */
+  readonly covered?: Amount;
+}
+
 export interface PlanPayouts {
   /** Of the highload wallet, used once. Planning again under it returns the same plan. */
   readonly queryId: bigint;
   readonly asset: Asset;
-  readonly payees: readonly Payee[];
+  readonly payees: readonly PlannedPayee[];
   readonly minimum: Amount;
   readonly validUntilMs: number;
 }

@@ -710,6 +710,24 @@ for (const driver of LEDGERS) {
     assert.equal((await reopened.findWorker(WORKER, 'TON')).paid, 190n);
   });
 
+  test(`${name}: what something else pays is left out of a plan, and stays owed`, async (context) => {
+    const ledger = (await fresh(context)).ledger();
+    const channel = await fundedChannel(ledger);
+    await reservedAndSettled(ledger, channel.id, 100n);
+    const planned = async (queryId: bigint, covered: bigint, minimum = 0n) => {
+      const payees = [{ workerId: WORKER, destination: 'EQ', covered: amount(covered) }];
+      const plan = { queryId, asset: 'TON', payees, validUntilMs: 10 } as const;
+      const { payouts } = await ledger.planPayouts({ ...plan, minimum: amount(minimum) });
+      return payouts.map(({ amount: part }) => part);
+    };
+    assert.deepEqual(await planned(1n, 96n), []);
+    assert.deepEqual(await planned(2n, 95n), []);
+    assert.deepEqual(await planned(3n, 60n, 36n), []);
+    assert.deepEqual(await planned(4n, 60n, 35n), [35n]);
+    assert.deepEqual(await planned(5n, 60n), []);
+    assert.deepEqual(await planned(6n, 0n), [60n]);
+  });
+
   test(`${name}: a nullifier is spent once, of many at once by one`, async (context) => {
     const lab = await fresh(context);
     const nullifier = { epoch: 4, hash: randomBytes(32) };

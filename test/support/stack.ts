@@ -42,6 +42,7 @@ import { createGateway, type Gateway } from '../../gateway/app.ts';
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
 import { creditBalance } from '../../gateway/payments/balances.ts';
 import { amount } from '../../settlement/money.ts';
+import type { SettlerPolicy } from '../../settlement/settler/policy.ts';
 
 export const STACK_MODEL = DEMO_MODEL.id;
 
@@ -63,9 +64,12 @@ export interface StackOptions {
   readonly tee?: 'tdx' | 'snp';
   readonly gateway?: Partial<GatewayConfigInput>;
   readonly maxConcurrent?: number;
+  /** TON address on every worker's card. */
+  readonly payout?: string;
   readonly prices?: PriceList;
   /** Over the configuration of the worker of this number. */
   readonly workerConfig?: (index: number) => Partial<Omit<WorkerConfigInput, 'card'>>;
+  readonly settlerPolicy?: Partial<SettlerPolicy>;
 }
 
 export interface Stack {
@@ -160,6 +164,7 @@ async function assemble(
     }),
     logDestination: { write: (line) => void (log += line) },
     sealer: plainModeSealer,
+    ...(options.settlerPolicy === undefined ? {} : { settlerPolicy: options.settlerPolicy }),
   });
   closers.push(() => gateway.close());
   const { httpPort, adminPort } = await gateway.listen();
@@ -211,7 +216,7 @@ async function assemble(
   };
 }
 
-interface WorkersInput extends Omit<StackOptions, 'gateway'> {
+interface WorkersInput extends Omit<StackOptions, 'gateway' | 'settlerPolicy'> {
   readonly gatewayUrl: string;
   readonly gateway: Gateway;
   readonly pkiDir: string;
@@ -238,7 +243,7 @@ async function startWorkers(
       },
       limits: { maxPromptTokens: 160, maxOutputTokens: 128, maxConcurrent },
       prices: input.prices ?? PRICES,
-      payout: null,
+      payout: input.payout ?? null,
     });
     const log = openSync(join(dataDir, `worker-${index}.log`), 'a');
     const worker = await startWorkerProcess({

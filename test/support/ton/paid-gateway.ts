@@ -62,6 +62,7 @@ export interface TestPayer extends AnnouncedChannel {
 export interface PaidLabOptions extends LabOptions {
   readonly devnet?: Devnet;
   readonly settlement?: Partial<NonNullable<GatewayConfigInput['settlement']>>;
+  readonly ton?: Partial<NonNullable<NonNullable<GatewayConfigInput['settlement']>['ton']>>;
 }
 
 const WITHDRAW_DELAY_S = 600;
@@ -84,6 +85,7 @@ export async function openPaidLab(options: PaidLabOptions = {}): Promise<PaidLab
           treasuryKeyFile: join(dataDir, 'treasury.key'),
           withdrawDelayMinS: WITHDRAW_DELAY_S,
           anchor: 'off',
+          ...options.ton,
         },
         ...options.settlement,
       },
