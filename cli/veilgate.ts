@@ -31,6 +31,7 @@ const COMMANDS = [
     name: 'settlements',
     load: async () => (await import('./settlements.ts')).registerSettlementsCommand,
   },
+  { name: 'proxy', load: async () => (await import('./proxy.ts')).registerProxyCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
 
