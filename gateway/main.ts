@@ -33,7 +33,10 @@ interface Listening {
 async function start(config: GatewayConfig): Promise<Listening> {
   // This process has nothing to seal with, and an operator who wrote that it can read must not believe that it does.
   if (config.plaintext !== 'refuse') {
-    throw gatewayError('gateway.config', 'plaintext: only "veilgate up" serves apps that do not seal');
+    throw gatewayError(
+      'gateway.config',
+      'plaintext: only "veilgate up" serves apps that do not seal',
+    );
   }
   const gateway = await createGateway({ config });
   try {
