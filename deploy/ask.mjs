@@ -9,6 +9,11 @@
 import { parseArgs } from 'node:util';
 import { sealedFetch } from 'veilgate';
 
+/** Others had a hand in it: nothing in it may move a cursor. */
+function printable(text) {
+  return String(text).replaceAll(/[^\P{C}\n\t]/gu, ' ');
+}
+
 const { values, positionals } = parseArgs({
   options: { url: { type: 'string' }, root: { type: 'string' }, model: { type: 'string' } },
   allowPositionals: true,
@@ -27,10 +32,10 @@ if (response.ok) {
   process.stderr.write(
     `${headers.get('sx-privacy')}, by ${machine}, worker ${headers.get('sx-worker')}\n`,
   );
-  process.stdout.write(`${answer.choices[0].message.content}\n`);
+  process.stdout.write(`${printable(answer.choices[0].message.content)}\n`);
 } else {
   process.stderr.write(
-    `not answered: ${answer.error?.code ?? response.status}: ${answer.error?.message ?? ''}\n`,
+    `not answered: ${printable(answer.error?.code ?? response.status)}: ${printable(answer.error?.message)}\n`,
   );
   process.exitCode = 1;
 }

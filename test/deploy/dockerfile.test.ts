@@ -97,7 +97,7 @@ suite('the rules notice', () => {
     [
       'files that the user owns',
       'USER 10001:10001\nENTRYPOINT ["node", "cli',
-      'USER 10001:10001\nCOPY policies p\nENTRYPOINT ["node", "cli',
+      'USER 10001:10001\nRUN touch x\nENTRYPOINT ["node", "cli',
       /command: something is written/,
     ],
     [
@@ -126,9 +126,27 @@ suite('the rules notice', () => {
     ],
     [
       'a folder that is missing',
-      'COPY settlement settlement\n',
+      'COPY --from=sources /app/settlement settlement\n',
       '',
       /: settlement\/.* is not in the image/,
+    ],
+    [
+      'a folder that nobody took in',
+      'COPY settlement settlement\n',
+      '',
+      /: settlement was not taken in$/,
+    ],
+    [
+      'code that a umask hides',
+      'RUN chmod -R u=rwX,go=rX .',
+      'RUN chmod -R u=rwX .',
+      /^the code may be unreadable$/,
+    ],
+    [
+      'code past its stage',
+      'USER 10001:10001\nEXPOSE 8443\nHEALTHCHECK --interval=15s --timeout=5s --start-period=120s',
+      'COPY policies policies\nUSER 10001:10001\nEXPOSE 8443\nHEALTHCHECK --interval=15s --timeout=5s --start-period=120s',
+      /^worker: policies past the stage of the code$/,
     ],
     [
       'a package that is missing',

@@ -74,6 +74,17 @@ export function copiesIn(instructions: readonly Instruction[]): readonly Copy[] 
     });
 }
 
+/** The stage that takes the code in and makes it readable. */
+const SOURCES = 'sources';
+const READABLE = 'chmod -R u=rwX,go=rX .';
+
+/** What of the repository is in an image, as paths from its top. */
+function codeIn(instructions: readonly Instruction[]): readonly string[] {
+  return copiesIn(instructions)
+    .filter(({ from }) => from === SOURCES)
+    .flatMap(({ sources }) => sources.map((path) => path.replace(/^\/app\//, '')));
+}
+
 /** Folders that an image brings for volumes. */
 export function foldersMade(file: Dockerfile): readonly string[] {
   return file.stages
@@ -95,6 +106,7 @@ export function dockerfileProblems(text: string, rules: DockerfileRules): readon
   return [
     ...baseProblems(file, rules),
     ...copyProblems(file),
+    ...sourcesProblems(file, rules),
     ...runProblems(file),
     ...rules.targets.flatMap((target) => targetProblems(file, target, rules)),
   ];
@@ -128,6 +140,27 @@ function copyProblems({ stages }: Dockerfile): readonly string[] {
           : [`stage ${name}: COPY from ${from}`],
     ),
   ]);
+}
+
+/** Taken from the repository once, and made readable whatever the umask of whoever checked it out. */
+function sourcesProblems(file: Dockerfile, { targets }: DockerfileRules): readonly string[] {
+  const taken = chainOf(file, SOURCES);
+  const paths = copiesIn(taken).flatMap(({ sources }) => sources);
+  const { word, rest } = taken.at(-1) ?? { word: '', rest: '' };
+  return [
+    ...(word === 'RUN' && rest === READABLE ? [] : ['the code may be unreadable']),
+    ...targets.flatMap((target) => {
+      const chain = chainOf(file, target);
+      return [
+        ...codeIn(chain)
+          .filter((path) => !paths.includes(path))
+          .map((path) => `${target}: ${path} was not taken in`),
+        ...copiesIn(chain)
+          .filter(({ from }) => from === undefined)
+          .map(({ sources }) => `${target}: ${sources.join(' ')} past the stage of the code`),
+      ];
+    }),
+  ];
 }
 
 const NPM = 'npm ci --omit=dev --ignore-scripts --no-audit --no-fund';
@@ -175,13 +208,13 @@ function sourceProblems(
   target: string,
   { entries, rules }: { readonly entries: readonly string[]; readonly rules: DockerfileRules },
 ): readonly string[] {
-  const copies = copiesIn(chainOf(file, target));
-  const copied = copies.filter(({ from }) => from === undefined).flatMap(({ sources }) => sources);
+  const chain = chainOf(file, target);
+  const copied = codeIn(chain);
   const scripts = copied.filter((path) => path.endsWith('.mjs'));
   const { files, packages } = closureOf(...entries, ...scripts);
   const wanted = packages.filter((name) => !rules.notLoaded.includes(name));
-  const packagesFrom = copies.find(({ from }) => from !== undefined)?.from ?? '';
-  const kept = keptIn(chainOf(file, packagesFrom));
+  const packagesFrom = copiesIn(chain).find(({ from = '' }) => from.endsWith('-packages'))?.from;
+  const kept = keptIn(chainOf(file, packagesFrom ?? ''));
   return [
     ...files
       .filter((path) => !copied.some((source) => path === source || path.startsWith(`${source}/`)))
