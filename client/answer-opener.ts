@@ -28,6 +28,9 @@ export interface AnswerHead {
   readonly msgId: Bytes<16>;
 }
 
+/** A METER as it came behind the data that it counts, unverified, and the worker that answers. */
+export type OnMeter = (payload: Uint8Array, key: AttestedKey) => void;
+
 /** Where verified bytes go. `data` answers false when the reader is slow. */
 export interface AnswerSink {
   head(head: AnswerHead): void;
@@ -59,6 +62,7 @@ export class AnswerOpener implements SealedSink {
   readonly #msgId: Bytes<16>;
   readonly #asked: OpenedAnswer['asked'];
   readonly #sink: AnswerSink;
+  readonly #onMeter: OnMeter | undefined;
   readonly #stop = new AbortController();
   readonly #gate = new DoneGate();
   #waiting = new Gatherer();
@@ -70,11 +74,12 @@ export class AnswerOpener implements SealedSink {
   #roomy = true;
   #failure: unknown;
 
-  constructor(sealed: SealedRequest, sink: AnswerSink) {
+  constructor(sealed: SealedRequest, sink: AnswerSink, onMeter?: OnMeter) {
     this.#reader = new ResponseReader(sealed.exchange);
     this.#msgId = sealed.msgId;
     this.#asked = sealed.exchange;
     this.#sink = sink;
+    this.#onMeter = onMeter;
   }
 
   /** Aborted once there is no point in reading on. */
@@ -181,6 +186,8 @@ export class AnswerOpener implements SealedSink {
         this.#ledger = event.bytes;
         return;
       case 'meter-unverified':
+        if (this.#head !== undefined) this.#onMeter?.(event.bytes, this.#head.key);
+        return;
       case 'trailer':
     }
   }

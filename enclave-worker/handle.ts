@@ -203,7 +203,7 @@ async function answered(
   exchange: Exchange,
   out: SealedAnswer,
 ): Promise<Ending> {
-  const plan = planOf(deps, exchange.opened);
+  const plan = planOf(deps, exchange);
   if (plan.kind === 'refused') return refuseSealed(out, plan.failure, NOTHING_USED);
   const { call, stopped } = exchange;
   const { prelude } = exchange.opened;
@@ -268,7 +268,7 @@ type Plan =
 const CHAT_PATH = '/v1/chat/completions';
 
 /** Everything that can be wrong with an opened request, before the engine hears of it. */
-function planOf({ card }: ExchangeDeps, opened: OpenedRequest): Plan {
+function planOf({ card }: ExchangeDeps, { opened, call }: Exchange): Plan {
   const { inner, prelude } = opened;
   if (inner.kind === 'refused') return { kind: 'refused', failure: failureOf(inner.error) };
   if (inner.request.path !== CHAT_PATH) {
@@ -285,6 +285,10 @@ function planOf({ card }: ExchangeDeps, opened: OpenedRequest): Plan {
   const { request } = decision;
   if (!isRouted(prelude, request.model) || request.model !== card.model.id) {
     return { kind: 'refused', failure: openAiFailure('model_not_found', { param: 'model' }) };
+  }
+  // Reserved for step by step, because the clear flag says that it is streamed: in one piece nobody could count along.
+  if (call.meterEvery !== undefined && request.mode !== 'stream') {
+    return { kind: 'refused', failure: openAiFailure('invalid_value', { param: 'stream' }) };
   }
   return { kind: 'run', request, job: jobOf(card, prelude, request) };
 }

@@ -183,7 +183,7 @@ export interface ChainState {
   readonly refunded: Amount;
   readonly withdrawing: Amount;
   readonly blockSeqno: number;
-  /** How many providers said so; absent: one. Two lift the ramp. */
+  /** How many providers said so; absent: one. Two lift the ramp; none, where it is too long ago, end all admission. */
   readonly witnesses?: number;
 }
 
@@ -199,6 +199,8 @@ export type ChainOutcome =
 
 export interface Credit {
   readonly account: Bytes<32>;
+  /** What was paid in: an account counts one asset, and takes no other for it. */
+  readonly asset: Asset;
   readonly amount: Amount;
   /** Names the transfer that paid it in; counted once. */
   readonly reference: Bytes<32>;
@@ -209,7 +211,7 @@ export type CreditOutcome =
   | { readonly outcome: 'credited'; readonly account: Account; readonly repeated: boolean }
   | {
       readonly outcome: 'refused';
-      readonly code: 'account_unknown' | 'not_custodial' | 'out_of_range';
+      readonly code: 'account_unknown' | 'not_custodial' | 'asset_differs' | 'out_of_range';
     };
 
 export type CloseOutcome =
@@ -240,11 +242,16 @@ export interface Payee {
   readonly destination: string;
 }
 
+export interface PlannedPayee extends Payee {
+  /** Of what it is owed, what something else pays: left out of the plan. */
+  readonly covered?: Amount;
+}
+
 export interface PlanPayouts {
   /** Of the highload wallet, used once. Planning again under it returns the same plan. */
   readonly queryId: bigint;
   readonly asset: Asset;
-  readonly payees: readonly Payee[];
+  readonly payees: readonly PlannedPayee[];
   readonly minimum: Amount;
   readonly validUntilMs: number;
 }

@@ -264,6 +264,7 @@ function credit(unit: LedgerUnit, input: Credit): CreditOutcome {
   const account = unit.account(input.account);
   if (account === undefined) return { outcome: 'refused', code: 'account_unknown' };
   if (account.kind !== 'custodial') return { outcome: 'refused', code: 'not_custodial' };
+  if (account.asset !== input.asset) return { outcome: 'refused', code: 'asset_differs' };
   if (unit.hasReference('credit', input.reference)) {
     return { outcome: 'credited', account, repeated: true };
   }

@@ -10,7 +10,7 @@ import { runChannelOpen } from '../../cli/channel/open.ts';
 import { runChannelResume } from '../../cli/channel/resume.ts';
 import { runChannelToken } from '../../cli/channel/token.ts';
 import { saveOver } from '../../core/node/private-files.ts';
-import { parseBearerUnverified } from '../../settlement/bearer.ts';
+import { parseTokenUnverified } from '../../settlement/token.ts';
 import { textOf, withPayLab, type PayLab } from '../support/pay-lab.ts';
 
 async function withOpened(work: (lab: PayLab & { readonly path: string }) => Promise<void>) {
@@ -27,20 +27,19 @@ test('a token says its limits, and its limit is counted before it is printed', a
       asked === '/v1/payments/voucher' ? { status: 200, json: {} } : undefined;
     const asked = { ...common, limit: '0.25', expires: '2h', model: ['one', 'two'] };
     const { json } = await runChannelToken({ ...asked, requestMax: '0.01' }, io());
-    const bearer = parseBearerUnverified(textOf(json['token']));
-    assert.ok(bearer.kind === 'narrowed');
-    assert.ok(equalPublic(bearer.terms.channel, findChannel(common).channel.id));
-    assert.equal(bearer.terms.ceiling, 250_000_000n);
+    const { voucher, pass } = parseTokenUnverified(textOf(json['token']));
+    assert.ok(equalPublic(voucher.channel, findChannel(common).channel.id));
+    assert.equal(voucher.ceiling, 250_000_000n);
     assert.deepEqual(
-      bearer.caveats.map(({ kind }) => kind),
-      ['expiry', 'models', 'request-cap'],
+      pass.caveats.map(({ kind }) => kind),
+      ['expiry', 'models', 'request-cap', 'ceiling'],
     );
     assert.equal(readCount(path)?.stranded, 250_000_000n);
     assert.equal(readCount(path)?.ceiling, 250_000_000n);
-    const again = parseBearerUnverified(
+    const again = parseTokenUnverified(
       textOf((await runChannelToken({ ...asked, limit: '0.1' }, io())).json['token']),
     );
-    assert.ok(again.kind === 'narrowed' && again.terms.ceiling === 350_000_000n);
+    assert.equal(again.voucher.ceiling, 350_000_000n);
   });
 });
 

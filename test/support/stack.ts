@@ -33,6 +33,7 @@ import { keepTimestamp, publishDevelopment } from '../../cli/up/publication.ts';
 import { startWorkerProcess, type WorkerProcess } from '../../cli/up/worker-process.ts';
 import { sealedFetch } from '../../client/index.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
+import type { WorkerConfigInput } from '../../enclave-worker/config.ts';
 import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
 import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
@@ -41,6 +42,7 @@ import { createGateway, type Gateway } from '../../gateway/app.ts';
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
 import { creditBalance } from '../../gateway/payments/balances.ts';
 import { amount } from '../../settlement/money.ts';
+import type { SettlerPolicy } from '../../settlement/settler/policy.ts';
 
 export const STACK_MODEL = DEMO_MODEL.id;
 
@@ -62,6 +64,12 @@ export interface StackOptions {
   readonly tee?: 'tdx' | 'snp';
   readonly gateway?: Partial<GatewayConfigInput>;
   readonly maxConcurrent?: number;
+  /** TON address on every worker's card. */
+  readonly payout?: string;
+  readonly prices?: PriceList;
+  /** Over the configuration of the worker of this number. */
+  readonly workerConfig?: (index: number) => Partial<Omit<WorkerConfigInput, 'card'>>;
+  readonly settlerPolicy?: Partial<SettlerPolicy>;
 }
 
 export interface Stack {
@@ -156,6 +164,7 @@ async function assemble(
     }),
     logDestination: { write: (line) => void (log += line) },
     sealer: plainModeSealer,
+    ...(options.settlerPolicy === undefined ? {} : { settlerPolicy: options.settlerPolicy }),
   });
   closers.push(() => gateway.close());
   const { httpPort, adminPort } = await gateway.listen();
@@ -207,7 +216,7 @@ async function assemble(
   };
 }
 
-interface WorkersInput extends Omit<StackOptions, 'gateway'> {
+interface WorkersInput extends Omit<StackOptions, 'gateway' | 'settlerPolicy'> {
   readonly gatewayUrl: string;
   readonly gateway: Gateway;
   readonly pkiDir: string;
@@ -233,8 +242,8 @@ async function startWorkers(
         weights: DEMO_MODEL.sha256,
       },
       limits: { maxPromptTokens: 160, maxOutputTokens: 128, maxConcurrent },
-      prices: PRICES,
-      payout: null,
+      prices: input.prices ?? PRICES,
+      payout: input.payout ?? null,
     });
     const log = openSync(join(dataDir, `worker-${index}.log`), 'a');
     const worker = await startWorkerProcess({
@@ -251,6 +260,7 @@ async function startWorkers(
         engine: { name: 'llama-cpp', modelPath: DEMO_MODEL.path, copyRoot: dataDir },
         evidence: { provider: input.provider, pkiDir },
         drainMs: 1000,
+        ...input.workerConfig?.(index),
       },
       onEnded: () => undefined,
     });
