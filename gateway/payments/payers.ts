@@ -10,7 +10,13 @@ import { toHex, type Bytes } from '../../core/bytes.ts';
 import { ExpiringCache } from '../../core/cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Ledger, Account as LedgerAccount } from '../../settlement/ledger/ledger.ts';
-import { endOf, isPassSigned, parsePassUnverified, type Pass } from '../../settlement/pass.ts';
+import {
+  endOf,
+  formatPass,
+  isPassSigned,
+  parsePassUnverified,
+  type Pass,
+} from '../../settlement/pass.ts';
 import { parseTokenUnverified } from '../../settlement/token.ts';
 import {
   parseVoucherTextUnverified,
@@ -46,7 +52,7 @@ export interface PayersOptions {
 export class Payers {
   readonly #options: PayersOptions;
   readonly #verified = new ExpiringCache<VerifiedVoucher>(ACCOUNT_STATES_MAX);
-  /** Texts of channel and pass. */
+  /** Channels and whole passes: what was verified holds for no other caveats. */
   readonly #passes = new ExpiringCache<true>(ACCOUNT_STATES_MAX);
 
   constructor(options: PayersOptions) {
@@ -91,7 +97,7 @@ export class Payers {
     { channel, payerKey, epoch, ceiling }: VerifiedVoucher,
   ): Promise<void> {
     const nowMs = this.#options.clock();
-    const name = `${toHex(channel)} ${toHex(pass.signature)} ${String(endOf(pass.caveats))}`;
+    const name = `${toHex(channel)} ${formatPass(pass)}`;
     if (this.#passes.get(name, nowMs) === undefined) {
       if (!isPassSigned(pass, channel, payerKey))
         throw paymentError('payment.pass_invalid', 'signature');
