@@ -13,6 +13,7 @@ import type { Ledger, Account as LedgerAccount } from '../../settlement/ledger/l
 import {
   endOf,
   formatPass,
+  hasCeiling,
   isPassSigned,
   parsePassUnverified,
   type Pass,
@@ -107,10 +108,13 @@ export class Payers {
     if (endMs < nowMs) throw paymentError('payment.pass_invalid', 'over');
     if (endMs > nowMs + PASS_LIFETIME_MAX_MS)
       throw paymentError('payment.pass_invalid', 'too long');
-    const capped = pass.caveats.find((caveat) => caveat.kind === 'ceiling');
-    if (capped === undefined) return;
-    if (ceiling > capped.ceiling) throw paymentError('payment.bearer_forbids', 'ceiling');
-    // A token has ended once its channel has signed more: another token, or an app that pays by itself.
+    if (!hasCeiling(pass.caveats)) return;
+    const isOther = pass.caveats.some(
+      (caveat) => caveat.kind === 'ceiling' && (caveat.epoch !== epoch || caveat.ceiling < ceiling),
+    );
+    if (isOther) throw paymentError('payment.bearer_forbids', 'ceiling');
+    // A token has ended once its channel has signed more: another token, or an app that pays by itself. Said again when its
+    // request is reserved for: that may be later.
     const held = await this.#account(channel);
     if (held.epoch !== epoch) throw paymentError('payment.epoch_mismatch');
     if (held.ceiling > ceiling) throw paymentError('payment.voucher_stale');
