@@ -6,6 +6,7 @@ import { Address } from '@ton/core';
 import { amount } from '../../../settlement/money.ts';
 import { addressOfId } from '../../../settlement/ton/channels/place.ts';
 import {
+  CHANNEL_FEES,
   finalizeWithdrawBody,
   requestWithdrawBody,
 } from '../../../settlement/ton/contracts/pay-channel.ts';
@@ -38,6 +39,7 @@ import {
 } from '../../support/worker-channel-lab.ts';
 
 const AMPLE = 100n * TON;
+const DAY_S = 86_400;
 const OPTIONS = {
   providers: 2,
   payees: PAYEES,
@@ -131,6 +133,29 @@ test('it is filled again up to one deposit when less than half of one is still t
     assert.equal(channelsOf(lab)[0]?.deposited, first.toString(), 'more than a half left');
     await earn(lab, payer, TON / 10n);
     await depositedIs((await worker(lab)).earned + DEPOSIT);
+  });
+});
+
+test('a rest that storage has eaten is not paid in again: no contract takes so little', async () => {
+  const policy = channelPolicy({ payouts: NO_PAYOUTS });
+  await withSettler({ ...OPTIONS, policy }, async (lab) => {
+    await fill(lab, 40n * TON);
+    const payer = await lab.open(60n * TON);
+    await earn(lab, payer, (DEPOSIT * 100n) / 95n + 10n);
+    await lab.rounds(() => (channelsOf(lab)[0]?.deposited ?? '0') !== '0');
+    await lab.devnet.forward(90 * DAY_S);
+    await earn(lab, payer, TON + TON / 10n);
+    const orders = () => lab.named('settler.order_sent').length;
+    const before = orders();
+    const wanted = (await worker(lab)).earned + DEPOSIT;
+    const short = (sum: bigint) => sum - BigInt(channelsOf(lab)[0]?.deposited ?? '0');
+    await lab.rounds(() => short(wanted) < CHANNEL_FEES.minDeposit);
+    for (let more = 0; more < 6; more++) await lab.settler.round();
+    assert.equal(orders() - before, 1);
+    assert.ok(short(wanted) > 0n, 'in all and never more');
+    await earn(lab, payer, TON + TON / 10n);
+    const next = (await worker(lab)).earned + DEPOSIT;
+    await lab.rounds(() => short(next) < CHANNEL_FEES.minDeposit);
   });
 });
 
