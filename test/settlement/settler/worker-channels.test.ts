@@ -235,6 +235,26 @@ test('to another address than its channel’s a worker is paid by transfers, les
   });
 });
 
+test('a worker that takes no vouchers is paid by transfers, less what was promised, until it takes them', async () => {
+  await withChannel(OPTIONS, async (lab, payer) => {
+    await earn(lab, payer, TON);
+    const promised = (await show(lab))?.voucher.ceiling ?? 0n;
+    assert.ok(promised > 0n);
+    const deposited = channelsOf(lab)[0]?.deposited;
+    lab.settler.answeredWorkerChannel(WORKER, 'refused');
+    await earn(lab, payer, 4n * TON);
+    assert.equal((await show(lab))?.voucher.ceiling, promised);
+    await lab.rounds(async () => {
+      const { earned, paid } = await worker(lab);
+      return paid + promised === earned;
+    });
+    assert.equal(channelsOf(lab)[0]?.deposited, deposited, 'nothing more went in');
+    lab.settler.answeredWorkerChannel(WORKER, 'taken');
+    await earn(lab, payer, TON / 10n);
+    assert.equal((await show(lab))?.voucher.ceiling, promised + (TON * 95n) / 1000n);
+  });
+});
+
 test('with another treasury nothing is signed for the old one’s channels, and what they promised stays paid', async () => {
   await withChannel(OPTIONS, async (lab, payer) => {
     await earn(lab, payer, TON);
