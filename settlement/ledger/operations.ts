@@ -160,7 +160,10 @@ function reserve(unit: LedgerUnit, { voucher, sole, ...request }: Reserve): Rese
       return { outcome: 'refused', code: taken.code, account };
     }
   }
-  if (isOvertaken(account, sole)) return { outcome: 'refused', code: 'voucher_stale', account };
+  // Whoever has one voucher alone is not shown the next.
+  if (isOvertaken(account, sole)) {
+    return { outcome: 'refused', code: 'voucher_stale', account: undefined };
+  }
   const admission = admit(account, trustOf(unit, account), request);
   if (admission.outcome === 'refused') return { ...admission, account };
   unit.putAccount(admission.account);

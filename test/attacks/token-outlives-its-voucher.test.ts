@@ -6,12 +6,13 @@
  */
 
 import assert from 'node:assert/strict';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { after, before, mock, test } from 'node:test';
 import { NOTHING } from '../../settlement/money.ts';
 import { toHex, utf8 } from '../../core/bytes.ts';
 import { formatToken, parseTokenUnverified } from '../../settlement/token.ts';
 import { formatVoucher, type Voucher } from '../../settlement/voucher.ts';
+import { parsePaymentRequired } from '../../settlement/x402.ts';
 import { TEST_PRICES } from '../support/attested-key.ts';
 import { post } from '../support/gateway-lab.ts';
 import { answering, receiptOf, type SxWorker, type Turn } from '../support/sx-worker.ts';
@@ -58,7 +59,7 @@ test('a request whose body comes after the next voucher is refused', async (cont
   const looked = mock.method(lab.gateway.ledger, 'findAccount').mock;
   context.after(() => looked.restore());
   const body = sealed(payer);
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const outgoing = httpRequest({
     host: '127.0.0.1',
     port: lab.port,
@@ -68,12 +69,15 @@ test('a request whose body comes after the next voucher is refused', async (cont
     agent: false,
   });
   outgoing.on('error', reject);
-  outgoing.on('response', (response) => resolve(response.resume().statusCode ?? 0));
+  outgoing.on('response', (response) => resolve(response.resume()));
   outgoing.flushHeaders();
   await until(() => looked.callCount() > 0);
   await accept(payer, payer.voucher(10n * NEED));
   outgoing.end(body);
-  assert.equal(await promise, 402);
+  const { statusCode, headers } = await promise;
+  assert.equal(statusCode, 402);
+  const demand = parsePaymentRequired(String(headers['payment-required']));
+  assert.deepEqual([demand.code, demand.voucherState], ['voucher_stale', undefined]);
   assert.equal(worker.seen.count, 1);
 });
 
