@@ -159,7 +159,9 @@ export class Recount {
     }
   }
 
-  #count(index: number, texts: readonly (string | null | undefined)[]): void {
+  /** A choice that nobody asked for is counted with the first: whoever makes them up must not have us remember each. */
+  #count(said: number, texts: readonly (string | null | undefined)[]): void {
+    const index = this.#input.choices > said && said > 0 ? Math.trunc(said) : 0;
     const pieces = this.#texts.get(index) ?? [];
     const tally = this.#tallies.get(index) ?? new Tally();
     for (const text of texts) {
