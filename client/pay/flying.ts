@@ -4,14 +4,22 @@
  * @module
  */
 
-import { toHex, type Bytes } from '../../core/bytes.ts';
-import type { Amount } from '../../settlement/money.ts';
+import { fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
+import { amount, type Amount } from '../../settlement/money.ts';
+import type { Witness } from './lost.ts';
 
 export interface Flight {
   /** `max_amount`: no worker and no gateway may ask for more. */
   readonly most: Amount;
   /** What the ceiling was raised for. */
   readonly covered: Amount;
+  readonly witness: Witness | undefined;
+}
+
+/** A request that has ended without a bill, and the most that it can have cost. */
+export interface Ended extends Pick<Flight, 'witness'> {
+  readonly id: Bytes<16>;
+  readonly risk: Amount;
 }
 
 export class Flying {
@@ -45,5 +53,15 @@ export class Flying {
     const flight = this.get(requestId);
     this.#flights.delete(toHex(requestId));
     return flight;
+  }
+
+  /** As if all of them ended now. `leftOver` was signed for and is nobody's: any of them may have been served with it. */
+  cut(leftOver: bigint): readonly Ended[] {
+    let left = leftOver;
+    return [...this.#flights].map(([name, { most, covered, witness }]) => {
+      const more = most - covered < left ? most - covered : left;
+      left -= more;
+      return { id: fixed(fromHex(name), 16), risk: amount(covered + more), witness };
+    });
   }
 }

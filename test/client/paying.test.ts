@@ -217,7 +217,7 @@ test('one that was never charged counts until nobody can charge it any more', as
   await app.ask();
   await app.ask();
   const [need = 0n] = gateway.books.vouchers;
-  assert.equal(app.state().strandedCount, 1);
+  assert.equal(app.state().lost.length, 1);
   assert.equal(gateway.books.vouchers[3], 2n * COST + 2n * need);
   gateway.advance(2_200_000);
   // The evidence of the first worker is as old by then.

@@ -1,0 +1,68 @@
+/**
+ * Requests that may have run and whose bill nobody has shown: how much each can have cost, and what its bill will be held
+ * against once the gateway says what became of it. Spec: ton-settlement §4.3 "Client check", §4.5 "Endpoints".
+ * @module
+ */
+
+import { equalPublic, type Bytes } from '../../core/bytes.ts';
+import type { AttestedKey } from '../../attestation/verdict.ts';
+import type { ReceiptKey } from '../../protocol/sx/check-receipt.ts';
+import type { Prelude } from '../../protocol/sx/prelude.ts';
+import type { Amount } from '../../settlement/money.ts';
+import type { WorkerProof } from './books.ts';
+
+export type WitnessKey = ReceiptKey & Pick<AttestedKey, 'policyDigest'>;
+
+/** What a request said in clear and whom it was sealed to: enough for every check of P§9.4 but respHash. No content. */
+export interface Witness {
+  readonly prelude: Prelude;
+  readonly th: Bytes<32>;
+  readonly keys: readonly WitnessKey[];
+  /** For bills. Absent after a restart. */
+  readonly proofOf?: (kid: Bytes<16>) => WorkerProof | undefined;
+}
+
+export interface LostRequest {
+  readonly id: Bytes<16>;
+  /** The most that it can have cost. */
+  readonly risk: Amount;
+  /** Undefined: nothing that is said of it can be verified, so it stays until its time is over. */
+  readonly witness: Witness | undefined;
+  /**
+   * `open`: nobody has said, or it is under way there. `unknown`: the gateway has never seen it, which leaves nothing to pay,
+   * but it may yet arrive.
+   */
+  readonly word: 'open' | 'unknown';
+  /** From then on no gateway admits it that has not. */
+  readonly admittedUntilMs: number;
+  /** From then on it is under way nowhere. */
+  readonly untilMs: number;
+}
+
+/** What counts as spent. */
+export function riskOf(lost: readonly LostRequest[]): bigint {
+  return lost.reduce((sum, { risk, word }) => (word === 'open' ? sum + risk : sum), 0n);
+}
+
+/** What a ledger line may count without being a surprise: of all but one, also of what may yet arrive. */
+export function mostBeside(lost: readonly LostRequest[], id: Bytes<16>): bigint {
+  return without(lost, id).reduce((sum, { risk }) => sum + risk, 0n);
+}
+
+/** Those that the limit is on. */
+export function unbilledIn(lost: readonly LostRequest[], nowMs: number): number {
+  return lost.filter(({ word, untilMs }) => word === 'open' && nowMs < untilMs).length;
+}
+
+export function lostIn(lost: readonly LostRequest[], id: Bytes<16>): LostRequest | undefined {
+  return lost.find((each) => equalPublic(each.id, id));
+}
+
+export function without(lost: readonly LostRequest[], id: Bytes<16>): readonly LostRequest[] {
+  return lost.filter((each) => !equalPublic(each.id, id));
+}
+
+/** The one to let go when there are too many: it costs nothing, or else it is the oldest. */
+export function leastTelling(lost: readonly LostRequest[]): LostRequest | undefined {
+  return lost.find(({ word }) => word === 'unknown') ?? lost[0];
+}
