@@ -47,8 +47,9 @@ export const STRANDED_MS = 1_800_000 + 300_000 + 60_000;
 /** Longest time to live and a minute for clocks that differ: after that no gateway admits a request of ours that it has not seen. */
 export const ADMISSION_MS = 300_000 + 60_000;
 /**
- * Requests that may have run and that nobody has shown a bill for: with so many no more is signed. It is what a gateway gains
- * that takes vouchers and cuts every answer, beside what is under way.
+ * Requests that may have run and that nobody has shown a bill for: with so many no more is signed, until one at a time once
+ * `STRANDED_MS` is over for all of them. It is what a gateway gains that takes vouchers and cuts every answer, beside what is
+ * under way.
  */
 export const UNBILLED_MAX = 8;
 /** Lost requests whose fate the gateway is asked for; of the oldest beyond it only the sum is kept. */

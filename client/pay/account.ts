@@ -22,15 +22,17 @@ import {
   STRANDED_MS,
   UNBILLED_MAX,
 } from '../limits.ts';
-import { Flying, type Ended } from './flying.ts';
+import { Flying, type Flight } from './flying.ts';
 import {
   leastTelling,
   lostIn,
   mostBeside,
+  replaced,
   riskOf,
   unbilledIn,
   without,
   type LostRequest,
+  type LostRequests,
   type Witness,
 } from './lost.ts';
 import { decodePayState, encodePayState, newPayState, type PayState } from './pay-state.ts';
@@ -127,8 +129,8 @@ export class ChannelAccount {
 
   /** Everything charged or possibly so: a gateway that says more lies, or we forgot. */
   get accounted(): bigint {
-    const { confirmed, stranded, lost } = this.#state;
-    return confirmed + stranded + riskOf(lost) + this.#flying.covered;
+    const { confirmed, stranded } = this.#state;
+    return confirmed + stranded + riskOf(this.#state) + this.#flying.covered;
   }
 
   /** Requests whose fate the gateway has to tell. */
@@ -227,10 +229,15 @@ export class ChannelAccount {
     throw clientError('client.pay_halted', this.#state.faults.join(' '));
   }
 
-  /** A gateway that cuts every answer would have one more request signed for with each. */
+  /**
+   * A gateway that cuts every answer would have one more request signed for with each. Of those that are over and still have
+   * no bill the limit allows one request at a time: a bill for it says where the sums stand.
+   */
   #assertBilled(): void {
-    const unbilled = unbilledIn(this.#state.lost, this.#clock());
-    if (unbilled >= UNBILLED_MAX) throw clientError('client.pay_unbilled', String(unbilled));
+    const { open, over } = unbilledIn(this.#state.lost, this.#clock());
+    const isAlone = open === 0 && this.#flying.size === 0;
+    if (open + over < UNBILLED_MAX || isAlone) return;
+    throw clientError('client.pay_unbilled', String(open + over));
   }
 
   #signUpTo(ceiling: Amount): void {
@@ -258,8 +265,8 @@ export class ChannelAccount {
   async endow(limit: bigint, untilMs: number): Promise<Voucher> {
     const name = randomBytes(16);
     const voucher = await this.authorise(name, limit);
-    const ended = this.#end(name);
-    if (ended !== undefined) this.#strand(ended.risk, untilMs);
+    this.#flying.end(name);
+    this.#strand(amount(limit), untilMs);
     await this.#saves.save();
     return voucher;
   }
@@ -283,7 +290,7 @@ export class ChannelAccount {
     if (isSession) this.#sessionCeiling ??= this.accounted + policy.session;
     const limit = least(AMOUNT_MAX, spendMax, this.#sessionCeiling);
     // What is over was charged or it was not: one more request, within the limit, finds out.
-    const sure = this.#isOver() ? needed - this.#state.stranded - riskOf(this.#state.lost) : needed;
+    const sure = this.#isOver() ? needed - this.#state.stranded - riskOf(this.#state) : needed;
     if (sure > limit) throw clientError('client.pay_limit', `${sure} > ${limit}`);
     const wanted = isSession ? limit : least(needed, limit);
     return wanted > signed ? amount(wanted) : signed;
@@ -295,10 +302,10 @@ export class ChannelAccount {
    * with what another has left over, before this client hears how far it is.
    */
   leavesRoom(requestId: Bytes<16>, { statement }: SignedStatement): boolean {
-    const { baseline, confirmed, stranded, lost } = this.#state;
+    const { baseline, confirmed, stranded } = this.#state;
     if (baseline === 'unknown') return false;
     const others = this.#flying.most - (this.#flying.get(requestId)?.most ?? NOTHING);
-    const known = confirmed + stranded + mostBeside(lost, requestId);
+    const known = confirmed + stranded + mostBeside(this.#state, requestId);
     return statement.cum > known + others + statement.amount;
   }
 
@@ -328,7 +335,7 @@ export class ChannelAccount {
     const { n, amount: cost } = line.statement;
     this.#state = {
       ...this.#with(line),
-      lost: without(lost, requestId),
+      ...this.#left(without(lost, requestId)),
       confirmed: n > countedN ? amount(confirmed + cost) : confirmed,
     };
     this.#saves.save().catch(() => undefined);
@@ -352,11 +359,13 @@ export class ChannelAccount {
 
   /** It may have run, and nobody has shown what it cost. */
   stranded(requestId: Bytes<16>): void {
-    const ended = this.#end(requestId);
-    if (ended === undefined) return;
-    const lost = [...this.#state.lost, this.#lostOf(ended)];
+    const leftOver = this.#leftOver();
+    const flight = this.#flying.end(requestId);
+    if (flight === undefined) return;
+    const lost = [...this.#state.lost, this.#lostOf({ ...flight, id: requestId })];
+    const more = least(flight.most - flight.covered, leftOver);
+    this.#state = { ...this.#state, ...replaced(this.#state.loose + more, lost) };
     const tooMany = lost.length > LOST_KEPT ? leastTelling(lost) : undefined;
-    this.#state = { ...this.#state, lost };
     if (tooMany !== undefined) this.#unname(tooMany);
   }
 
@@ -378,7 +387,7 @@ export class ChannelAccount {
 
   /** By the gateway: it will never charge this one. Believing it only lowers what is signed next. */
   released(requestId: Bytes<16>): void {
-    this.#state = { ...this.#state, lost: without(this.#state.lost, requestId) };
+    this.#state = { ...this.#state, ...this.#left(without(this.#state.lost, requestId)) };
   }
 
   #heard(requestId: Bytes<16>, word: LostRequest['word']): void {
@@ -387,24 +396,21 @@ export class ChannelAccount {
     this.#state = { ...this.#state, lost };
   }
 
-  #end(requestId: Bytes<16>): Ended | undefined {
-    const leftOver = this.#leftOver();
-    const flight = this.#flying.end(requestId);
-    if (flight === undefined) return undefined;
-    const risk = amount(least(flight.most, flight.covered + leftOver));
-    return { id: requestId, risk, witness: flight.witness };
+  #left(lost: readonly LostRequest[]): LostRequests {
+    return replaced(this.#state.loose, lost);
   }
 
-  #lostOf(ended: Ended): LostRequest {
+  #lostOf(flight: Flight & Pick<LostRequest, 'id'>): LostRequest {
     const nowMs = this.#clock();
     const untilMs = nowMs + STRANDED_MS;
-    return { ...ended, word: 'open', admittedUntilMs: nowMs + ADMISSION_MS, untilMs };
+    return { ...flight, word: 'open', admittedUntilMs: nowMs + ADMISSION_MS, untilMs };
   }
 
   /** Of this one only what it may have cost is remembered. */
-  #unname({ id, risk, word, untilMs }: LostRequest): void {
-    this.released(id);
-    if (word === 'open') this.#strand(risk, untilMs);
+  #unname(named: LostRequest): void {
+    const risk = riskOf(this.#left([named]));
+    this.released(named.id);
+    if (risk > 0n) this.#strand(amount(risk), named.untilMs);
   }
 
   /** What was stranded before keeps its time. */
@@ -433,6 +439,7 @@ export class ChannelAccount {
       ...this.#state,
       stranded: NOTHING,
       lost: [],
+      loose: NOTHING,
       confirmed: charged > confirmed ? charged : confirmed,
       countedN: lastN > countedN ? lastN : countedN,
     };
@@ -490,17 +497,17 @@ export class ChannelAccount {
 
   /** What is under way is lost for whoever reads this after a crash. */
   #afterCrash(): PayState {
-    const cut = this.#flying.cut(this.#leftOver()).map((ended) => this.#lostOf(ended));
-    const all = [...this.#state.lost, ...cut];
-    const unnamed = all.slice(0, -LOST_KEPT);
+    const state = this.#state;
+    const cut = this.#flying.all().map((flight) => this.#lostOf(flight));
+    const more = least(this.#flying.most - this.#flying.covered, this.#leftOver());
+    const all = replaced(state.loose + more, [...state.lost, ...cut]);
+    const kept = replaced(all.loose, all.lost.slice(-LOST_KEPT));
+    const ends = all.lost.slice(0, -LOST_KEPT).map(({ untilMs }) => untilMs);
     return {
-      ...this.#state,
-      lost: all.slice(-LOST_KEPT),
-      stranded: amount(this.#state.stranded + riskOf(unnamed)),
-      strandedUntilMs: Math.max(
-        this.#state.strandedUntilMs,
-        ...unnamed.map(({ untilMs }) => untilMs),
-      ),
+      ...state,
+      ...kept,
+      stranded: amount(state.stranded + riskOf(all) - riskOf(kept)),
+      strandedUntilMs: Math.max(state.strandedUntilMs, ...ends),
     };
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
-import { amount, type Amount } from '../../settlement/money.ts';
+import type { Amount } from '../../settlement/money.ts';
 import type { Witness } from './lost.ts';
 
 export interface Flight {
@@ -14,12 +14,6 @@ export interface Flight {
   /** What the ceiling was raised for. */
   readonly covered: Amount;
   readonly witness: Witness | undefined;
-}
-
-/** A request that has ended without a bill, and the most that it can have cost. */
-export interface Ended extends Pick<Flight, 'witness'> {
-  readonly id: Bytes<16>;
-  readonly risk: Amount;
 }
 
 export class Flying {
@@ -55,13 +49,10 @@ export class Flying {
     return flight;
   }
 
-  /** As if all of them ended now. `leftOver` was signed for and is nobody's: any of them may have been served with it. */
-  cut(leftOver: bigint): readonly Ended[] {
-    let left = leftOver;
-    return [...this.#flights].map(([name, { most, covered, witness }]) => {
-      const more = most - covered < left ? most - covered : left;
-      left -= more;
-      return { id: fixed(fromHex(name), 16), risk: amount(covered + more), witness };
-    });
+  all(): readonly (Flight & { readonly id: Bytes<16> })[] {
+    return [...this.#flights].map(([name, flight]) => ({
+      ...flight,
+      id: fixed(fromHex(name), 16),
+    }));
   }
 }

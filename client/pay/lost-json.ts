@@ -11,13 +11,13 @@ import { RECIPIENTS_MAX } from '../../protocol/sx/limits.ts';
 import { encodePrelude, parsePrelude, PRELUDE_BYTES } from '../../protocol/sx/prelude.ts';
 import { AMOUNT_MAX, amount } from '../../settlement/money.ts';
 import { LOST_KEPT } from '../limits.ts';
-import type { LostRequest, Witness, WitnessKey } from './lost.ts';
+import type { LostRequest, LostRequests, Witness, WitnessKey } from './lost.ts';
 
 const DIGITS = z
   .string()
   .regex(/^(0|[1-9]\d{0,19})$/)
   .transform((digits) => BigInt(digits));
-const RISK = DIGITS.refine((value) => value <= AMOUNT_MAX).transform((value) => amount(value));
+const AMOUNT = DIGITS.refine((value) => value <= AMOUNT_MAX).transform((value) => amount(value));
 const INSTANT = z.int().min(0);
 
 const PRICES = z.strictObject({
@@ -41,22 +41,26 @@ const KEY = z.strictObject({
   simulated: z.boolean(),
 });
 
-const LOST = z.strictObject({
-  id: hexField(16),
-  risk: RISK,
-  word: z.enum(['open', 'unknown']),
-  admittedUntilMs: INSTANT,
-  untilMs: INSTANT,
-  witness: z
-    .strictObject({
-      prelude: base64Field(PRELUDE_BYTES),
-      th: hexField(32),
-      keys: z.array(z.int().min(0)).max(RECIPIENTS_MAX),
-    })
-    .nullable(),
-});
+const LOST = z
+  .strictObject({
+    id: hexField(16),
+    most: AMOUNT,
+    covered: AMOUNT,
+    word: z.enum(['open', 'unknown']),
+    admittedUntilMs: INSTANT,
+    untilMs: INSTANT,
+    witness: z
+      .strictObject({
+        prelude: base64Field(PRELUDE_BYTES),
+        th: hexField(32),
+        keys: z.array(z.int().min(0)).max(RECIPIENTS_MAX),
+      })
+      .nullable(),
+  })
+  .refine(({ most, covered }) => covered <= most);
 
 export const LOST_FIELDS = {
+  loose: AMOUNT,
   lost: z.array(LOST).max(LOST_KEPT),
   keys: z.array(KEY).max(LOST_KEPT * RECIPIENTS_MAX),
 } as const;
@@ -66,7 +70,7 @@ interface Written {
   readonly keys: readonly z.output<typeof KEY>[];
 }
 
-export function lostJson(lost: readonly LostRequest[]): JsonObject {
+export function lostJson({ lost, loose }: LostRequests): JsonObject {
   const names = new Map<string, { readonly at: number; readonly json: JsonObject }>();
   const indexOf = (key: WitnessKey): number => {
     const name = `${toHex(key.kid)} ${toHex(key.policyDigest)}`;
@@ -75,9 +79,10 @@ export function lostJson(lost: readonly LostRequest[]): JsonObject {
     names.set(name, { at: names.size, json: keyJson(key) });
     return names.size - 1;
   };
-  const entries = lost.map(({ id, risk, word, admittedUntilMs, untilMs, witness }) => ({
+  const entries = lost.map(({ id, most, covered, word, admittedUntilMs, untilMs, witness }) => ({
     id: toHex(id),
-    risk: risk.toString(),
+    most: most.toString(),
+    covered: covered.toString(),
     word,
     admittedUntilMs,
     untilMs,
@@ -90,7 +95,11 @@ export function lostJson(lost: readonly LostRequest[]): JsonObject {
             keys: witness.keys.map(indexOf),
           },
   }));
-  return { lost: entries, keys: [...names.values()].map(({ json }) => json) };
+  return {
+    loose: loose.toString(),
+    lost: entries,
+    keys: [...names.values()].map(({ json }) => json),
+  };
 }
 
 function keyJson({ prices, model, ...key }: WitnessKey): JsonObject {

@@ -8,7 +8,7 @@ import { equalPublic, type Bytes } from '../../core/bytes.ts';
 import type { AttestedKey } from '../../attestation/verdict.ts';
 import type { ReceiptKey } from '../../protocol/sx/check-receipt.ts';
 import type { Prelude } from '../../protocol/sx/prelude.ts';
-import type { Amount } from '../../settlement/money.ts';
+import { amount, type Amount } from '../../settlement/money.ts';
 import type { WorkerProof } from './books.ts';
 
 export type WitnessKey = ReceiptKey & Pick<AttestedKey, 'policyDigest'>;
@@ -24,8 +24,9 @@ export interface Witness {
 
 export interface LostRequest {
   readonly id: Bytes<16>;
-  /** The most that it can have cost. */
-  readonly risk: Amount;
+  /** `max_amount`, and what of it the ceiling was raised for. */
+  readonly most: Amount;
+  readonly covered: Amount;
   /** Undefined: nothing that is said of it can be verified, so it stays until its time is over. */
   readonly witness: Witness | undefined;
   /**
@@ -39,19 +40,51 @@ export interface LostRequest {
   readonly untilMs: number;
 }
 
+/**
+ * `loose` was signed for and covered nothing: a gateway may have served any of them with it, up to the most that each may cost.
+ * It stays with those that are left.
+ */
+export interface LostRequests {
+  readonly lost: readonly LostRequest[];
+  readonly loose: Amount;
+}
+
 /** What counts as spent. */
-export function riskOf(lost: readonly LostRequest[]): bigint {
-  return lost.reduce((sum, { risk, word }) => (word === 'open' ? sum + risk : sum), 0n);
+export function riskOf({ lost, loose }: LostRequests): bigint {
+  return sumOf(
+    lost.filter(({ word }) => word === 'open'),
+    loose,
+  );
 }
 
 /** What a ledger line may count without being a surprise: of all but one, also of what may yet arrive. */
-export function mostBeside(lost: readonly LostRequest[], id: Bytes<16>): bigint {
-  return without(lost, id).reduce((sum, { risk }) => sum + risk, 0n);
+export function mostBeside({ lost, loose }: LostRequests, id: Bytes<16>): bigint {
+  return sumOf(without(lost, id), loose);
 }
 
-/** Those that the limit is on. */
-export function unbilledIn(lost: readonly LostRequest[], nowMs: number): number {
-  return lost.filter(({ word, untilMs }) => word === 'open' && nowMs < untilMs).length;
+/** With others in place of those that were there. */
+export function replaced(loose: bigint, lost: readonly LostRequest[]): LostRequests {
+  const room = roomOf(lost);
+  return { lost, loose: amount(loose < room ? loose : room) };
+}
+
+function sumOf(lost: readonly LostRequest[], loose: bigint): bigint {
+  const room = roomOf(lost);
+  return lost.reduce((sum, { covered }) => sum + covered, loose < room ? loose : room);
+}
+
+function roomOf(lost: readonly LostRequest[]): bigint {
+  return lost.reduce((sum, { most, covered }) => sum + most - covered, 0n);
+}
+
+/** Those that the limit is on. `over`: they were charged or let go, and nobody says which. */
+export function unbilledIn(
+  lost: readonly LostRequest[],
+  nowMs: number,
+): { readonly open: number; readonly over: number } {
+  const unbilled = lost.filter(({ word }) => word === 'open');
+  const open = unbilled.filter(({ untilMs }) => nowMs < untilMs).length;
+  return { open, over: unbilled.length - open };
 }
 
 export function lostIn(lost: readonly LostRequest[], id: Bytes<16>): LostRequest | undefined {

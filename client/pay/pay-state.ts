@@ -16,7 +16,7 @@ import {
 } from '../../settlement/statement.ts';
 import { clientError } from '../errors.ts';
 import { FAULTS_MAX, PAY_STATE_MAX_BYTES, STATEMENTS_KEPT } from '../limits.ts';
-import type { LostRequest } from './lost.ts';
+import type { LostRequests } from './lost.ts';
 import { LOST_FIELDS, lostJson, lostOf } from './lost-json.ts';
 
 export const PAY_STATE_FORMAT = 'veilgate.pay-state/2';
@@ -25,7 +25,8 @@ const FORMAT_BEFORE = 'veilgate.pay-state/1';
 const DEPTH_MAX = 5;
 const STRANDED_COUNT_MAX = 0xffff_ffff;
 
-export interface PayState {
+/** `lost`: requests that may have run and whose line was not seen. */
+export interface PayState extends LostRequests {
   readonly channel: Bytes<32>;
   /** Of the chain. Never taken from a gateway: a voucher for an epoch to come would outlive a withdraw. */
   readonly epoch: number;
@@ -40,8 +41,6 @@ export interface PayState {
   /** The most that may be charged for what has no name here: what a token may spend, bills that did not hold, a lost count. */
   readonly stranded: Amount;
   readonly strandedUntilMs: number;
-  /** Requests that may have run and whose line was not seen. */
-  readonly lost: readonly LostRequest[];
   /** Number of the line with the highest sum. */
   readonly lastN: bigint;
   /** Lines up to this number are in `confirmed`, whatever they were for. */
@@ -63,6 +62,7 @@ export function newPayState(channel: Bytes<32>, baseline: PayState['baseline']):
     stranded: NOTHING,
     strandedUntilMs: 0,
     lost: [],
+    loose: NOTHING,
     lastN: 0n,
     countedN: 0n,
     statements: [],
@@ -82,6 +82,7 @@ export function inEpoch(state: PayState, epoch: number, charged: Amount): PaySta
     stranded: NOTHING,
     strandedUntilMs: 0,
     lost: [],
+    loose: NOTHING,
     countedN: state.lastN,
   };
 }
@@ -128,6 +129,7 @@ const BEFORE = z
     ...fields,
     countedN,
     lost: [],
+    loose: NOTHING,
   }));
 
 const CURRENT = z
@@ -148,7 +150,7 @@ export function encodePayState(state: PayState): Uint8Array {
       confirmed: state.confirmed.toString(),
       stranded: state.stranded.toString(),
       strandedUntilMs: state.strandedUntilMs,
-      ...lostJson(state.lost),
+      ...lostJson(state),
       lastN: state.lastN.toString(),
       countedN: state.countedN.toString(),
       statements: state.statements.map(({ payload }) => toBase64(payload)),
