@@ -26,13 +26,12 @@ import { Flying, type Flight } from './flying.ts';
 import {
   leastTelling,
   lostIn,
+  coveredIn,
   mostBeside,
-  replaced,
-  riskOf,
+  roomIn,
   unbilledIn,
   without,
   type LostRequest,
-  type LostRequests,
   type Witness,
 } from './lost.ts';
 import { decodePayState, encodePayState, newPayState, type PayState } from './pay-state.ts';
@@ -129,8 +128,19 @@ export class ChannelAccount {
 
   /** Everything charged or possibly so: a gateway that says more lies, or we forgot. */
   get accounted(): bigint {
-    const { confirmed, stranded } = this.#state;
-    return confirmed + stranded + riskOf(this.#state) + this.#flying.covered;
+    const room = roomIn(this.#state.lost);
+    return this.#covered + least(room, this.#beyondCovered());
+  }
+
+  get #covered(): bigint {
+    const { confirmed, stranded, lost } = this.#state;
+    return confirmed + stranded + coveredIn(lost) + this.#flying.covered;
+  }
+
+  /** Signed, and raised for nothing that is known. */
+  #beyondCovered(): bigint {
+    const beyond = this.#state.ceiling - this.#covered;
+    return beyond > 0n ? beyond : 0n;
   }
 
   /** Requests whose fate the gateway has to tell. */
@@ -290,7 +300,7 @@ export class ChannelAccount {
     if (isSession) this.#sessionCeiling ??= this.accounted + policy.session;
     const limit = least(AMOUNT_MAX, spendMax, this.#sessionCeiling);
     // What is over was charged or it was not: one more request, within the limit, finds out.
-    const sure = this.#isOver() ? needed - this.#state.stranded - riskOf(this.#state) : needed;
+    const sure = this.#isOver() ? needed - this.#unbilled() : needed;
     if (sure > limit) throw clientError('client.pay_limit', `${sure} > ${limit}`);
     const wanted = isSession ? limit : least(needed, limit);
     return wanted > signed ? amount(wanted) : signed;
@@ -302,10 +312,10 @@ export class ChannelAccount {
    * with what another has left over, before this client hears how far it is.
    */
   leavesRoom(requestId: Bytes<16>, { statement }: SignedStatement): boolean {
-    const { baseline, confirmed, stranded } = this.#state;
+    const { baseline, confirmed, stranded, lost } = this.#state;
     if (baseline === 'unknown') return false;
     const others = this.#flying.most - (this.#flying.get(requestId)?.most ?? NOTHING);
-    const known = confirmed + stranded + mostBeside(this.#state, requestId);
+    const known = confirmed + stranded + mostBeside(lost, requestId);
     return statement.cum > known + others + statement.amount;
   }
 
@@ -335,7 +345,7 @@ export class ChannelAccount {
     const { n, amount: cost } = line.statement;
     this.#state = {
       ...this.#with(line),
-      ...this.#left(without(lost, requestId)),
+      lost: without(lost, requestId),
       confirmed: n > countedN ? amount(confirmed + cost) : confirmed,
     };
     this.#saves.save().catch(() => undefined);
@@ -359,12 +369,10 @@ export class ChannelAccount {
 
   /** It may have run, and nobody has shown what it cost. */
   stranded(requestId: Bytes<16>): void {
-    const leftOver = this.#leftOver();
     const flight = this.#flying.end(requestId);
     if (flight === undefined) return;
     const lost = [...this.#state.lost, this.#lostOf({ ...flight, id: requestId })];
-    const more = least(flight.most - flight.covered, leftOver);
-    this.#state = { ...this.#state, ...replaced(this.#state.loose + more, lost) };
+    this.#state = { ...this.#state, lost };
     const tooMany = lost.length > LOST_KEPT ? leastTelling(lost) : undefined;
     if (tooMany !== undefined) this.#unname(tooMany);
   }
@@ -387,17 +395,13 @@ export class ChannelAccount {
 
   /** By the gateway: it will never charge this one. Believing it only lowers what is signed next. */
   released(requestId: Bytes<16>): void {
-    this.#state = { ...this.#state, ...this.#left(without(this.#state.lost, requestId)) };
+    this.#state = { ...this.#state, lost: without(this.#state.lost, requestId) };
   }
 
   #heard(requestId: Bytes<16>, word: LostRequest['word']): void {
     const name = lostIn(this.#state.lost, requestId);
     const lost = this.#state.lost.map((each) => (each === name ? { ...each, word } : each));
     this.#state = { ...this.#state, lost };
-  }
-
-  #left(lost: readonly LostRequest[]): LostRequests {
-    return replaced(this.#state.loose, lost);
   }
 
   #lostOf(flight: Flight & Pick<LostRequest, 'id'>): LostRequest {
@@ -407,10 +411,14 @@ export class ChannelAccount {
   }
 
   /** Of this one only what it may have cost is remembered. */
-  #unname(named: LostRequest): void {
-    const risk = riskOf(this.#left([named]));
-    this.released(named.id);
-    if (risk > 0n) this.#strand(amount(risk), named.untilMs);
+  #unname({ id, most, covered, word, untilMs }: LostRequest): void {
+    const risk = least(most, covered + this.#beyondCovered());
+    this.released(id);
+    if (word === 'open') this.#strand(amount(risk), untilMs);
+  }
+
+  #unbilled(): bigint {
+    return this.accounted - this.#state.confirmed - this.#flying.covered;
   }
 
   /** What was stranded before keeps its time. */
@@ -439,7 +447,6 @@ export class ChannelAccount {
       ...this.#state,
       stranded: NOTHING,
       lost: [],
-      loose: NOTHING,
       confirmed: charged > confirmed ? charged : confirmed,
       countedN: lastN > countedN ? lastN : countedN,
     };
@@ -489,25 +496,16 @@ export class ChannelAccount {
     return this.#saves.idle();
   }
 
-  /** Signed and not counted: a gateway may have served any request under way with it. */
-  #leftOver(): bigint {
-    const left = this.#state.ceiling - this.accounted;
-    return left > 0n ? left : 0n;
-  }
-
   /** What is under way is lost for whoever reads this after a crash. */
   #afterCrash(): PayState {
-    const state = this.#state;
-    const cut = this.#flying.all().map((flight) => this.#lostOf(flight));
-    const more = least(this.#flying.most - this.#flying.covered, this.#leftOver());
-    const all = replaced(state.loose + more, [...state.lost, ...cut]);
-    const kept = replaced(all.loose, all.lost.slice(-LOST_KEPT));
-    const ends = all.lost.slice(0, -LOST_KEPT).map(({ untilMs }) => untilMs);
+    const all = [...this.#state.lost, ...this.#flying.all().map((flight) => this.#lostOf(flight))];
+    const unnamed = all.slice(0, -LOST_KEPT);
+    const ends = unnamed.map(({ untilMs }) => untilMs);
     return {
-      ...state,
-      ...kept,
-      stranded: amount(state.stranded + riskOf(all) - riskOf(kept)),
-      strandedUntilMs: Math.max(state.strandedUntilMs, ...ends),
+      ...this.#state,
+      lost: all.slice(-LOST_KEPT),
+      stranded: amount(this.#state.stranded + coveredIn(unnamed) + roomIn(unnamed)),
+      strandedUntilMs: Math.max(this.#state.strandedUntilMs, ...ends),
     };
   }
 }

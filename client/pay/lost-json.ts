@@ -11,7 +11,7 @@ import { RECIPIENTS_MAX } from '../../protocol/sx/limits.ts';
 import { encodePrelude, parsePrelude, PRELUDE_BYTES } from '../../protocol/sx/prelude.ts';
 import { AMOUNT_MAX, amount } from '../../settlement/money.ts';
 import { LOST_KEPT } from '../limits.ts';
-import type { LostRequest, LostRequests, Witness, WitnessKey } from './lost.ts';
+import type { LostRequest, Witness, WitnessKey } from './lost.ts';
 
 const DIGITS = z
   .string()
@@ -60,7 +60,6 @@ const LOST = z
   .refine(({ most, covered }) => covered <= most);
 
 export const LOST_FIELDS = {
-  loose: AMOUNT,
   lost: z.array(LOST).max(LOST_KEPT),
   keys: z.array(KEY).max(LOST_KEPT * RECIPIENTS_MAX),
 } as const;
@@ -70,7 +69,7 @@ interface Written {
   readonly keys: readonly z.output<typeof KEY>[];
 }
 
-export function lostJson({ lost, loose }: LostRequests): JsonObject {
+export function lostJson(lost: readonly LostRequest[]): JsonObject {
   const names = new Map<string, { readonly at: number; readonly json: JsonObject }>();
   const indexOf = (key: WitnessKey): number => {
     const name = `${toHex(key.kid)} ${toHex(key.policyDigest)}`;
@@ -96,7 +95,6 @@ export function lostJson({ lost, loose }: LostRequests): JsonObject {
           },
   }));
   return {
-    loose: loose.toString(),
     lost: entries,
     keys: [...names.values()].map(({ json }) => json),
   };

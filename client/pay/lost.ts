@@ -8,7 +8,7 @@ import { equalPublic, type Bytes } from '../../core/bytes.ts';
 import type { AttestedKey } from '../../attestation/verdict.ts';
 import type { ReceiptKey } from '../../protocol/sx/check-receipt.ts';
 import type { Prelude } from '../../protocol/sx/prelude.ts';
-import { amount, type Amount } from '../../settlement/money.ts';
+import type { Amount } from '../../settlement/money.ts';
 import type { WorkerProof } from './books.ts';
 
 export type WitnessKey = ReceiptKey & Pick<AttestedKey, 'policyDigest'>;
@@ -40,41 +40,23 @@ export interface LostRequest {
   readonly untilMs: number;
 }
 
-/**
- * `loose` was signed for and covered nothing: a gateway may have served any of them with it, up to the most that each may cost.
- * It stays with those that are left.
- */
-export interface LostRequests {
-  readonly lost: readonly LostRequest[];
-  readonly loose: Amount;
+/** What the ceiling was raised for. */
+export function coveredIn(lost: readonly LostRequest[]): bigint {
+  return lost.filter(isOpen).reduce((sum, { covered }) => sum + covered, 0n);
 }
 
-/** What counts as spent. */
-export function riskOf({ lost, loose }: LostRequests): bigint {
-  return sumOf(
-    lost.filter(({ word }) => word === 'open'),
-    loose,
-  );
+/** What they may have cost beyond it, served with what was left over of others. */
+export function roomIn(lost: readonly LostRequest[]): bigint {
+  return lost.filter(isOpen).reduce((sum, { most, covered }) => sum + most - covered, 0n);
 }
 
-/** What a ledger line may count without being a surprise: of all but one, also of what may yet arrive. */
-export function mostBeside({ lost, loose }: LostRequests, id: Bytes<16>): bigint {
-  return sumOf(without(lost, id), loose);
+/** What a ledger line may count without being a surprise: all that each may cost, also of what may yet arrive. */
+export function mostBeside(lost: readonly LostRequest[], id: Bytes<16>): bigint {
+  return without(lost, id).reduce((sum, { most }) => sum + most, 0n);
 }
 
-/** With others in place of those that were there. */
-export function replaced(loose: bigint, lost: readonly LostRequest[]): LostRequests {
-  const room = roomOf(lost);
-  return { lost, loose: amount(loose < room ? loose : room) };
-}
-
-function sumOf(lost: readonly LostRequest[], loose: bigint): bigint {
-  const room = roomOf(lost);
-  return lost.reduce((sum, { covered }) => sum + covered, loose < room ? loose : room);
-}
-
-function roomOf(lost: readonly LostRequest[]): bigint {
-  return lost.reduce((sum, { most, covered }) => sum + most - covered, 0n);
+function isOpen({ word }: LostRequest): boolean {
+  return word === 'open';
 }
 
 /** Those that the limit is on. `over`: they were charged or let go, and nobody says which. */
@@ -82,7 +64,7 @@ export function unbilledIn(
   lost: readonly LostRequest[],
   nowMs: number,
 ): { readonly open: number; readonly over: number } {
-  const unbilled = lost.filter(({ word }) => word === 'open');
+  const unbilled = lost.filter(isOpen);
   const open = unbilled.filter(({ untilMs }) => nowMs < untilMs).length;
   return { open, over: unbilled.length - open };
 }

@@ -16,7 +16,7 @@ import {
 } from '../../settlement/statement.ts';
 import { clientError } from '../errors.ts';
 import { FAULTS_MAX, PAY_STATE_MAX_BYTES, STATEMENTS_KEPT } from '../limits.ts';
-import type { LostRequests } from './lost.ts';
+import type { LostRequest } from './lost.ts';
 import { LOST_FIELDS, lostJson, lostOf } from './lost-json.ts';
 
 export const PAY_STATE_FORMAT = 'veilgate.pay-state/2';
@@ -25,8 +25,7 @@ const FORMAT_BEFORE = 'veilgate.pay-state/1';
 const DEPTH_MAX = 5;
 const STRANDED_COUNT_MAX = 0xffff_ffff;
 
-/** `lost`: requests that may have run and whose line was not seen. */
-export interface PayState extends LostRequests {
+export interface PayState {
   readonly channel: Bytes<32>;
   /** Of the chain. Never taken from a gateway: a voucher for an epoch to come would outlive a withdraw. */
   readonly epoch: number;
@@ -41,6 +40,8 @@ export interface PayState extends LostRequests {
   /** The most that may be charged for what has no name here: what a token may spend, bills that did not hold, a lost count. */
   readonly stranded: Amount;
   readonly strandedUntilMs: number;
+  /** Requests that may have run and whose line was not seen. */
+  readonly lost: readonly LostRequest[];
   /** Number of the line with the highest sum. */
   readonly lastN: bigint;
   /** Lines up to this number are in `confirmed`, whatever they were for. */
@@ -62,7 +63,6 @@ export function newPayState(channel: Bytes<32>, baseline: PayState['baseline']):
     stranded: NOTHING,
     strandedUntilMs: 0,
     lost: [],
-    loose: NOTHING,
     lastN: 0n,
     countedN: 0n,
     statements: [],
@@ -82,7 +82,6 @@ export function inEpoch(state: PayState, epoch: number, charged: Amount): PaySta
     stranded: NOTHING,
     strandedUntilMs: 0,
     lost: [],
-    loose: NOTHING,
     countedN: state.lastN,
   };
 }
@@ -129,7 +128,6 @@ const BEFORE = z
     ...fields,
     countedN,
     lost: [],
-    loose: NOTHING,
   }));
 
 const CURRENT = z
@@ -150,7 +148,7 @@ export function encodePayState(state: PayState): Uint8Array {
       confirmed: state.confirmed.toString(),
       stranded: state.stranded.toString(),
       strandedUntilMs: state.strandedUntilMs,
-      ...lostJson(state),
+      ...lostJson(state.lost),
       lastN: state.lastN.toString(),
       countedN: state.countedN.toString(),
       statements: state.statements.map(({ payload }) => toBase64(payload)),
