@@ -124,15 +124,17 @@ const BEFORE = z
     strandedCount: z.int().min(0).max(STRANDED_COUNT_MAX),
     confirmedN: COUNT,
   })
-  .transform(({ fmt: _, strandedCount: __, confirmedN: countedN, ...fields }) => ({
-    ...fields,
-    countedN,
-    lost: [],
-  }));
+  .transform((written) => {
+    const { fmt: _, strandedCount: __, confirmedN: countedN, ...fields } = written;
+    return { ...fields, countedN, lost: [] };
+  });
 
 const CURRENT = z
   .strictObject({ fmt: z.literal(PAY_STATE_FORMAT), ...FIELDS, ...LOST_FIELDS, countedN: COUNT })
-  .transform(({ fmt: _, lost, keys, ...fields }) => ({ ...fields, lost: lostOf({ lost, keys }) }));
+  .transform((written) => {
+    const { fmt: _, lost, keys, ...fields } = written;
+    return { ...fields, lost: lostOf({ lost, keys }) };
+  });
 
 const SCHEMA = z.union([CURRENT, BEFORE]);
 
