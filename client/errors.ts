@@ -159,6 +159,13 @@ export const clientError = defineErrors({
     ...UNPAID,
     public: 'The request could cost more than this client may spend.',
   },
+  /** Of too many requests nobody has said what they cost. Detail: how many. Asking again is asking the gateway again. */
+  'client.pay_unbilled': {
+    status: 503,
+    recovery: 'retry_later',
+    public:
+      'Too many requests have ended without a bill: nothing more is signed until the gateway says what became of them. Try again; if that does not help, ask its operator.',
+  },
   /** A fault of an earlier answer. Detail: which. */
   'client.pay_halted': {
     ...UNPAID,

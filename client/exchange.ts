@@ -15,7 +15,13 @@ import { sealRequest, type SealedRequest } from '../protocol/sx/seal.ts';
 import { AnswerOpener, type AnswerSink, type OpenedAnswer } from './answer-opener.ts';
 import type { SealedSend } from './carrier.ts';
 import { clientError } from './errors.ts';
-import { DEADLINE_MS, RECIPIENTS_DEFAULT, TEMPLATE_TOKENS, TTL_S } from './limits.ts';
+import {
+  AMOUNT_DEFAULT_MAX,
+  DEADLINE_MS,
+  RECIPIENTS_DEFAULT,
+  TEMPLATE_TOKENS,
+  TTL_S,
+} from './limits.ts';
 import type { ExchangePayer, PaidSending } from './pay/payer.ts';
 import type { Recount } from './pay/recount.ts';
 import { shuffled } from './shuffle.ts';
@@ -45,7 +51,7 @@ export interface ExchangeOptions {
   readonly clock: Clock;
   readonly recipients?: number;
   readonly allowedKems?: readonly KemName[];
-  /** The most one exchange may cost, in the asset's atomic unit; dearer workers are left out. */
+  /** The most one exchange may cost, in the asset's atomic unit; dearer workers are left out. Default: 1 TON or 5 USDT. */
   readonly maxAmount?: bigint;
   readonly deadlineMs?: number;
   /** Absent: nobody pays, or an API key's account does. */
@@ -223,11 +229,11 @@ function recipients(
   usable: readonly AttestedKey[],
 ): { readonly keys: readonly AttestedKey[]; readonly bounds: Bounds } {
   const count = Math.min(options.recipients ?? RECIPIENTS_DEFAULT, RECIPIENTS_MAX);
-  const amountMax = options.maxAmount ?? U64_MAX;
   let keys: readonly AttestedKey[] = [];
   let bounds: Bounds = { maxAmount: 0n, maxPrompt: 0, maxOutput: 0 };
   for (const key of shuffled(usable)) {
     if (keys.length === count) break;
+    const amountMax = least(U64_MAX, options.maxAmount ?? AMOUNT_DEFAULT_MAX[key.prices.asset]);
     const joined = [...keys, key];
     const needed = boundsOf(joined, request);
     if (needed.maxOutput > U32_MAX || needed.maxAmount > amountMax) continue;
@@ -235,6 +241,10 @@ function recipients(
     bounds = needed;
   }
   return { keys, bounds };
+}
+
+function least(one: bigint, other: bigint): bigint {
+  return one < other ? one : other;
 }
 
 /** A worker refuses a ceiling below its own price of *both* bounds, so each is priced at the widest bounds of all. */

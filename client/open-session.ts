@@ -22,6 +22,7 @@ import { reach as reachOver, type Fetch } from './fetch-bounded.ts';
 import { ANNOUNCE_TIMEOUT_MS, REQUEST_BODY_MAX_BYTES } from './limits.ts';
 import { openTrust } from './open-trust.ts';
 import type { Settlement } from './pay/line.ts';
+import { askOver } from './pay/ask.ts';
 import { openPayer, type OpenedPayer, type PayOption } from './pay/open-payer.ts';
 import type { Announce, PayReach } from './pay/payer.ts';
 import { raiseOver } from './pay/raise.ts';
@@ -40,7 +41,7 @@ export interface ClientOptions {
   readonly recipients?: number;
   /** Default: X-Wing alone. */
   readonly allowedKems?: readonly KemName[];
-  /** The most one exchange may cost, in the asset's atomic unit. */
+  /** The most one exchange may cost, in the asset's atomic unit. Default: 1 TON or 5 USDT, whoever pays. */
   readonly maxAmount?: bigint;
   readonly deadlineMs?: number;
   readonly onVerdict?: (verdict: WorkerVerdict) => void;
@@ -139,7 +140,11 @@ export function sessionUnder(
       send: fetchCarrier({ fetch, gatewayUrl, authorization }),
       payer: opened?.payer.id ?? accountOf(options.apiKey),
       opened,
-      paying: { announce: announceOver(fetch, gatewayUrl), raise: raiseOver(fetch, gatewayUrl) },
+      paying: {
+        announce: announceOver(fetch, gatewayUrl),
+        raise: raiseOver(fetch, gatewayUrl),
+        askSettlement: askOver(fetch, gatewayUrl),
+      },
     },
     options,
   );

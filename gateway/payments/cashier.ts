@@ -277,5 +277,5 @@ function needOf(
 export function isOfAccount(request: RequestState, { payer }: Account): boolean {
   const id = payer ?? ANYBODY;
   if (request.state === 'settled') return equalPublic(request.entry.account, id);
-  return request.state === 'reserved' && equalPublic(request.reservation.account, id);
+  return equalPublic(request.reservation.account, id);
 }

@@ -112,7 +112,7 @@ export interface Reservation {
 
 export type RequestState =
   | { readonly state: 'reserved'; readonly reservation: Reservation }
-  | { readonly state: 'released' }
+  | { readonly state: 'released'; readonly reservation: Reservation }
   | { readonly state: 'settled'; readonly entry: JournalEntry };
 
 export type ReserveOutcome =

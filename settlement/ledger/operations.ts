@@ -324,8 +324,7 @@ function entryOf(unit: LedgerUnit, seq: bigint): JournalEntry {
 
 function stateOf(unit: LedgerUnit, row: RequestRow): RequestState {
   if (row.state === 'settled') return { state: 'settled', entry: entryOf(unit, row.seq) };
-  if (row.state === 'released') return { state: 'released' };
-  return { state: 'reserved', reservation: row.reservation };
+  return { state: row.state, reservation: row.reservation };
 }
 
 function missing(what: string): never {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { fixed, utf8 } from '../../core/bytes.ts';
 import { hasCode } from '../../core/errors.ts';
 import type { AttestedKey, PriceList } from '../../attestation/verdict.ts';
+import { AMOUNT_DEFAULT_MAX } from '../../client/limits.ts';
 import { exchange, type ExchangeOptions } from '../../client/exchange.ts';
 import { ceilingOf } from '../../protocol/price.ts';
 import { parseClearRequest, type ClearRequest } from '../../protocol/sx/clear.ts';
@@ -78,6 +79,17 @@ for (const [what, absurd] of [
         new Set(honest.map(({ kid }) => kid.join())),
       );
     }
+  });
+}
+
+for (const asset of ['TON', 'USDT'] as const) {
+  test(`without a ceiling of the app a request costs no more than the default in ${asset}`, async () => {
+    const most = AMOUNT_DEFAULT_MAX[asset];
+    const dearest = keyOf(1024, { ...FREE_PRICES, asset, base: most });
+    const { prelude } = await sealedTo([dearest]);
+    assert.equal(prelude.maxAmount, most);
+    const dearer = keyOf(1024, { ...FREE_PRICES, asset, base: most + 1n });
+    await assert.rejects(sealedTo([dearer]), { code: 'client.none_usable' });
   });
 }
 
