@@ -212,6 +212,18 @@ export const clientError = defineErrors({
     ...UNPAID,
     public: 'The gateway does not accept the signature of the payment channel.',
   },
+  /** The gateway looks at when a pass ends by its own clock. */
+  'client.pay_pass': {
+    ...UNPAID,
+    status: 403,
+    public:
+      'The gateway does not accept the pass of the payment channel. Is the clock of this machine right?',
+  },
+  'client.pay_token': {
+    ...UNPAID,
+    status: 403,
+    public: 'The token does not allow this request.',
+  },
   /** Any other reason. Facts: `demanded`. */
   'client.pay_refused': {
     ...UNPAID,

@@ -64,6 +64,12 @@ function causeOf(error: unknown): unknown {
   return error instanceof Error ? error.cause : undefined;
 }
 
+/** Refusals that the payer can do something about. */
+const OF_PAYMENT = {
+  pass_invalid: 'client.pay_pass',
+  bearer_forbids: 'client.pay_token',
+} as const;
+
 /** Statuses that the protocol defines in clear become its codes; the rest stays the gateway's word. */
 async function clearRefusal(response: Response): Promise<Error> {
   const demand = demandIn(response);
@@ -71,8 +77,11 @@ async function clearRefusal(response: Response): Promise<Error> {
     await response.body?.cancel();
     return demand;
   }
-  const error = await refusal(response);
+  const error = await refusal(response, Object.keys(OF_PAYMENT));
   const { refusedCode: code } = error.facts;
+  if (code === 'pass_invalid' || code === 'bearer_forbids') {
+    return clientError(OF_PAYMENT[code], '', { facts: error.facts });
+  }
   if (typeof code === 'string' && code.startsWith('sx.')) {
     const clear = clearError(code);
     if (!hasCode(clear, 'sx.gateway')) return clear;

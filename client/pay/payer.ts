@@ -80,6 +80,8 @@ const SERVER_ERROR = 500;
 
 /** Refusals before any worker was asked. */
 const NEVER_RAN: readonly string[] = [
+  'client.pay_pass',
+  'client.pay_token',
   'sx.key_unknown',
   'sx.no_recipient',
   'sx.busy',
