@@ -153,27 +153,17 @@ export class Regular {
 
   #derive({ form }: Expression, code: number, done: Map<number, Expression>): Expression {
     const by = (inner: Expression): Expression => this.#derivative(inner, code, done);
-    switch (form.kind) {
-      case 'none':
-      case 'empty':
-        return this.none;
-      case 'set':
-        return has(form.set, code) ? this.empty : this.none;
-      case 'concat': {
-        const through = this.concat(by(form.first), form.rest);
-        return form.first.nullable ? this.or([through, by(form.rest)]) : through;
-      }
-      case 'or':
-        return this.or(form.parts.map(by));
-      case 'and':
-        return this.and(form.parts.map(by));
-      case 'not':
-        return this.not(by(form.inner));
-      default: {
-        const { inner, min, max } = form;
-        return this.concat(by(inner), this.repeat(inner, Math.max(0, min - 1), max - 1));
-      }
+    if (form.kind === 'none' || form.kind === 'empty') return this.none;
+    if (form.kind === 'set') return has(form.set, code) ? this.empty : this.none;
+    if (form.kind === 'or') return this.or(form.parts.map(by));
+    if (form.kind === 'and') return this.and(form.parts.map(by));
+    if (form.kind === 'not') return this.not(by(form.inner));
+    if (form.kind === 'concat') {
+      const through = this.concat(by(form.first), form.rest);
+      return form.first.nullable ? this.or([through, by(form.rest)]) : through;
     }
+    const { inner, min, max } = form;
+    return this.concat(by(inner), this.repeat(inner, Math.max(0, min - 1), max - 1));
   }
 }
 
