@@ -36,9 +36,15 @@ export function automatonRules(
   { path, spell, end }: { path: Path; spell: (set: CharSet) => readonly string[]; end: string },
 ): string {
   const names = automaton.map(() => rules.reserve(path));
+  const spelled = new Map<CharSet, readonly string[]>();
+  const spellingsOf = (set: CharSet): readonly string[] => {
+    const known = spelled.get(set) ?? spell(set);
+    spelled.set(set, known);
+    return known;
+  };
   automaton.forEach(({ accepts, moves }, index) => {
     const bodies = moves.flatMap(({ on, to }) =>
-      spell(on).map((chars) => `${chars} ${names[to] ?? ''}`),
+      spellingsOf(on).map((chars) => `${chars} ${names[to] ?? ''}`),
     );
     const refs = moves.map(({ to }) => names[to] ?? '');
     const body = oneOf(accepts ? [...bodies, end] : bodies);

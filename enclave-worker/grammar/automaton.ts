@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ALL_CHARS, has, intersection, union, type CharSet, type Range } from './char-set.ts';
+import { ALL_CHARS, intersection, union, type CharSet, type Range } from './char-set.ts';
 import { frontOf, type Expression, type Regular } from './regular.ts';
 
 export interface Move {
@@ -43,6 +43,40 @@ export function automatonOf(
   }
   return withoutDeadEnds(states);
 }
+
+/** The texts of an automaton that have between `min` and `max` characters. */
+export function withLength(
+  automaton: Automaton,
+  { min, max }: { readonly min: number; readonly max: number },
+  onStep: (steps: number, states: number) => void,
+): Automaton {
+  // Without an upper bound, what is long enough need not be counted on.
+  const counted = max === Infinity ? min : max;
+  const numbers = new Map<string, number>();
+  const todo: { readonly state: State; readonly count: number }[] = [];
+  const numberOf = (index: number, count: number): number => {
+    const key = `${index},${count}`;
+    const known = numbers.get(key);
+    if (known !== undefined) return known;
+    numbers.set(key, todo.length);
+    todo.push({ state: automaton[index] ?? NO_STATE, count });
+    return todo.length - 1;
+  };
+  if (automaton.length > 0) numberOf(0, 0);
+  const states: State[] = [];
+  for (let at = 0; at < todo.length; at++) {
+    const { state, count } = todo[at] ?? { state: NO_STATE, count: 0 };
+    onStep(1 + state.moves.length, todo.length);
+    const isFull = max !== Infinity && count === max;
+    const moves = isFull
+      ? []
+      : state.moves.map(({ on, to }) => ({ on, to: numberOf(to, Math.min(count + 1, counted)) }));
+    states.push({ accepts: state.accepts && count >= min, moves });
+  }
+  return withoutDeadEnds(states);
+}
+
+const NO_STATE: State = { accepts: false, moves: [] };
 
 interface OpenMove {
   readonly on: CharSet;
@@ -95,16 +129,4 @@ function withoutDeadEnds(states: readonly State[]): Automaton {
       }),
     };
   });
-}
-
-/** Whether a text is in the automaton's language. */
-export function accepts(automaton: Automaton, text: string): boolean {
-  let at = 0;
-  for (const char of text) {
-    const code = char.codePointAt(0) ?? 0;
-    const move = automaton[at]?.moves.find(({ on }) => has(on, code));
-    if (move === undefined) return false;
-    at = move.to;
-  }
-  return automaton[at]?.accepts === true;
 }

@@ -20,9 +20,28 @@ export const FORMAT_PATTERNS: Readonly<Record<string, string>> = {
   'date-time': `^${DATE}T${TIME}$`,
   duration:
     '^P(?:\\d{1,4}W|\\d{1,4}Y(?:\\d{1,2}M)?(?:\\d{1,2}D)?|\\d{1,2}M(?:\\d{1,2}D)?|(?:\\d{1,4}D)?T(?:\\d{1,2}H(?:\\d{1,2}M)?(?:\\d{1,2}S)?|\\d{1,2}M(?:\\d{1,2}S)?|\\d{1,2}S)|\\d{1,4}D)$',
-  email: `^[A-Za-z0-9_+-]{1,32}(?:\\.[A-Za-z0-9_+-]{1,16}){0,2}@(?:${LABEL}\\.){1,4}[A-Za-z]{2,12}$`,
+  email:
+    '^[A-Za-z0-9_+-]+(?:\\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\\.)+[A-Za-z]{2,}$',
   hostname: `^${LABEL}(?:\\.${LABEL}){0,4}$`,
   ipv4: `^${OCTET}(?:\\.${OCTET}){3}$`,
   ipv6: `^${HEX}{1,4}(?::${HEX}{1,4}){7}$`,
   uuid: `^${HEX}{8}-${HEX}{4}-[1-8]${HEX}{3}-[89ab]${HEX}{3}-${HEX}{12}$`,
 };
+
+/**
+ * Formats that JSON Schema defines and that are not written here. Any other name is no format to a validator; schema
+ * libraries write such names beside the pattern that says all there is to say.
+ */
+export const OTHER_FORMATS: ReadonlySet<string> = new Set([
+  'idn-email',
+  'idn-hostname',
+  'iri',
+  'iri-reference',
+  'json-pointer',
+  'regex',
+  'relative-json-pointer',
+  'uri',
+  'uri-reference',
+  'uri-template',
+  'url',
+]);

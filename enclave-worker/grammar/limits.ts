@@ -6,8 +6,8 @@
 
 /** Schemas that are read, references not counted again. */
 export const SCHEMA_NODES_MAX = 4096;
-/** Schemas within schemas, without following references. */
-export const SCHEMA_DEPTH_MAX = 48;
+/** Schemas within schemas; to follow a reference counts as a level the first time. */
+export const SCHEMA_DEPTH_MAX = 128;
 export const NAME_MAX_CHARS = 256;
 /** Of one object. */
 export const MEMBERS_MAX = 512;
@@ -33,14 +33,14 @@ export const REPEATS_TOTAL_MAX = 40_000;
 export const AMBIGUITY_MAX = 16;
 
 /** Steps of the compiler that are not bounded by the other limits: pairs of alternatives, states of patterns. */
-export const WORK_MAX = 2_000_000;
+export const WORK_MAX = 250_000;
 export const RULES_MAX = 16_384;
 export const GRAMMAR_MAX_CHARS = 524_288;
 
 export const PATTERN_MAX_CHARS = 1024;
 export const PATTERN_DEPTH_MAX = 24;
 export const PATTERN_EXPRESSIONS_MAX = 20_000;
-export const PATTERN_STATES_MAX = 2048;
+export const PATTERN_STATES_MAX = 4096;
 
 /** Digits before the decimal point, so that every integer is one that JavaScript holds exactly. */
 export const INTEGER_DIGITS_MAX = 15;

@@ -22,6 +22,8 @@ export interface NumberBounds {
 export interface Bound {
   readonly value: number;
   readonly inclusive: boolean;
+  /** That it comes from. */
+  readonly keyword: string;
 }
 
 export interface StringBounds {

@@ -20,10 +20,14 @@ interface Size {
 const ZERO: Size = { whole: '0', fraction: '', inclusive: true };
 const BEYOND = '9'.repeat(INTEGER_DIGITS_MAX);
 
-/** Undefined: a bound has more digits than can be compared. An expression without any text: nothing is between. */
-export function numbersBetween(regular: Regular, bounds: NumberBounds): Expression | undefined {
+/** The bound that has more digits than can be compared. */
+export function incomparableBound({ low, high }: NumberBounds): Bound | undefined {
+  return [low, high].find((bound) => bound !== undefined && digitsOf(bound.value) === undefined);
+}
+
+/** Both bounds can be compared. An expression without any text: nothing is between. */
+export function numbersBetween(regular: Regular, bounds: NumberBounds): Expression {
   const [low, high] = [boundOf(bounds.low, 'low'), boundOf(bounds.high, 'high')];
-  if (low === 'unknown' || high === 'unknown') return undefined;
   const sizes = new Sizes(regular, bounds.whole);
   const positive =
     high?.sign === -1
@@ -41,19 +45,24 @@ interface Signed {
 }
 
 /** Zero counts as positive: what is below it is written with a sign, what is not is not. */
-function boundOf(bound: Bound | undefined, side: 'low' | 'high'): Signed | 'unknown' | undefined {
-  if (bound === undefined) return undefined;
+function boundOf(bound: Bound | undefined, side: 'low' | 'high'): Signed | undefined {
+  const digits = bound === undefined ? undefined : digitsOf(bound.value);
+  if (bound === undefined || digits === undefined) return undefined;
   const { value, inclusive } = bound;
   const sign = value < 0 ? -1 : 1;
-  if (Math.abs(value) > Number(BEYOND)) {
-    // No text is that large: it excludes nothing, or everything.
-    const excludesNothing = (side === 'low') === value < 0;
-    const size = { whole: BEYOND, fraction: '', inclusive: false };
-    return excludesNothing ? undefined : { sign, size };
-  }
-  const [, whole, fraction = ''] = /^(\d+)(?:\.(\d+))?$/.exec(String(Math.abs(value))) ?? [];
-  if (whole === undefined || whole.length + fraction.length > FRACTION_DIGITS_MAX) return 'unknown';
-  return { sign, size: { whole, fraction, inclusive } };
+  if (digits !== 'beyond') return { sign, size: { ...digits, inclusive } };
+  // No text is that large: it excludes nothing, or everything.
+  const excludesNothing = (side === 'low') === value < 0;
+  const size = { whole: BEYOND, fraction: '', inclusive: false };
+  return excludesNothing ? undefined : { sign, size };
+}
+
+function digitsOf(value: number): Omit<Size, 'inclusive'> | 'beyond' | undefined {
+  const size = Math.abs(value);
+  if (size > Number(BEYOND)) return 'beyond';
+  const [, whole, fraction = ''] = /^(\d+)(?:\.(\d+))?$/.exec(String(size)) ?? [];
+  if (whole === undefined || whole.length + fraction.length > FRACTION_DIGITS_MAX) return undefined;
+  return { whole, fraction };
 }
 
 class Sizes {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { charSet, charsOf, codeOf, complement, union, type CharSet } from './char-set.ts';
+import { charSet, charsOf, complement, union, type CharSet } from './char-set.ts';
 import { PATTERN_DEPTH_MAX, REPEAT_MAX } from './limits.ts';
 import type { Expression, Regular } from './regular.ts';
 
@@ -266,9 +266,4 @@ function single(set: CharSet): number | undefined {
   const [range, more] = set;
   if (range === undefined || more !== undefined || range[0] !== range[1]) return undefined;
   return range[0];
-}
-
-/** The expression of a text that is known to be one character after another. */
-export function literalSet(char: string): CharSet {
-  return charSet([codeOf(char), codeOf(char)]);
 }

@@ -6,7 +6,7 @@
  */
 
 import { enumTexts, type EnumPurse } from './enums.ts';
-import { FORMAT_PATTERNS } from './formats.ts';
+import { FORMAT_PATTERNS, OTHER_FORMATS } from './formats.ts';
 import {
   assertOfTypes,
   countsOf,
@@ -219,7 +219,8 @@ function stringForm(schema: Schema, path: Path): NodeForm {
     format !== undefined && Object.hasOwn(FORMAT_PATTERNS, format)
       ? FORMAT_PATTERNS[format]
       : undefined;
-  if (format !== undefined && known === undefined) {
+  const isNote = format !== undefined && pattern !== undefined && !OTHER_FORMATS.has(format);
+  if (format !== undefined && known === undefined && !isNote) {
     throw refuse('grammar.unsupported', path, 'format');
   }
   const patterns = [known, pattern].flatMap((text) => (text === undefined ? [] : [text]));
@@ -228,21 +229,20 @@ function stringForm(schema: Schema, path: Path): NodeForm {
 
 function numberForm(schema: Schema, path: Path, whole: boolean): NodeForm {
   const bound = (
-    inclusive: string,
-    exclusive: string,
+    keywords: readonly [string, string],
     prefer: typeof Math.max,
   ): Bound | undefined => {
-    const at = numberOf(schema, inclusive, path);
-    const beyond = numberOf(schema, exclusive, path);
-    if (beyond === undefined) return at === undefined ? undefined : { value: at, inclusive: true };
-    if (at === undefined || prefer(at, beyond) === beyond)
-      return { value: beyond, inclusive: false };
-    return { value: at, inclusive: true };
+    const [at, beyond] = keywords.map((keyword, index) => {
+      const value = numberOf(schema, keyword, path);
+      return value === undefined ? undefined : { value, inclusive: index === 0, keyword };
+    });
+    if (at === undefined || beyond === undefined) return at ?? beyond;
+    return prefer(at.value, beyond.value) === beyond.value ? beyond : at;
   };
   return {
     kind: 'number',
     whole,
-    low: bound('minimum', 'exclusiveMinimum', Math.max),
-    high: bound('maximum', 'exclusiveMaximum', Math.min),
+    low: bound(['minimum', 'exclusiveMinimum'], Math.max),
+    high: bound(['maximum', 'exclusiveMaximum'], Math.min),
   };
 }

@@ -75,13 +75,10 @@ function keywordName(keyword: string): string {
 /** Steps in the middle of a long path are left out: its ends say most. */
 function paramOf(path: Path): string {
   const steps = [...path];
-  const cut = Math.floor(steps.length / 2);
-  for (let left = steps.length; left > 0; left--) {
-    const text = steps.join('.');
-    if (text.length <= PARAM_MAX_CHARS) return text;
-    steps.splice(Math.min(cut, steps.length - 2), 1);
+  while (steps.length > 1 && steps.join('.').length > PARAM_MAX_CHARS) {
+    steps.splice(Math.floor((steps.length - 1) / 2), 1);
   }
-  return steps.join('.').slice(0, PARAM_MAX_CHARS);
+  return steps.join('.');
 }
 
 /** A name as a step of a path, or its position where the name is not plain. */

@@ -29,10 +29,13 @@ export type Form =
       readonly max: number;
     };
 
-/** Makes expressions and holds all of them. `onMake` is called for each new one and may throw to end it. */
+/** What an operation cost, and how many expressions there are now. May throw to end it. */
+export type OnWork = (steps: number, expressions: number) => void;
+
+/** Makes expressions and holds all of them. */
 export class Regular {
   readonly #known = new Map<string, Expression>();
-  readonly #onMake: () => void;
+  readonly #onWork: OnWork;
 
   readonly none: Expression;
   readonly empty: Expression;
@@ -40,8 +43,8 @@ export class Regular {
   /** Every text. */
   readonly all: Expression;
 
-  constructor(onMake: () => void) {
-    this.#onMake = onMake;
+  constructor(onWork: OnWork) {
+    this.#onWork = onWork;
     this.none = this.#make('0', false, { kind: 'none' });
     this.empty = this.#make('e', true, { kind: 'empty' });
     this.any = this.set(ALL_CHARS);
@@ -51,7 +54,7 @@ export class Regular {
   #make(key: string, nullable: boolean, form: Form): Expression {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    this.#onMake();
+    this.#onWork(1, this.#known.size);
     const made: Expression = { id: this.#known.size, nullable, form };
     this.#known.set(key, made);
     return made;
@@ -88,6 +91,7 @@ export class Regular {
 
   or(parts: readonly Expression[]): Expression {
     const flat = parts.flatMap((part) => (part.form.kind === 'or' ? part.form.parts : [part]));
+    this.#onWork(flat.length, this.#known.size);
     if (flat.includes(this.all)) return this.all;
     const sets = flat.flatMap(({ form }) => (form.kind === 'set' ? [form.set] : []));
     const merged = this.set(union(...sets));
@@ -102,6 +106,7 @@ export class Regular {
 
   and(parts: readonly Expression[]): Expression {
     const flat = parts.flatMap((part) => (part.form.kind === 'and' ? part.form.parts : [part]));
+    this.#onWork(flat.length, this.#known.size);
     const kept = distinct(flat).filter((part) => part !== this.all);
     if (kept.includes(this.none)) return this.none;
     const [only] = kept;

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { automatonOf, type Automaton } from './automaton.ts';
+import { automatonOf, withLength, type Automaton } from './automaton.ts';
 import { automatonRules, spellInString, spellPlain } from './automaton-rules.ts';
 import { charRule, integerRule, numberRule, stringRule } from './free-json.ts';
 import { LENGTH_BLOCK, PATTERN_EXPRESSIONS_MAX, PATTERN_STATES_MAX, REPEAT_MAX } from './limits.ts';
 import type { NumberBounds, StringBounds } from './nodes.ts';
-import { numbersBetween } from './numbers.ts';
+import { incomparableBound, numbersBetween } from './numbers.ts';
 import { parsePattern } from './pattern.ts';
 import { refuse, type Path } from './refusal.ts';
 import { Regular, type Expression } from './regular.ts';
@@ -37,16 +37,19 @@ export class Scalars {
     });
   }
 
-  number({ whole, low, high }: NumberBounds, path: Path): string {
+  number(bounds: NumberBounds, path: Path): string {
     const rules = this.#rules;
-    if (low === undefined && high === undefined) {
-      return whole ? integerRule(rules, path) : numberRule(rules, path);
+    const { whole, low, high } = bounds;
+    const keyword = high?.keyword ?? low?.keyword;
+    if (keyword === undefined) return whole ? integerRule(rules, path) : numberRule(rules, path);
+    const incomparable = incomparableBound(bounds);
+    if (incomparable !== undefined) {
+      throw refuse('grammar.unsupported', path, incomparable.keyword);
     }
-    const keyword = low === undefined ? 'maximum' : 'minimum';
     return this.#once(`n${JSON.stringify([whole, low, high])}`, () => {
-      const automaton = this.#automaton({ path, keyword }, (regular) => {
-        return numbersBetween(regular, { whole, low, high });
-      });
+      const automaton = this.#automaton({ path, keyword }, (regular) =>
+        numbersBetween(regular, bounds),
+      );
       const first = automatonRules(rules, automaton, { path, spell: spellPlain, end: '""' });
       return rules.add({ body: first, needs: [[first]], refs: [first], openPaths: 1, path });
     });
@@ -66,10 +69,11 @@ export class Scalars {
       const parts = patterns.map((pattern) => parsePattern(regular, pattern));
       const read = parts.filter((part) => part !== undefined);
       if (read.length < parts.length) return undefined;
-      return regular.and([...read, regular.repeat(regular.any, min, max)]);
+      return regular.and(read);
     });
+    const sized = this.#sized(automaton, { min, max }, path);
     const end = literal('"');
-    const first = automatonRules(rules, automaton, { path, spell: spellInString, end });
+    const first = automatonRules(rules, sized, { path, spell: spellInString, end });
     return rules.add({
       body: `${literal('"')} ${first}`,
       needs: [[first]],
@@ -79,6 +83,21 @@ export class Scalars {
     });
   }
 
+  #sized(
+    automaton: Automaton,
+    { min, max }: { readonly min: number; readonly max: number },
+    path: Path,
+  ): Automaton {
+    if (min === 0 && max === Infinity) return automaton;
+    const keyword = max === Infinity ? 'minLength' : 'maxLength';
+    const sized = withLength(automaton, { min, max }, (steps, states) => {
+      if (states > PATTERN_STATES_MAX) throw refuse('grammar.limit', path, keyword);
+      this.#work.spend(steps, path, keyword);
+    });
+    if (sized.length === 0) throw refuse('grammar.unsatisfiable', path, keyword);
+    return sized;
+  }
+
   #automaton(
     { path, keyword }: { path: Path; keyword: string },
     make: (regular: Regular) => Expression | undefined,
@@ -86,8 +105,10 @@ export class Scalars {
     const tooMuch = (): never => {
       throw refuse('grammar.limit', path, keyword);
     };
-    let made = 0;
-    const regular = new Regular(() => ++made > PATTERN_EXPRESSIONS_MAX && tooMuch());
+    const regular = new Regular((steps, expressions) => {
+      if (expressions > PATTERN_EXPRESSIONS_MAX) tooMuch();
+      this.#work.spend(steps, path, keyword);
+    });
     const expression = make(regular);
     if (expression === undefined) throw refuse('grammar.unsupported', path, keyword);
     const automaton = automatonOf(regular, expression, (steps, states) => {

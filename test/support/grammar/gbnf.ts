@@ -20,7 +20,7 @@ export type Gbnf = ReadonlyMap<string, Term>;
 export function readGbnf(text: string): Gbnf {
   const rules = new Map<string, Term>();
   for (const line of text.split('\n').filter((one) => one !== '')) {
-    const [, name = '', body = ''] = /^([A-Za-z0-9-]+) ::= (.*)$/u.exec(line) ?? [];
+    const [, name = '', body = ''] = /^([A-Za-z0-9-]+) ::= (.*)$/su.exec(line) ?? [];
     assert.ok(name !== '' && !rules.has(name), `not one rule a line: ${line}`);
     rules.set(name, new BodyReader(body).whole());
   }
@@ -254,7 +254,7 @@ export class Sampler {
   constructor(rules: Gbnf, below: (limit: number) => number) {
     this.#rules = rules;
     this.#below = below;
-    for (let changed = true; changed; ) {
+    for (let changed = true; changed;) {
       changed = false;
       for (const [name, term] of rules) {
         const least = this.#leastOf(term);

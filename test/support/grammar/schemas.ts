@@ -95,12 +95,10 @@ const LEAF: fc.Arbitrary<Sample> = fc.oneof(
     .array(fc.oneof(TEXT, NUMBER, fc.boolean(), fc.constant(null)), { minLength: 1, maxLength: 5 })
     .map((values) => ({ schema: { enum: values }, value: values[0] })),
   ANY_JSON.map((value) => ({ schema: {}, value })),
-  fc
-    .tuple(TEXT, NUMBER, fc.boolean())
-    .map(([text, number, asText]) => ({
-      schema: { type: ['string', 'null', 'number'] },
-      value: asText ? text : number,
-    })),
+  fc.tuple(TEXT, NUMBER, fc.boolean()).map(([text, number, asText]) => ({
+    schema: { type: ['string', 'null', 'number'] },
+    value: asText ? text : number,
+  })),
 );
 
 interface MemberSample {
