@@ -14,6 +14,8 @@ import { toolRule, type ToolRequest } from './tools.ts';
 import { Work } from './work.ts';
 
 export { refusalFailure, type SchemaRefusal } from './refusal.ts';
+export type { ToolFunction } from './tool-text.ts';
+export type { PlainAnswer, ToolChoice, ToolRequest } from './tools.ts';
 
 export type GrammarDecision =
   | {

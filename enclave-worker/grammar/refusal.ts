@@ -67,7 +67,7 @@ function isRefusalCode(code: string): code is RefusalCode {
 
 /** A keyword nobody knows may be anything; only what looks like one is repeated. */
 function keywordName(keyword: string): string {
-  return /^\$?[A-Za-z][A-Za-z0-9]*$/.test(keyword) && keyword.length <= PARAM_STEP_MAX_CHARS
+  return /^\$?[A-Za-z][A-Za-z0-9_]*$/.test(keyword) && keyword.length <= PARAM_STEP_MAX_CHARS
     ? keyword
     : 'unknown';
 }

@@ -20,6 +20,8 @@ export interface ToolEnd {
   readonly deltas: readonly ToolDelta[];
   /** `broken`: the text ended within a call, or is not of the form; what came of that call is not whole. */
   readonly outcome: 'text' | 'calls' | 'broken';
+  /** Calls that came to their end. A later one, of which deltas may have come, did not. */
+  readonly wholeCalls: number;
 }
 
 const ID_BYTES = 12;
@@ -54,6 +56,7 @@ export class ToolCallReader {
   #held = '';
   #plain = false;
   #index = -1;
+  #wholeCalls = 0;
   #nesting = new Nesting();
 
   constructor(options: ToolReaderOptions) {
@@ -74,11 +77,13 @@ export class ToolCallReader {
   end(): ToolEnd {
     const rest = this.#held;
     this.#held = '';
+    const wholeCalls = this.#wholeCalls;
     if (this.#phase === 'text') {
-      return { deltas: rest === '' ? [] : [{ kind: 'text', text: rest }], outcome: 'text' };
+      const deltas: readonly ToolDelta[] = rest === '' ? [] : [{ kind: 'text', text: rest }];
+      return { deltas, outcome: 'text', wholeCalls };
     }
-    const whole = this.#phase === 'between' && rest.trim() === '';
-    return { deltas: [], outcome: whole ? 'calls' : 'broken' };
+    const isWhole = this.#phase === 'between' && rest.trim() === '';
+    return { deltas: [], outcome: isWhole ? 'calls' : 'broken', wholeCalls };
   }
 
   #advance(out: ToolDelta[]): void {
@@ -150,6 +155,7 @@ export class ToolCallReader {
     if (this.#held.startsWith(text)) {
       this.#held = this.#held.slice(text.length);
       this.#phase = next;
+      if (next === 'between') this.#wholeCalls++;
     } else if (!text.startsWith(this.#held)) this.#phase = 'broken';
   }
 
@@ -230,7 +236,7 @@ export interface ToolAnswer {
 export function readToolCalls(text: string, options: ToolReaderOptions): ToolAnswer {
   const reader = new ToolCallReader(options);
   const deltas = reader.push(text);
-  const { deltas: last, outcome } = reader.end();
+  const { deltas: last, outcome, wholeCalls } = reader.end();
   let content = '';
   const calls: { id: string; name: string; arguments: string }[] = [];
   for (const delta of [...deltas, ...last]) {
@@ -241,6 +247,6 @@ export function readToolCalls(text: string, options: ToolReaderOptions): ToolAns
       if (call !== undefined) call.arguments += delta.text;
     }
   }
-  const whole = outcome === 'broken' ? calls.slice(0, -1) : calls;
+  const whole = calls.slice(0, wholeCalls);
   return { content: content === '' && whole.length > 0 ? null : content, calls: whole, outcome };
 }
