@@ -4,11 +4,17 @@
  * @module
  */
 
-import type { ChatTurn } from '../protocol/openai/chat.ts';
 import type { Capability } from '../protocol/openai/endpoints.ts';
+import type { CallPiece, FinishReason } from '../protocol/openai/answer-shape.ts';
 import type { TokenLogprob } from '../protocol/openai/logprobs.ts';
 import type { Sampling } from '../protocol/openai/sampling.ts';
 import type { Usage } from '../protocol/receipt.ts';
+
+export interface ChatTurn {
+  readonly role: 'system' | 'user' | 'assistant';
+  /** Always text, never markup: control tokens spelled out in it stay text. */
+  readonly content: string;
+}
 
 export type Prompt =
   | { readonly kind: 'chat'; readonly messages: readonly ChatTurn[] }
@@ -30,6 +36,8 @@ export interface GenerateJob {
   readonly stop: readonly string[];
   /** Present: text comes with its tokens, and each with so many of the likeliest. */
   readonly topLogprobs?: number | undefined;
+  /** GBNF with the start rule `root`: every choice is a text of it, as far as it comes. */
+  readonly grammar?: string | undefined;
 }
 
 export type EngineEvent =
@@ -43,10 +51,18 @@ export type EngineEvent =
       readonly text: string;
       readonly tokens?: readonly TokenLogprob[];
     }
+  /** Of a call of a tool, where the engine itself knows what one is. */
+  | (CallPiece & { readonly choice?: number })
   /** One choice of several is complete; the generation goes on. */
-  | { readonly kind: 'choice-end'; readonly choice: number; readonly reason: 'stop' | 'length' }
+  | {
+      readonly kind: 'choice-end';
+      readonly choice: number;
+      readonly reason: FinishReason;
+      /** Of its calls, so many are whole. Absent: all. */
+      readonly wholeCalls?: number;
+    }
   /** Ends every choice that has not ended. Comes last, unless the iteration throws. */
-  | { readonly kind: 'end'; readonly reason: 'stop' | 'length' | 'aborted' };
+  | { readonly kind: 'end'; readonly reason: FinishReason | 'aborted' };
 
 export interface Generation {
   /** Iterate once. A slow reader slows the engine down. Throws `engine.*`. */

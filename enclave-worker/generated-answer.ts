@@ -25,6 +25,8 @@ export type AnswerEnd = 'complete' | 'aborted';
 interface Gathered {
   text: string;
   readonly tokens: TokenLogprob[];
+  readonly calls: { readonly id: string; readonly name: string; arguments: string }[];
+  wholeCalls: number;
   finishReason: FinishReason | undefined;
 }
 
@@ -33,31 +35,50 @@ export async function answerWhole(answering: Answering): Promise<AnswerEnd> {
   const choices = Array.from({ length: answering.choices }, (): Gathered => ({
     text: '',
     tokens: [],
+    calls: [],
+    wholeCalls: 0,
     finishReason: undefined,
   }));
   for await (const event of events) {
-    if (event.kind === 'text') {
-      const choice = choices[event.choice ?? 0];
-      if (choice === undefined) continue;
-      choice.text += event.text;
-      choice.tokens.push(...(event.tokens ?? []));
-    }
-    if (event.kind === 'choice-end') {
-      const choice = choices[event.choice];
-      if (choice !== undefined) choice.finishReason = event.reason;
-    }
+    const choice = 'choice' in event ? choices[event.choice ?? 0] : choices[0];
+    if (choice !== undefined) gather(choice, event);
     if (event.kind !== 'end') continue;
     const { reason } = event;
     if (reason === 'aborted') return reason;
-    const whole = choices.map(({ text, tokens, finishReason }): WholeChoice => ({
+    const whole = choices.map(({ text, tokens, calls, wholeCalls, finishReason }): WholeChoice => ({
       text,
       tokens,
+      // A call that broke off is nothing that a program could act on.
+      calls: calls.slice(0, wholeCalls),
       finishReason: finishReason ?? reason,
     }));
     out.json(200, shape.whole(whole, generation.usage()));
     return 'complete';
   }
   return 'aborted';
+}
+
+function gather(choice: Gathered, event: EngineEvent): void {
+  switch (event.kind) {
+    case 'text':
+      choice.text += event.text;
+      choice.tokens.push(...(event.tokens ?? []));
+      return;
+    case 'call':
+      choice.calls.push({ id: event.id, name: event.name, arguments: '' });
+      return;
+    case 'arguments': {
+      const call = choice.calls[event.index];
+      if (call !== undefined) call.arguments += event.text;
+      return;
+    }
+    case 'choice-end':
+      choice.finishReason = event.reason;
+      choice.wholeCalls = event.wholeCalls ?? choice.calls.length;
+      return;
+    case 'started':
+    case 'end':
+  }
 }
 
 export async function answerStream(
@@ -78,7 +99,7 @@ export async function answerStream(
       if (event.kind === 'end' && event.reason === 'aborted') return event.reason;
       silence.heard();
       stream.begin();
-      if (event.kind === 'text') {
+      if (event.kind === 'text' || event.kind === 'call' || event.kind === 'arguments') {
         stream.piece(event);
         metering?.wrote();
         await out.room();
@@ -119,9 +140,14 @@ class ChoiceStream {
     }
   }
 
-  piece({ choice = 0, text, tokens = [] }: Extract<EngineEvent, { kind: 'text' }>): void {
+  piece(event: Extract<EngineEvent, { kind: 'text' | 'call' | 'arguments' }>): void {
     const { out, shape } = this.#answering;
-    out.event(sseEvent(shape.piece(choice, { text, tokens })));
+    const { choice = 0 } = event;
+    const said =
+      event.kind === 'text'
+        ? shape.piece(choice, { text: event.text, tokens: event.tokens ?? [] })
+        : shape.call(choice, event);
+    out.event(sseEvent(said));
   }
 
   finish(choice: number, reason: FinishReason): void {

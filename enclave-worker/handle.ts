@@ -34,6 +34,7 @@ import { planOf, type EmbedPlan, type GeneratePlan } from './plan.ts';
 import type { ReceiptStore } from './receipts.ts';
 import type { RunningExchanges } from './running.ts';
 import { SealedAnswer, type ExchangeSink } from './sealed-answer.ts';
+import { toolEvents } from './tool-events.ts';
 
 export interface ExchangeDeps {
   readonly card: Card;
@@ -233,16 +234,18 @@ interface Serving {
 
 function generate(
   { deps, exchange, out, stop, deadline, counted }: Serving,
-  { path, job, mode, includeUsage, shape }: GeneratePlan,
+  { path, job, mode, includeUsage, shape, toolAnswer }: GeneratePlan,
 ): Promise<AnswerEnd> {
   const generation = deps.engine.generate(job, stop);
   counted.usage = generation.usage;
+  const choices = job.prompts.length * job.choices;
+  const events = endingEarly(generation, () => isStopped(exchange, deadline));
   const answering = {
     shape: shape(identityOf(deps, exchange, path)),
-    choices: job.prompts.length * job.choices,
+    choices,
     out,
     generation,
-    events: endingEarly(generation, () => isStopped(exchange, deadline)),
+    events: toolAnswer === undefined ? events : toolEvents({ events, choices, answer: toolAnswer }),
   };
   if (mode === 'unary') return answerWhole(answering);
   return answerStream(answering, includeUsage, meteringOf(exchange, generation, out));

@@ -8,7 +8,7 @@ import { parseJson } from '../core/json.ts';
 import { hasCode } from '../core/errors.ts';
 import type { Card } from '../attestation/card.ts';
 import type { AnswerIdentity, AnswerShape } from '../protocol/openai/answer-shape.ts';
-import { decodeChatRequest } from '../protocol/openai/chat.ts';
+import { decodeChatRequest, type ChatRequest } from '../protocol/openai/chat.ts';
 import { chatShape } from '../protocol/openai/completion.ts';
 import type { Decision } from '../protocol/openai/decode-body.ts';
 import { decodeEmbeddingsRequest, type EmbeddingsRequest } from '../protocol/openai/embeddings.ts';
@@ -20,7 +20,9 @@ import { decodeTextRequest } from '../protocol/openai/text-request.ts';
 import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
 import { assertRouted, type OpenedRequest } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
+import { formOf } from './answer-form.ts';
 import type { EmbedJob, GenerateJob, Prompt } from './engine.ts';
+import { turnsOf } from './tool-turns.ts';
 
 export interface GeneratePlan {
   readonly kind: 'generate';
@@ -30,6 +32,8 @@ export interface GeneratePlan {
   readonly job: GenerateJob;
   readonly mode: 'stream' | 'unary';
   readonly includeUsage: boolean;
+  /** Present: the text may hold calls of tools, and an answer without calls is of this kind. */
+  readonly toolAnswer: 'text' | 'json' | undefined;
   readonly shape: (identity: AnswerIdentity) => AnswerShape;
 }
 
@@ -78,15 +82,7 @@ interface Asked {
 }
 
 const PLANNERS: Readonly<Record<EndpointPath, (body: unknown) => Decision<Asked>>> = {
-  '/v1/chat/completions': (body) =>
-    asked(decodeChatRequest(body), (request, bounds) =>
-      generatePlan(bounds, {
-        ...request,
-        prompts: [{ kind: 'chat', messages: request.messages }],
-        promptParam: 'messages',
-        shape: (identity) => chatShape(identity, request.topLogprobs),
-      }),
-    ),
+  '/v1/chat/completions': (body) => asked(decodeChatRequest(body), chatPlan),
   '/v1/completions': (body) =>
     asked(decodeTextRequest(body), (request, bounds) =>
       generatePlan(bounds, {
@@ -118,6 +114,24 @@ function asked<Request extends { readonly model: string }>(
   };
 }
 
+function chatPlan(request: ChatRequest, bounds: Bounds): Plan {
+  const formed = formOf(request);
+  if (formed.outcome === 'refused') return refused(formed.failure);
+  const { grammar, tools, toolAnswer } = formed.form;
+  // OpenAI tells probabilities of words; which of the tokens are words is not known before all is read.
+  if (toolAnswer !== undefined && request.topLogprobs !== undefined) {
+    return refused(openAiFailure('unsupported_parameter', { param: 'logprobs' }));
+  }
+  return generatePlan(bounds, {
+    ...request,
+    grammar,
+    toolAnswer,
+    prompts: [{ kind: 'chat', messages: turnsOf(request.messages, tools) }],
+    promptParam: 'messages',
+    shape: (identity) => chatShape(identity, request.topLogprobs),
+  });
+}
+
 function refused(failure: OpenAiFailure): RefusedPlan {
   return { kind: 'refused', failure };
 }
@@ -145,6 +159,8 @@ interface Generating {
   readonly sampling: Sampling;
   readonly stop: readonly string[];
   readonly topLogprobs: number | undefined;
+  readonly grammar?: string | undefined;
+  readonly toolAnswer?: GeneratePlan['toolAnswer'];
   readonly mode: 'stream' | 'unary';
   readonly includeUsage: boolean;
   readonly shape: GeneratePlan['shape'];
@@ -162,6 +178,7 @@ function generatePlan({ path, card, prelude }: Bounds, request: Generating): Pla
     promptParam: request.promptParam,
     mode: request.mode,
     includeUsage: request.includeUsage,
+    toolAnswer: request.toolAnswer,
     shape: request.shape,
     job: {
       prompts,
@@ -174,7 +191,8 @@ function generatePlan({ path, card, prelude }: Bounds, request: Generating): Pla
       ),
       sampling,
       stop,
-      ...(topLogprobs === undefined ? {} : { topLogprobs }),
+      topLogprobs,
+      grammar: request.grammar,
     },
   };
 }

@@ -8,8 +8,9 @@ import { toHex } from '../../core/bytes.ts';
 import { sha256 } from '#primitives';
 import type { Usage } from '../receipt.ts';
 import type { TokenLogprob } from './logprobs.ts';
+import type { ToolCall } from './tools.ts';
 
-export type FinishReason = 'stop' | 'length';
+export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
 export interface AnswerIdentity {
   readonly id: string;
@@ -25,7 +26,13 @@ export interface AnswerPiece {
   readonly tokens: readonly TokenLogprob[];
 }
 
+/** A call begins with its name; its arguments come after it, piece by piece. */
+export type CallPiece =
+  | { readonly kind: 'call'; readonly index: number; readonly id: string; readonly name: string }
+  | { readonly kind: 'arguments'; readonly index: number; readonly text: string };
+
 export interface WholeChoice extends AnswerPiece {
+  readonly calls: readonly ToolCall[];
   readonly finishReason: FinishReason;
 }
 
@@ -36,6 +43,8 @@ export interface AnswerShape {
   /** Before anything else of the choice; undefined where the endpoint has no such object. */
   begin(choice: number): StreamObject | undefined;
   piece(choice: number, piece: AnswerPiece): StreamObject;
+  /** Only where tools can be given. */
+  call(choice: number, piece: CallPiece): StreamObject;
   /** The last object of the choice: what SDKs take as "this answer is complete". */
   finish(choice: number, reason: FinishReason): StreamObject;
   /** Only when asked for, after every choice. `choices` is there and empty: several SDKs throw without it. */

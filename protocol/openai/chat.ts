@@ -17,16 +17,30 @@ import {
   TOKENS,
   type Sampling,
 } from './sampling.ts';
+import {
+  TOOL_CALL_ID,
+  TOOL_CALLS,
+  TOOL_FIELDS,
+  toolConflict,
+  toolingOf,
+  type ToolCall,
+  type Tooling,
+} from './tools.ts';
 
-export interface ChatTurn {
-  readonly role: 'system' | 'user' | 'assistant';
-  /** Always text, never markup: control tokens spelled out in it stay text. */
-  readonly content: string;
-}
+/** Content is always text, never markup: control tokens spelled out in it stay text. */
+export type ChatMessage =
+  | { readonly role: 'system' | 'user'; readonly content: string }
+  | {
+      readonly role: 'assistant';
+      readonly content: string;
+      readonly toolCalls: readonly ToolCall[];
+    }
+  /** What a tool answered to the call of that id, which is in the assistant's message before. */
+  | { readonly role: 'tool'; readonly content: string; readonly toolCallId: string };
 
-export interface ChatRequest {
+export interface ChatRequest extends Tooling {
   readonly model: string;
-  readonly messages: readonly ChatTurn[];
+  readonly messages: readonly ChatMessage[];
   readonly choices: number;
   /** Of each choice. Absent: whatever room there is. */
   readonly maxOutputTokens: number | undefined;
@@ -57,12 +71,13 @@ const MESSAGE = z.discriminatedUnion('role', [
   z.strictObject({ role: z.literal('user'), content: CONTENT }),
   z.strictObject({
     role: z.literal('assistant'),
-    content: CONTENT,
+    content: CONTENT.nullish(),
     // Apps send our own answer back as it was; these members are in it and say nothing.
     refusal: z.null().optional(),
-    tool_calls: EMPTY.nullish(),
     annotations: EMPTY.nullish(),
+    tool_calls: TOOL_CALLS.nullish(),
   }),
+  z.strictObject({ role: z.literal('tool'), content: CONTENT, tool_call_id: TOOL_CALL_ID }),
 ]);
 
 const HONOURED = {
@@ -73,6 +88,7 @@ const HONOURED = {
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).nullish(),
   ...SAMPLING_FIELDS,
+  ...TOOL_FIELDS,
 };
 
 /** Accepted because they change nothing in the answer; their values are bounded and then dropped. */
@@ -92,10 +108,6 @@ const RULES: BodyRules<Fields> = {
   schema: SCHEMA,
   known: new Set(Object.keys(SCHEMA.shape)),
   neutralOnly: {
-    response_format: z.strictObject({ type: z.literal('text') }),
-    tools: EMPTY,
-    tool_choice: z.enum(['none', 'auto']),
-    parallel_tool_calls: z.boolean(),
     reasoning_effort: z.literal('none'),
     modalities: z.array(z.literal('text')).max(1),
   },
@@ -113,7 +125,7 @@ export function decodeChatRequest(body: unknown): ChatDecision {
     outcome: 'decoded',
     request: {
       model: fields.model,
-      messages: fields.messages.map(turnOf),
+      messages: fields.messages.map(messageOf),
       choices: fields.n ?? 1,
       maxOutputTokens: fields.max_completion_tokens ?? fields.max_tokens ?? undefined,
       sampling: samplingOf(fields),
@@ -121,6 +133,7 @@ export function decodeChatRequest(body: unknown): ChatDecision {
       topLogprobs: fields.logprobs === true ? (fields.top_logprobs ?? 0) : undefined,
       mode: fields.stream === true ? 'stream' : 'unary',
       includeUsage: fields.stream_options?.include_usage === true,
+      ...toolingOf(fields),
     },
   };
 }
@@ -131,11 +144,42 @@ function firstConflict(fields: Fields): string | undefined {
     return 'max_tokens';
   }
   if ((fields.top_logprobs ?? 0) > 0 && fields.logprobs !== true) return 'top_logprobs';
-  return streamConflict(fields);
+  return streamConflict(fields) ?? toolConflict(fields) ?? messageConflict(fields.messages);
 }
 
-function turnOf(message: Fields['messages'][number]): ChatTurn {
-  const { role, content } = message;
-  const text = typeof content === 'string' ? content : content.map((part) => part.text).join('');
-  return { role: role === 'developer' ? 'system' : role, content: text };
+/** Every call is answered once, right after it, and nothing else is. */
+function messageConflict(messages: Fields['messages']): string | undefined {
+  const open = new Set<string>();
+  for (const [at, message] of messages.entries()) {
+    if (message.role === 'tool') {
+      if (!open.delete(message.tool_call_id)) return `messages.${at}.tool_call_id`;
+      continue;
+    }
+    if (open.size > 0) return `messages.${at}.role`;
+    if (message.role !== 'assistant') continue;
+    const calls = message.tool_calls ?? [];
+    if (calls.length === 0 && (message.content ?? undefined) === undefined) {
+      return `messages.${at}.content`;
+    }
+    for (const { id } of calls) {
+      if (open.has(id)) return `messages.${at}.tool_calls`;
+      open.add(id);
+    }
+  }
+  return open.size > 0 ? `messages.${messages.length - 1}.role` : undefined;
+}
+
+function messageOf(message: Fields['messages'][number]): ChatMessage {
+  const content = textOf(message.content);
+  if (message.role === 'tool') return { role: 'tool', content, toolCallId: message.tool_call_id };
+  if (message.role !== 'assistant') {
+    return { role: message.role === 'developer' ? 'system' : message.role, content };
+  }
+  const toolCalls = (message.tool_calls ?? []).map(({ id, function: call }) => ({ id, ...call }));
+  return { role: 'assistant', content, toolCalls };
+}
+
+function textOf(content: Fields['messages'][number]['content']): string {
+  if (content === null || content === undefined) return '';
+  return typeof content === 'string' ? content : content.map((part) => part.text).join('');
 }

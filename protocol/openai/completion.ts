@@ -10,16 +10,29 @@ import {
   openAiUsage,
   type AnswerIdentity,
   type AnswerShape,
+  type CallPiece,
   type FinishReason,
   type OpenAiUsage,
 } from './answer-shape.ts';
 import { COMPLETIONS_PATH, type EndpointPath } from './endpoints.ts';
 import { chatLogprobs, type ChatLogprobs, type TokenLogprob } from './logprobs.ts';
+import type { ToolCall } from './tools.ts';
 
 /** The id shown to the app is the exchange's msg_id, so that app, receipt and ledger speak of the same thing. */
 export function completionId(path: EndpointPath, msgId: Uint8Array): string {
   return `${path === COMPLETIONS_PATH ? 'cmpl' : 'chatcmpl'}-${toHex(msgId)}`;
 }
+
+export interface ToolCallJson {
+  readonly id: string;
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+/** Id and name come once: SDKs throw when they change. */
+export type ToolCallDelta =
+  | (ToolCallJson & { readonly index: number })
+  | { readonly index: number; readonly function: { readonly arguments: string } };
 
 export interface ChatCompletion {
   readonly id: string;
@@ -30,8 +43,10 @@ export interface ChatCompletion {
     readonly index: number;
     readonly message: {
       readonly role: 'assistant';
-      readonly content: string;
+      /** Null when there are calls and no words. */
+      readonly content: string | null;
       readonly refusal: null;
+      readonly tool_calls?: readonly ToolCallJson[];
     };
     readonly logprobs: ChatLogprobs | null;
     readonly finish_reason: FinishReason;
@@ -48,7 +63,11 @@ export interface ChatChunk {
   readonly system_fingerprint: string;
   readonly choices: readonly {
     readonly index: number;
-    readonly delta: { readonly role?: 'assistant'; readonly content?: string };
+    readonly delta: {
+      readonly role?: 'assistant';
+      readonly content?: string;
+      readonly tool_calls?: readonly ToolCallDelta[];
+    };
     readonly logprobs: ChatLogprobs | null;
     readonly finish_reason: FinishReason | null;
   }[];
@@ -76,6 +95,13 @@ export function chatShape(answer: AnswerIdentity, topLogprobs: number | undefine
         logprobs: logprobsOf(tokens),
         finish_reason: null,
       }),
+    call: (index, piece) =>
+      chunk(answer, {
+        index,
+        delta: { tool_calls: [callDelta(piece)] },
+        logprobs: null,
+        finish_reason: null,
+      }),
     finish: (index, reason) =>
       chunk(answer, { index, delta: {}, logprobs: null, finish_reason: reason }),
     usage: (usage) => ({ ...chunk(answer), usage: openAiUsage(usage) }),
@@ -84,15 +110,39 @@ export function chatShape(answer: AnswerIdentity, topLogprobs: number | undefine
       object: 'chat.completion',
       created: answer.created,
       model: answer.model,
-      choices: choices.map(({ text, tokens, finishReason }, index) => ({
+      choices: choices.map(({ text, tokens, calls, finishReason }, index) => ({
         index,
-        message: { role: 'assistant', content: text, refusal: null },
+        message: messageOf(text, calls),
         logprobs: logprobsOf(tokens),
         finish_reason: finishReason,
       })),
       usage: openAiUsage(usage),
       system_fingerprint: answer.systemFingerprint,
     }),
+  };
+}
+
+function callDelta(piece: CallPiece): ToolCallDelta {
+  const { index } = piece;
+  if (piece.kind === 'arguments') return { index, function: { arguments: piece.text } };
+  const { id, name } = piece;
+  return { index, id, type: 'function', function: { name, arguments: '' } };
+}
+
+function messageOf(
+  text: string,
+  calls: readonly ToolCall[],
+): ChatCompletion['choices'][number]['message'] {
+  if (calls.length === 0) return { role: 'assistant', content: text, refusal: null };
+  return {
+    role: 'assistant',
+    content: text === '' ? null : text,
+    refusal: null,
+    tool_calls: calls.map(({ id, name, arguments: given }) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: given },
+    })),
   };
 }
 

@@ -76,8 +76,15 @@ function isParamName(param: string): boolean {
 
 /** Members of a message or a part that exist in OpenAI's API and that nobody here can honour. */
 const UNSERVED_MEMBERS = new Set(['name', 'audio', 'tool_calls', 'function_call', 'tool_call_id']);
-const UNSERVED_ROLES = /^messages\.\d+\.role$/;
-const UNSERVED_PARTS = /^messages\.\d+\.content\.\d+\.type$/;
+/** Where a word that is not served stands, such as a role, a kind of part or a kind of tool. */
+const UNSERVED_WORDS = [
+  /^messages\.\d+\.role$/,
+  /^messages\.\d+\.content\.\d+\.type$/,
+  /^messages\.\d+\.tool_calls\.\d+\.type$/,
+  /^tools\.\d+\.type$/,
+  /^tool_choice\.type$/,
+  /^response_format\.type$/,
+];
 
 function refuseIssue(issue: z.core.$ZodIssue | undefined): Refused {
   if (issue === undefined) return refuse('invalid_value');
@@ -88,7 +95,7 @@ function refuseIssue(issue: z.core.$ZodIssue | undefined): Refused {
     const code = UNSERVED_MEMBERS.has(key) ? 'unsupported_parameter' : 'unknown_parameter';
     return refuse(code, path === '' ? key : `${path}.${key}`);
   }
-  if (UNSERVED_ROLES.test(path) || UNSERVED_PARTS.test(path)) {
+  if (UNSERVED_WORDS.some((place) => place.test(path))) {
     return refuse('unsupported_parameter', path);
   }
   return refuse('invalid_value', path);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assert } from '../../core/errors.ts';
 import {
   openAiUsage,
   type AnswerIdentity,
@@ -44,6 +45,9 @@ export function textShape(answer: AnswerIdentity, topLogprobs: number | undefine
       completion(answer, [
         { index, text, logprobs: logprobsOf(index, tokens), finish_reason: null },
       ]),
+    call: () => {
+      assert(false, 'a text completion takes no tools');
+    },
     finish: (index, reason) =>
       completion(answer, [{ index, text: '', logprobs: null, finish_reason: reason }]),
     usage: (usage) => ({ ...completion(answer, []), usage: openAiUsage(usage) }),

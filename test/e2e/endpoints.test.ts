@@ -103,6 +103,31 @@ for (const mode of MODES) {
     );
   });
 
+  test(`an answer has the form that a schema asks (${mode})`, async () => {
+    const schema = {
+      type: 'object',
+      properties: { answer: { enum: ['yes', 'no'] }, sure: { type: 'boolean' } },
+      required: ['answer', 'sure'],
+      additionalProperties: false,
+    };
+    const format = { type: 'json_schema', json_schema: { name: 'x', schema } } as const;
+    const asked = { ...QUESTION, max_tokens: 64, seed: 4, response_format: format };
+    const whole = await client(mode).chat.completions.create(asked);
+    const text = whole.choices[0]?.message.content ?? '';
+    assert.match(text, /^\{"answer": ?"(yes|no)", ?"sure": ?(true|false)\}$/);
+    assert.equal(whole.choices[0]?.finish_reason, 'stop');
+    const final = await client(mode).chat.completions.stream(asked).finalChatCompletion();
+    assert.equal(final.choices[0]?.message.content, text);
+    const odd = { ...format, json_schema: { name: 'x', schema: { ...schema, not: {} } } };
+    await assert.rejects(
+      client(mode).chat.completions.create({ ...QUESTION, response_format: odd }),
+      (error) =>
+        error instanceof BadRequestError &&
+        error.code === 'unsupported_parameter' &&
+        error.param === 'response_format.json_schema.schema.not',
+    );
+  });
+
   test(`a text completion goes on, whole and as a stream (${mode})`, async () => {
     const asked = { model: STACK_MODEL, prompt: BEGINNING, max_tokens: 6, temperature: 0 };
     const whole = await client(mode).completions.create({ ...asked, logprobs: 2 });

@@ -88,6 +88,15 @@ test('greedy choices of a longer prompt are all the same', async () => {
   assert.match(choices[1]?.text ?? '', /^Remote attestation is a way/);
 });
 
+test('what is said under a grammar is of it, in every choice', async () => {
+  const grammar = 'root ::= ("ab" | "ba"){3} "!"';
+  const { choices } = await run(tiny, job('x', { grammar, choices: 3, temperature: 1, seed: 1 }));
+  for (const { text, reason } of choices) {
+    assert.match(text, /^(ab|ba){3}!$/);
+    assert.equal(reason, 'stop');
+  }
+});
+
 test('an abort between two choices ends them all', async () => {
   const stop = new AbortController();
   const generation = tiny.generate(
@@ -328,6 +337,45 @@ test('inputs that are too long together are refused before anything runs', async
   await assert.rejects(bounded.vectors, { code: 'engine.prompt_too_long' });
   assert.equal(bounded.usage().prompt, 0);
   await demo.embed({ inputs, maxPromptTokens: prompt }, NEVER).vectors;
+});
+
+test('embeddings at the same time, some of them aborted, are each as if alone', async () => {
+  const [alone] = await demo.embed({ inputs: ['a fox'], maxPromptTokens: 100 }, NEVER).vectors;
+  const stop = new AbortController();
+  const many = Array.from({ length: 20 }, () => 'remote attestation');
+  const left = demo.embed({ inputs: many, maxPromptTokens: 1000 }, stop.signal);
+  const kept = demo.embed({ inputs: ['a fox', 'a fox'], maxPromptTokens: 100 }, NEVER);
+  stop.abort();
+  await assert.rejects(left.vectors, { code: 'engine.aborted' });
+  assert.deepEqual(await kept.vectors, [alone, alone]);
+});
+
+test('a model without a chat template goes on with texts and has no chats', async () => {
+  const gguf = tinyModel();
+  const metadata = new Map(gguf.metadata);
+  metadata.delete('tokenizer.chat_template');
+  const bytes = encodeGguf({ ...gguf, metadata });
+  const modelPath = join(dir, 'no-template.gguf');
+  await writeFile(modelPath, bytes);
+  const bare = await startLlamaCpp({
+    modelPath,
+    modelSha256Hex: toHex(sha256(bytes)),
+    contextTokens: 64,
+    sequences: 1,
+    threads: 1,
+    gpu: false,
+    environment: {},
+    copyRoot: dir,
+    serves: ['completions'],
+  });
+  try {
+    assert.deepEqual(bare.capabilities, ['completions']);
+    const prompts = [{ kind: 'text', text: 'x' }] as const;
+    const answer = await run(bare, job('', { prompts, maxOutputTokens: 3, maxPromptTokens: 60 }));
+    assert.equal(answer.completion, 3);
+  } finally {
+    await bare.close();
+  }
 });
 
 test('an aborted embedding ends at once and frees its place', async () => {

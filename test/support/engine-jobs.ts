@@ -1,7 +1,6 @@
 /** Jobs for engines, and what became of them. @module */
 
-import type { Engine, GenerateJob, Generation } from '../../enclave-worker/engine.ts';
-import type { ChatTurn } from '../../protocol/openai/chat.ts';
+import type { ChatTurn, Engine, GenerateJob, Generation } from '../../enclave-worker/engine.ts';
 import type { TokenLogprob } from '../../protocol/openai/logprobs.ts';
 import type { Sampling } from '../../protocol/openai/sampling.ts';
 
@@ -22,6 +21,7 @@ export function generateJob(prompt: string, more: JobMore = {}): GenerateJob {
     sampling: { temperature, topP, frequencyPenalty, presencePenalty, logitBias, seed },
     stop: rest.stop ?? [],
     topLogprobs: rest.topLogprobs,
+    grammar: rest.grammar,
   };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LlamaContextSequence, Token, TokenBias } from 'node-llama-cpp';
+import type { LlamaContextSequence, LlamaGrammar, Token, TokenBias } from 'node-llama-cpp';
 import { WINDOW_MESSAGES, type FromChild, type GenerateMessage } from './messages.ts';
 import type { LoadedModel } from './model.ts';
 import { samplingOptions } from './sampling-options.ts';
@@ -31,6 +31,7 @@ export interface ChoiceRun {
   /** Of output tokens. */
   readonly limit: number;
   readonly bias: TokenBias | undefined;
+  readonly grammar: LlamaGrammar | undefined;
   /** Of the job, with those of the choices before. */
   readonly count: { tokens: number };
 }

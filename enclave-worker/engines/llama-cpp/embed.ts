@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { LlamaEmbeddingContext, Token } from 'node-llama-cpp';
+import type { Token } from 'node-llama-cpp';
 import { engineError } from '../../errors.ts';
 import type { RunningJob } from './choice.ts';
 import type { EmbedMessage, FromChild } from './messages.ts';
-import type { LoadedModel } from './model.ts';
+import type { Embedder, LoadedModel } from './model.ts';
 import { assertCanFit } from './prompt.ts';
 
 /** Throws `engine.prompt_too_long` before anything runs. */
@@ -19,16 +19,45 @@ export async function embed(
   send: (message: FromChild) => void,
 ): Promise<void> {
   const { id } = message;
-  const { context, inputs } = inputsOf(loaded, message);
+  const { embedder, inputs } = inputsOf(loaded, message);
   send({ kind: 'started', id, promptTokens: 0 });
   let promptTokens = 0;
   for (const { tokens, count } of inputs) {
-    if (job.aborted) break;
-    const { vector } = await context.getEmbeddingFor(tokens);
+    const vector = await evaluated(embedder, tokens, job);
+    if (vector === undefined) break;
     promptTokens += count;
     send({ kind: 'vector', id, vector: unit(vector), promptTokens });
   }
   send({ kind: 'end', id, reason: job.aborted ? 'aborted' : 'stop', completionTokens: 0 });
+}
+
+/** One after another. Undefined after an abort, at once: what is being evaluated then ends in its own time. */
+async function evaluated(
+  embedder: Embedder,
+  tokens: Token[],
+  job: RunningJob,
+): Promise<readonly number[] | undefined> {
+  const aborted = abortOf(job);
+  while (embedder.running !== undefined && !job.aborted) {
+    await Promise.race([embedder.running, aborted]);
+  }
+  if (job.aborted) return undefined;
+  const evaluation = embedder.context.getEmbeddingFor(tokens);
+  const running = evaluation
+    .catch(() => undefined) // told to whoever asked
+    .finally(() => {
+      embedder.running = undefined;
+    });
+  embedder.running = running;
+  const embedding = await Promise.race([evaluation, aborted]);
+  return embedding?.vector;
+}
+
+function abortOf(job: RunningJob): Promise<undefined> {
+  if (job.aborted) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    job.wake = () => resolve(undefined);
+  });
 }
 
 interface Input {
@@ -40,7 +69,7 @@ interface Input {
 function inputsOf(
   loaded: LoadedModel,
   message: EmbedMessage,
-): { readonly context: LlamaEmbeddingContext; readonly inputs: readonly Input[] } {
+): { readonly embedder: Embedder; readonly inputs: readonly Input[] } {
   const { model, embedder } = loaded;
   if (embedder === undefined) throw engineError('engine.failed', 'no embeddings');
   const { context, inputTokensMax } = embedder;
@@ -54,7 +83,7 @@ function inputsOf(
     throw engineError('engine.prompt_too_long', '', { facts: { tokens: total } });
   }
   if (inputs.some(({ count }) => count === 0)) throw engineError('engine.failed', 'no tokens');
-  return { context, inputs };
+  return { embedder, inputs };
 }
 
 function unit(vector: readonly number[]): number[] {

@@ -217,7 +217,8 @@ class LlamaCppEngine implements Engine {
 }
 
 function generateMessage(id: number, job: GenerateJob): ToChild {
-  const { prompts, choices, maxPromptTokens, maxOutputTokens, sampling, stop, topLogprobs } = job;
+  const { prompts, choices, maxPromptTokens, maxOutputTokens, sampling, stop } = job;
+  const { topLogprobs, grammar } = job;
   const { seed, logitBias, ...drawing } = sampling;
   return {
     kind: 'generate',
@@ -233,6 +234,7 @@ function generateMessage(id: number, job: GenerateJob): ToChild {
     seed: seed === undefined ? randomSeed() : seedOf(seed),
     stop: [...stop],
     ...(topLogprobs === undefined ? {} : { topLogprobs }),
+    ...(grammar === undefined ? {} : { grammar }),
   };
 }
 

@@ -5,13 +5,13 @@
  * @module
  */
 
-import type { LlamaContextSequence, Token, TokenBias } from 'node-llama-cpp';
+import type { LlamaContextSequence, LlamaGrammar, Token, TokenBias } from 'node-llama-cpp';
 import { engineError } from '../../errors.ts';
 import { runChoice, type ChoiceEnd, type RunningJob } from './choice.ts';
 import type { FromChild, GenerateMessage } from './messages.ts';
 import type { LoadedModel } from './model.ts';
 import { lastOf, promptTokens } from './prompt.ts';
-import { biasOf } from './sampling-options.ts';
+import { biasOf, grammarOf } from './sampling-options.ts';
 
 type Send = (message: FromChild) => void;
 
@@ -24,6 +24,7 @@ export async function generate(
 ): Promise<void> {
   const prompts = promptTokens(loaded, message);
   const bias = biasOf(loaded, message);
+  const grammar = await grammarOf(loaded, message);
   const sequence = loaded.free.pop();
   if (sequence === undefined) throw engineError('engine.failed', 'no free sequence');
   try {
@@ -32,7 +33,7 @@ export async function generate(
     }
     const count = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
     send({ kind: 'started', id: message.id, promptTokens: count });
-    await generateOn(sequence, prompts, { loaded, message, job, send, bias });
+    await generateOn(sequence, prompts, { loaded, message, job, send, bias, grammar });
   } finally {
     await sequence.clearHistory();
     loaded.free.push(sequence);
@@ -45,6 +46,7 @@ interface Run {
   readonly job: RunningJob;
   readonly send: Send;
   readonly bias: TokenBias | undefined;
+  readonly grammar: LlamaGrammar | undefined;
 }
 
 async function generateOn(

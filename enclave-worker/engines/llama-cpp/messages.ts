@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { ENDPOINTS } from '../../../protocol/openai/endpoints.ts';
 import { CHOICES_MAX } from '../../../protocol/openai/envelope.ts';
+import { GRAMMAR_MAX_CHARS } from '../../grammar/limits.ts';
 
 const TEXT_MAX = 32 * 1024 * 1024;
 /** Limits of cards and preludes are u32. */
@@ -69,6 +70,7 @@ const GENERATE = z.strictObject({
   seed: SEED,
   stop: z.array(z.string().max(4096)).max(16),
   topLogprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).optional(),
+  grammar: z.string().max(GRAMMAR_MAX_CHARS).optional(),
 });
 
 const EMBED = z.strictObject({

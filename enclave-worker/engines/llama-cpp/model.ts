@@ -8,6 +8,7 @@ import {
   getLlama,
   JinjaTemplateChatWrapper,
   type ChatWrapper,
+  type Llama,
   type LlamaContextSequence,
   type LlamaEmbeddingContext,
   type LlamaModel,
@@ -18,6 +19,7 @@ import type { LoadMessage } from './messages.ts';
 import { TokenBytes } from './token-bytes.ts';
 
 export interface LoadedModel {
+  readonly llama: Llama;
   readonly model: LlamaModel;
   /** Present where the model is loaded for chats. */
   readonly wrapper: ChatWrapper | undefined;
@@ -31,6 +33,8 @@ export interface LoadedModel {
 
 export interface Embedder {
   readonly context: LlamaEmbeddingContext;
+  /** The one evaluation that runs; it cannot be ended, and goes on when whoever asked has left. */
+  running: Promise<unknown> | undefined;
   /** Of one input, with the tokens around it. */
   readonly inputTokensMax: number;
 }
@@ -64,6 +68,7 @@ export async function loadModel(path: string, options: LoadMessage): Promise<Loa
     context.getSequence({ contextShift: { strategy: refuseShift } }),
   );
   return {
+    llama,
     model,
     wrapper,
     bytes: new TokenBytes(model),
@@ -103,5 +108,5 @@ async function embedderOf(model: LlamaModel, options: LoadMessage): Promise<Embe
     batchSize: size,
     threads: options.threads,
   });
-  return { context, inputTokensMax };
+  return { context, running: undefined, inputTokensMax };
 }

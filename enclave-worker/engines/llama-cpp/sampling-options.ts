@@ -4,21 +4,29 @@
  * @module
  */
 
-import { TokenBias, type SequenceEvaluateOptions, type Token } from 'node-llama-cpp';
+import {
+  LlamaGrammarEvaluationState,
+  TokenBias,
+  type LlamaGrammar,
+  type SequenceEvaluateOptions,
+  type Token,
+} from 'node-llama-cpp';
 import { engineError } from '../../errors.ts';
 import { SEEDS, type GenerateMessage } from './messages.ts';
 import type { LoadedModel } from './model.ts';
 
 export interface Drawing {
+  readonly loaded: LoadedModel;
   readonly message: GenerateMessage;
   readonly choice: number;
   readonly limit: number;
   readonly bias: TokenBias | undefined;
+  readonly grammar: LlamaGrammar | undefined;
 }
 
 /** `generated` grows while the options are in use. */
 export function samplingOptions(
-  { message, choice, limit, bias }: Drawing,
+  { loaded, message, choice, limit, bias, grammar }: Drawing,
   generated: Token[],
 ): SequenceEvaluateOptions {
   const { temperature, topP, frequencyPenalty, presencePenalty } = message;
@@ -30,6 +38,9 @@ export function samplingOptions(
     minP: 0,
     seed: (message.seed + choice) % SEEDS,
     ...(bias !== undefined && { tokenBias: bias }),
+    ...(grammar !== undefined && {
+      grammarEvaluationState: new LlamaGrammarEvaluationState({ model: loaded.model, grammar }),
+    }),
     ...(isPunished && {
       repeatPenalty: {
         // Only what was generated, as OpenAI counts, and nothing that multiplies.
@@ -63,4 +74,12 @@ export function biasOf(
   }
   if (wanted.size > 0) throw engineError('engine.logit_bias');
   return bias;
+}
+
+/** Throws what the library throws for one that it cannot read; ours it can. */
+export async function grammarOf(
+  { llama }: LoadedModel,
+  { grammar }: GenerateMessage,
+): Promise<LlamaGrammar | undefined> {
+  return grammar === undefined ? undefined : llama.createGrammar({ grammar });
 }

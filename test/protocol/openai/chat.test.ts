@@ -38,6 +38,10 @@ test('the defaults are those of OpenAI', () => {
     topLogprobs: undefined,
     mode: 'unary',
     includeUsage: false,
+    tools: [],
+    toolChoice: { kind: 'none' },
+    parallelToolCalls: true,
+    format: { kind: 'text' },
   });
 });
 
@@ -96,7 +100,7 @@ test('developer is system, and parts are joined', () => {
   assert.deepEqual(decoded({ model: 'm', messages }).messages, [
     { role: 'system', content: 'Be brief.' },
     { role: 'user', content: 'one two' },
-    { role: 'assistant', content: 'ok' },
+    { role: 'assistant', content: 'ok', toolCalls: [] },
     { role: 'system', content: 's' },
   ]);
 });
@@ -146,9 +150,6 @@ test('values that ask for nothing are accepted', () => {
 });
 
 const UNSUPPORTED: Readonly<Record<string, unknown>> = {
-  response_format: { type: 'json_object' },
-  tools: [{ type: 'function', function: { name: 'f' } }],
-  tool_choice: 'required',
   reasoning_effort: 'high',
   modalities: ['text', 'audio'],
   audio: { voice: 'x' },
@@ -187,7 +188,7 @@ test('members of messages that nobody here can honour are refused by name', () =
     messages: [{ role: 'user', content: 'x', ...more }],
   });
   assert.deepEqual(refused(message({ name: 'bob' })), ['unsupported_parameter', 'messages.0.name']);
-  assert.deepEqual(refused(message({ role: 'tool', tool_call_id: 'a' })), [
+  assert.deepEqual(refused(message({ role: 'function' })), [
     'unsupported_parameter',
     'messages.0.role',
   ]);
