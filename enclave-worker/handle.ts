@@ -30,7 +30,7 @@ import { answerStream, answerWhole, type AnswerEnd } from './generated-answer.ts
 import type { Epochs, ServingEpoch } from './keys.ts';
 import { EMBEDDINGS_ANSWER_MAX_CHARS } from './limits.ts';
 import { Metering } from './metering.ts';
-import { planOf, type EmbedPlan, type GeneratePlan } from './plan.ts';
+import { planOf, type EmbedPlan, type GeneratePlan, type Plan } from './plan.ts';
 import type { ReceiptStore } from './receipts.ts';
 import type { RunningExchanges } from './running.ts';
 import { SealedAnswer, type ExchangeSink } from './sealed-answer.ts';
@@ -198,7 +198,7 @@ async function answered(
   exchange: Exchange,
   out: SealedAnswer,
 ): Promise<Ending> {
-  const plan = planOf(deps.card, exchange.opened);
+  const plan = plannedOrRefused(deps, exchange);
   if (plan.kind === 'refused') return refuseSealed(out, plan.failure, NOTHING_USED);
   const { call, stopped } = exchange;
   const { prelude } = exchange.opened;
@@ -216,6 +216,16 @@ async function answered(
   }
   if (call.gone.aborted) return { outcome: 'cancelled', usage: counted.usage(), code: undefined };
   return fail(out, openAiFailure('timeout'), counted.usage());
+}
+
+/** A schema is a stranger's program for a compiler: what it has not foreseen ends one request and not the worker. */
+function plannedOrRefused({ card }: ExchangeDeps, { opened }: Exchange): Plan {
+  try {
+    return planOf(card, opened);
+  } catch {
+    // Whatever it says may quote the request.
+    return { kind: 'refused', failure: openAiFailure('internal_error') };
+  }
 }
 
 /** What the engine counts, once it has begun. */
@@ -251,8 +261,8 @@ function generate(
   return answerStream(answering, includeUsage, meteringOf(exchange, generation, out));
 }
 
-/** A number of a vector in JSON, at the longest. */
-const NUMBER_CHARS = 24;
+/** Of a number of a vector, at the longest. */
+const NUMBER_CHARS = { float: 24, base64: 6 } as const;
 
 async function embed(
   { deps, out, stop, counted }: Serving,
@@ -268,7 +278,7 @@ async function embed(
     throw error;
   }
   const numbers = vectors.reduce((sum, vector) => sum + vector.length, 0);
-  if (numbers * NUMBER_CHARS > EMBEDDINGS_ANSWER_MAX_CHARS && request.encoding === 'float') {
+  if (numbers * NUMBER_CHARS[request.encoding] > EMBEDDINGS_ANSWER_MAX_CHARS) {
     // Nobody would read so large an answer, so nobody pays for it.
     counted.usage = () => NOTHING_USED;
     throw engineError('engine.answer_too_large');

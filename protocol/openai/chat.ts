@@ -59,6 +59,7 @@ const PARTS_MAX = 1024;
 /** The sealed request is at most 8 MiB, so no text in it is longer. */
 const TEXT_MAX_CHARS = 8_388_608;
 const TOP_LOGPROBS_MAX = 20;
+const NAME_MAX_CHARS = 256;
 
 const TEXT = z.string().max(TEXT_MAX_CHARS);
 const PART = z.strictObject({ type: z.literal('text'), text: TEXT });
@@ -77,7 +78,13 @@ const MESSAGE = z.discriminatedUnion('role', [
     annotations: EMPTY.nullish(),
     tool_calls: TOOL_CALLS.nullish(),
   }),
-  z.strictObject({ role: z.literal('tool'), content: CONTENT, tool_call_id: TOOL_CALL_ID }),
+  z.strictObject({
+    role: z.literal('tool'),
+    content: CONTENT,
+    tool_call_id: TOOL_CALL_ID,
+    // Of the tool, as some SDKs say it; the id says it already.
+    name: z.string().max(NAME_MAX_CHARS).nullish(),
+  }),
 ]);
 
 const HONOURED = {

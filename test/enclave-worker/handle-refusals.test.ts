@@ -114,16 +114,21 @@ for (const [what, code, want] of [
   });
 }
 
-test('embeddings that no client would read cost nothing', async () => {
-  const vectors = Promise.resolve([new Float32Array(2_600_000)]);
-  const engine = embedding(() => ({ vectors, usage: () => SPENT }));
-  const answer = await exchangeFixture({ engine, prices: TEST_PRICES }).ask(
-    {},
-    { ...INPUT, bounds: { maxAmount: 1n << 40n, maxPrompt: 150, maxOutput: 1, asset: 0 } },
-  );
-  assert.deepEqual(refusal(answer), [413, 'request_too_large', 'input']);
-  assert.equal(answer.receipt?.receipt.amount, 0n);
-});
+for (const [encoding, numbers] of [
+  ['float', 2_600_000],
+  ['base64', 10_100_000],
+] as const) {
+  test(`embeddings that no client would read as ${encoding} cost nothing`, async () => {
+    const vectors = Promise.resolve([new Float32Array(numbers)]);
+    const engine = embedding(() => ({ vectors, usage: () => SPENT }));
+    const body = { model: MODEL_ID, input: 'x', encoding_format: encoding };
+    const bounds = { maxAmount: 1n << 40n, maxPrompt: 150, maxOutput: 1, asset: 0 } as const;
+    const asked = { ...unpromised('/v1/embeddings', body), bounds };
+    const answer = await exchangeFixture({ engine, prices: TEST_PRICES }).ask({}, asked);
+    assert.deepEqual(refusal(answer), [413, 'request_too_large', 'input']);
+    assert.equal(answer.receipt?.receipt.amount, 0n);
+  });
+}
 
 test('a client that leaves ends its embeddings, which are charged as far as they came', async () => {
   const wire = openWire();
@@ -168,6 +173,22 @@ test('every choice of several gets its end, also one that the gateway stopped be
 
 const CHOICES = z.looseObject({
   choices: z.array(z.looseObject({ index: z.int(), finish_reason: z.string().nullable() })),
+});
+
+test('an error that nobody has foreseen ends one request, sealed and without its text', async () => {
+  const fixture = exchangeFixture({ engine: scriptedEngine(hello) });
+  const { model } = fixture.deps.card;
+  const id = model.id;
+  Object.defineProperty(model, 'id', {
+    get: () => {
+      throw new RangeError('quotes the prompt');
+    },
+  });
+  const answer = await fixture.ask(QUESTION);
+  assert.deepEqual(refusal(answer), [500, 'internal_error', null]);
+  assert.ok(!answer.text.includes('quotes'));
+  Object.defineProperty(model, 'id', { value: id });
+  assert.equal((await fixture.ask(QUESTION)).status, 200);
 });
 
 test('a body that is not JSON is refused sealed', async () => {

@@ -65,7 +65,12 @@ test('forms of answers arrive, and one without a schema is any object', () => {
 const CALL = { id: 'c1', type: 'function', function: { name: 'clock', arguments: '{}' } };
 const OTHER = { ...CALL, id: 'c2' };
 const asks = (...tool_calls: object[]) => ({ role: 'assistant', content: null, tool_calls });
-const answers = (tool_call_id: string) => ({ role: 'tool', tool_call_id, content: 'noon' });
+const answers = (tool_call_id: string) => ({
+  role: 'tool',
+  tool_call_id,
+  content: 'noon',
+  name: 'clock',
+});
 
 test('calls and what came of them arrive as messages', () => {
   const messages = [USER, asks(CALL, OTHER), answers('c2'), answers('c1')];
