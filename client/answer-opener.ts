@@ -28,6 +28,16 @@ export interface AnswerHead {
   readonly msgId: Bytes<16>;
 }
 
+/** A METER as it came, unverified. */
+export interface ReadMeter {
+  readonly bytes: Uint8Array;
+  /** Sealed frames that were read before it. */
+  readonly frames: number;
+}
+
+/** Of the worker that answers; behind the data that it counts, unless somebody has moved it. */
+export type OnMeter = (meter: ReadMeter, key: AttestedKey) => void;
+
 /** Where verified bytes go. `data` answers false when the reader is slow. */
 export interface AnswerSink {
   head(head: AnswerHead): void;
@@ -59,6 +69,7 @@ export class AnswerOpener implements SealedSink {
   readonly #msgId: Bytes<16>;
   readonly #asked: OpenedAnswer['asked'];
   readonly #sink: AnswerSink;
+  readonly #onMeter: OnMeter | undefined;
   readonly #stop = new AbortController();
   readonly #gate = new DoneGate();
   #waiting = new Gatherer();
@@ -70,11 +81,12 @@ export class AnswerOpener implements SealedSink {
   #roomy = true;
   #failure: unknown;
 
-  constructor(sealed: SealedRequest, sink: AnswerSink) {
+  constructor(sealed: SealedRequest, sink: AnswerSink, onMeter?: OnMeter) {
     this.#reader = new ResponseReader(sealed.exchange);
     this.#msgId = sealed.msgId;
     this.#asked = sealed.exchange;
     this.#sink = sink;
+    this.#onMeter = onMeter;
   }
 
   /** Aborted once there is no point in reading on. */
@@ -181,6 +193,8 @@ export class AnswerOpener implements SealedSink {
         this.#ledger = event.bytes;
         return;
       case 'meter-unverified':
+        if (this.#head !== undefined) this.#onMeter?.(event, this.#head.key);
+        return;
       case 'trailer':
     }
   }

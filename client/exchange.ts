@@ -17,7 +17,7 @@ import { AnswerOpener, type AnswerSink, type OpenedAnswer } from './answer-opene
 import type { SealedSend } from './carrier.ts';
 import { clientError } from './errors.ts';
 import { DEADLINE_MS, RECIPIENTS_DEFAULT, TEMPLATE_TOKENS, TTL_S } from './limits.ts';
-import type { ExchangePayer } from './pay/payer.ts';
+import type { ExchangePayer, PaidSending } from './pay/payer.ts';
 import type { Recount } from './pay/recount.ts';
 import { shuffled } from './shuffle.ts';
 
@@ -108,8 +108,10 @@ function deliver({ payer }: ExchangeOptions, sealed: SealedTo, via: Via): Promis
   const { body, choices } = sealed;
   return payer.pay(
     { sealed: sealed.request, body, choices },
-    (payment, recount) =>
-      sendOnce(sealed.request, { ...via, sink: readAlong(via.sink, recount) }, payment),
+    ({ headers, recount, onMeter }) => {
+      const sink = readAlong(via.sink, recount);
+      return sendOnce(sealed.request, { ...via, sink }, { headers, onMeter });
+    },
     via.signal,
   );
 }
@@ -132,12 +134,12 @@ function readAlong(sink: AnswerSink, recount: Recount): AnswerSink {
 async function sendOnce(
   sealed: SealedRequest,
   via: Via,
-  payment?: Readonly<Record<string, string>>,
+  payment?: Pick<PaidSending, 'headers' | 'onMeter'>,
 ): Promise<OpenedAnswer> {
-  const opener = new AnswerOpener(sealed, via.sink);
+  const opener = new AnswerOpener(sealed, via.sink, payment?.onMeter);
   const signal = AbortSignal.any([via.signal, opener.stopped]);
   try {
-    await via.send(sealed.bytes, opener, signal, payment);
+    await via.send(sealed.bytes, opener, signal, payment?.headers);
   } catch (error) {
     // SDKs leave a stream at `[DONE]`, which comes with FINAL: leaving then is not an abort.
     if (!opener.isComplete) throw opener.failureOr(error);

@@ -106,25 +106,32 @@ const ERROR_BODY = z.looseObject({
 
 /**
  * What the gateway said instead of an answer. Its text is dropped: whoever holds the connection can write it. A code is
- * kept when it is one of the closed set.
+ * kept when it is one of the closed set, or of those that the caller names.
  */
-export async function refusal(response: Response): Promise<VeilError> {
+export async function refusal(
+  response: Response,
+  alsoKept: readonly string[] = [],
+): Promise<VeilError> {
   const facts: Record<string, string | number> = { refusedStatus: response.status };
   const retryAfterMs = retryAfter(response);
   if (retryAfterMs !== undefined) facts['retryAfterMs'] = retryAfterMs;
-  const code = await errorCode(response);
+  const code = await errorCode(response, alsoKept);
   if (code !== undefined) facts['refusedCode'] = code;
   const kept: Facts = facts;
   return clientError('client.gateway_refused', String(response.status), { facts: kept });
 }
 
-async function errorCode(response: Response): Promise<string | undefined> {
+async function errorCode(
+  response: Response,
+  alsoKept: readonly string[],
+): Promise<string | undefined> {
   try {
     const body = await readBounded(response, ERROR_BODY_MAX_BYTES);
     const decoded = ERROR_BODY.safeParse(parseJson(body, ERROR_BODY_MAX_BYTES));
     const code = decoded.success ? decoded.data.error.code : undefined;
     if (code === undefined || code === null) return undefined;
-    return FAILURE_CODES.includes(code) || SEALED_CODE.test(code) ? code : undefined;
+    const isKept = [...FAILURE_CODES, ...alsoKept].includes(code) || SEALED_CODE.test(code);
+    return isKept ? code : undefined;
   } catch (error) {
     // The refusal stands without its code; only what is not ours surfaces.
     if (error instanceof VeilError) return undefined;

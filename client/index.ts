@@ -13,7 +13,7 @@ export type { WorkerVerdict } from './session.ts';
 export type { CeilingPolicy } from './pay/account.ts';
 export type { Settlement } from './pay/line.ts';
 export type { ChannelParts, PayOption } from './pay/open-payer.ts';
-export type { PayFault } from './pay/payer.ts';
+export type { HeldBack, PayFault } from './pay/payer.ts';
 export type { PayMemory } from './pay/pay-memory.ts';
 export { resumePaying } from './pay/resume.ts';
 export { formatAmount } from '../settlement/money.ts';

@@ -45,6 +45,12 @@ export const FAULTS_MAX = 16;
 export const STRANDED_MS = 1_800_000 + 300_000 + 60_000;
 /** A request, and once more after a demand that could be met. */
 export const PAY_ATTEMPTS = 2;
+/** Tokens of output in a chunk, as a gateway takes it (P§10.7). */
+export const CHUNK_TOKENS_MAX = 1_000_000;
+/** A raised voucher that got lost, until the answer goes on without it. */
+export const RAISE_ATTEMPTS = 3;
+export const RAISE_PAUSE_MS = 200;
+export const RAISE_TIMEOUT_MS = 5000;
 /** The answer to `POST /v1/channels` is not read. */
 export const ANNOUNCE_TIMEOUT_MS = 30_000;
 
@@ -57,3 +63,7 @@ export const SPECIAL_TOKENS_PER_CHOICE = 64;
 export const SPECIAL_TOKENS_PER_TOOL_CALL = 64;
 /** A model may spell a text with more tokens than its tokenizer would: so many in a thousand. */
 export const RETOKENIZED_PER_MILLE = 20;
+/** Of a growing text, so much is counted anew at each look. */
+export const TALLY_SPAN_CHARS = 4096;
+/** Of a pass: whoever gets hold of one can spend beside us for so long at most. Another is signed at half of it. */
+export const PASS_LIFETIME_MS = 3_600_000;

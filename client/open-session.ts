@@ -10,7 +10,7 @@ import type { AttestedKey, KemName } from '../attestation/verdict.ts';
 import { endpointAt } from '../protocol/openai/endpoints.ts';
 import { decodeEnvelope } from '../protocol/openai/envelope.ts';
 import type { VerifiedReceipt } from '../protocol/sx/read-response.ts';
-import { channelOfBearer, isBearer } from '../settlement/bearer.ts';
+import { isToken, parseTokenUnverified } from '../settlement/token.ts';
 import { sha256 } from '#primitives';
 import type { AnswerHead, AnswerSink, OpenedAnswer } from './answer-opener.ts';
 import type { SealedSend } from './carrier.ts';
@@ -24,7 +24,8 @@ import { ANNOUNCE_TIMEOUT_MS, REQUEST_BODY_MAX_BYTES } from './limits.ts';
 import { openTrust } from './open-trust.ts';
 import type { Settlement } from './pay/line.ts';
 import { openPayer, type OpenedPayer, type PayOption } from './pay/open-payer.ts';
-import type { Announce } from './pay/payer.ts';
+import type { Announce, PayReach } from './pay/payer.ts';
+import { raiseOver } from './pay/raise.ts';
 import { unpaid } from './pay/unpaid.ts';
 import type { PolicySource } from './policy-source.ts';
 import type { PolicyNews } from './signed-trust.ts';
@@ -47,7 +48,7 @@ export interface ClientOptions {
   /** Signed documents that were taken or refused. */
   readonly onPolicy?: (news: PolicyNews) => void;
   readonly onReceipt?: (receipt: VerifiedReceipt) => void;
-  /** From a payment channel; without it, an API key's account pays, or nobody. */
+  /** From a payment channel, per request, by a budget or as answers arrive; without it, an API key's account pays, or nobody. */
   readonly pay?: PayOption;
   /** What each request cost, once the gateway's signature over it was checked. */
   readonly onSettled?: (settlement: Settlement) => void;
@@ -139,7 +140,7 @@ export function sessionUnder(
       send: fetchCarrier({ fetch, gatewayUrl, authorization }),
       payer: opened?.payer.id ?? accountOf(options.apiKey),
       opened,
-      announce: announceOver(fetch, gatewayUrl),
+      paying: { announce: announceOver(fetch, gatewayUrl), raise: raiseOver(fetch, gatewayUrl) },
     },
     options,
   );
@@ -147,7 +148,7 @@ export function sessionUnder(
 
 /** What a gateway books requests with this key under. */
 function accountOf(apiKey: string): Bytes<32> {
-  return isBearer(apiKey) ? channelOfBearer(apiKey) : sha256(utf8(apiKey));
+  return isToken(apiKey) ? parseTokenUnverified(apiKey).voucher.channel : sha256(utf8(apiKey));
 }
 
 /** SDKs insist on some key. Whoever pays from a channel needs none, and what is no key of a gateway's is not sent. */
@@ -175,7 +176,7 @@ interface Reach {
   readonly send: SealedSend;
   readonly payer: Bytes<32>;
   readonly opened: OpenedPayer | undefined;
-  readonly announce: Announce;
+  readonly paying: PayReach;
 }
 
 function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
@@ -187,7 +188,7 @@ function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
     ...pinned(reach.opened?.gateway ?? options.gateway),
     ...(options.onVerdict === undefined ? {} : { onVerdict: options.onVerdict }),
   });
-  const payer = reach.opened?.payer.through(session, reach.announce);
+  const payer = reach.opened?.payer.through(session, reach.paying);
   const stream: SealedSession['stream'] = async (call, sink, signal) => {
     const endpoint = endpointAt(call.path);
     if (endpoint === undefined) throw clientError('client.path');

@@ -31,6 +31,11 @@ export interface SealedFetch {
   (input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /** The latest verdict on every candidate of every gateway used through this function. */
   verdicts(): readonly WorkerVerdict[];
+  /**
+   * The session behind requests to this gateway with this key, for whoever wants workers verified, and to hear what is wrong
+   * with its own options, before the first request. Throws `client.*`, `policy.*`.
+   */
+  session(baseUrl: string, apiKey: string): Promise<SealedSession>;
   /** Gives a channel file back to other processes. Nothing may be under way. */
   close(): Promise<void>;
 }
@@ -53,6 +58,8 @@ export function sealedFetch(options: ClientOptions): SealedFetch {
   };
   return Object.assign(run, {
     verdicts: () => sessions.verdicts(),
+    session: (baseUrl: string, apiKey: string) =>
+      sessions.for(`${gatewayUrlOf(baseUrl)}/v1`, apiKey),
     close: () => sessions.close(),
   });
 }

@@ -18,7 +18,7 @@ import type { AttestedKey, Check, Verdict } from '../attestation/verdict.ts';
 import type { Candidate, Directory, ShownGateway } from './directory.ts';
 import { clientError } from './errors.ts';
 import { DOCUMENT_TIMEOUT_MS, KEYS_MAX_AGE_MS, MODELS_MAX, RENEWAL_PAUSE_MS } from './limits.ts';
-import type { Books, GatewayView, WorkerProof } from './pay/payer.ts';
+import type { Books, GatewayView, WorkerProof } from './pay/books.ts';
 import { policyFor, stillTrusted, type Trust, type TrustSource } from './trust.ts';
 
 /** What the client found about one candidate, admitted or not. */

@@ -198,6 +198,8 @@ export function verifyRsaPkcs1Sha256(
   return isPkcs1Sha256(signed, sha256(data));
 }
 
+const ED25519_POINT_BYTES = 32;
+
 export function generateEd25519(): KeyPair {
   const secretKey = ed25519.utils.randomSecretKey();
   return { publicKey: fixed(ed25519.getPublicKey(secretKey), 32), secretKey: fixed(secretKey, 32) };
@@ -217,11 +219,20 @@ export function verifyEd25519(
   data: Uint8Array,
 ): boolean {
   try {
-    return ed25519.verify(signature, data, publicKey, { zip215: false });
+    return (
+      ed25519.verify(signature, data, publicKey, { zip215: false }) &&
+      isTorsionFree(publicKey) &&
+      isTorsionFree(signature.subarray(0, ED25519_POINT_BYTES))
+    );
   } catch {
     // Not a point, or s out of range.
     return false;
   }
+}
+
+/** noble multiplies by the cofactor; OpenSSL and TVM do not, so what holds only after it would be a signature here alone. */
+function isTorsionFree(point: Uint8Array): boolean {
+  return ed25519.Point.fromBytes(point, false).isTorsionFree();
 }
 
 export function generateX25519(): KeyPair {

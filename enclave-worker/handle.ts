@@ -219,9 +219,13 @@ async function answered(
 }
 
 /** A schema is a stranger's program for a compiler: what it has not foreseen ends one request and not the worker. */
-function plannedOrRefused({ card }: ExchangeDeps, { opened }: Exchange): Plan {
+function plannedOrRefused({ card }: ExchangeDeps, { opened, call }: Exchange): Plan {
   try {
-    return planOf(card, opened);
+    const plan = planOf(card, opened);
+    const isStream = plan.kind === 'generate' && plan.mode === 'stream';
+    if (plan.kind === 'refused' || isStream || call.meterEvery === undefined) return plan;
+    // Reserved for step by step, because the clear flag says that it is streamed: in one piece nobody could count along.
+    return { kind: 'refused', failure: openAiFailure('invalid_value', { param: 'stream' }) };
   } catch {
     // Whatever it says may quote the request.
     return { kind: 'refused', failure: openAiFailure('internal_error') };

@@ -8,7 +8,7 @@ import { randomBytes, sha256 } from '#primitives';
 import { toBase64Url, toHex, utf8, type Bytes } from '../core/bytes.ts';
 import { ExpiringCache } from '../core/cache.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Caveat } from '../settlement/bearer.ts';
+import type { Caveat } from '../settlement/pass.ts';
 import type { VerifiedVoucher } from '../settlement/voucher.ts';
 import { gatewayError } from './errors.ts';
 import { ACCOUNT_STATES_MAX, API_KEYS_MAX } from './limits.ts';
@@ -33,9 +33,8 @@ export type Means =
   | { readonly kind: 'custodial' }
   | {
       readonly kind: 'channel';
-      /** Absent: on the strength of one that the ledger holds. */
-      readonly voucher?: VerifiedVoucher;
-      /** Of a bearer token. */
+      readonly voucher: VerifiedVoucher;
+      /** Of the pass beside it. */
       readonly caveats: readonly Caveat[];
       /** Pay as you go, in steps of so many tokens of output; absent: everything is reserved before it begins. */
       readonly chunkTokens?: number;

@@ -9,6 +9,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { systemClock, type Clock } from '../core/clock.ts';
 import { createLifecycle, type Lifecycle } from '../core/node/lifecycle.ts';
 import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
+import type { SettlerPolicy } from '../settlement/settler/policy.ts';
 import type { Account } from './accounts.ts';
 import { openAudit, type Audit } from './audit.ts';
 import { BodyBudget } from './body-budget.ts';
@@ -62,6 +63,8 @@ export interface GatewayDeps {
   readonly resolve?: Resolve;
   readonly listenerLimits?: ListenerLimits;
   readonly sweepIntervalMs?: number;
+  /** Over what the configuration says: tests do not wait ten seconds for a round. */
+  readonly settlerPolicy?: Partial<SettlerPolicy>;
   /** In place of the store of the configuration: tests bring one that trusts their own vendors. */
   readonly vouching?: Vouching;
 }
@@ -135,7 +138,16 @@ async function build(basis: Basis): Promise<Built> {
   const policies = await openPolicies({ config, clock, log, counters, audit, lifecycle });
   const { desk, isDevelopment } = policies;
   const store = openStore(basis);
-  const payments = await openPayments({ config, store, desk, clock, log, lifecycle });
+  const { settlerPolicy } = deps;
+  const payments = await openPayments({
+    config,
+    store,
+    desk,
+    clock,
+    log,
+    lifecycle,
+    ...(settlerPolicy === undefined ? {} : { settlerPolicy }),
+  });
   const registry = openRegistry(basis, audit);
   const dispatch = openDispatch(basis, { registry, desk, payments });
   const { collateral } = config;

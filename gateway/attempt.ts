@@ -81,6 +81,8 @@ class Attempt {
   #headSeen = false;
   #relayed = false;
   #paused = false;
+  /** Was paused at least once. */
+  #wasSlow = false;
   #ended = false;
   #receipt: SignedReceipt | undefined;
 
@@ -133,9 +135,14 @@ class Attempt {
     this.#done.resolve(end);
   }
 
-  /** A reader that does not read may neither close the door of its worker nor cost it its receipt. */
+  /**
+   * A reader that does not read may neither close the door of its worker nor cost it its receipt; nor may one that held up
+   * the answer and reads again when its deadline comes.
+   */
   #late(): void {
-    this.#fail('gateway.timeout', this.#paused ? 'neutral' : 'failed');
+    const isDeadline = this.#deadline.atMs >= this.#input.untilMs;
+    const isOfReader = this.#paused || (this.#wasSlow && isDeadline);
+    this.#fail('gateway.timeout', isOfReader ? 'neutral' : 'failed');
   }
 
   /** The worker was revoked: not another byte of it goes out. */
@@ -212,6 +219,7 @@ class Attempt {
     const { clock, limits, sink, untilMs } = this.#input;
     if (this.#paused) return;
     this.#paused = true;
+    this.#wasSlow = true;
     this.#control?.pause();
     this.#deadline.atMs = Math.min(untilMs, clock() + limits.slowReaderTimeoutMs);
     void this.#resumeAfter(sink.drain());

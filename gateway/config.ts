@@ -18,6 +18,7 @@ import {
 } from './limits.ts';
 import { hasCode } from '../core/errors.ts';
 import { amount, parseAmount } from '../settlement/money.ts';
+import { WORKER_CHANNELS_MAX } from '../settlement/settler/policy.ts';
 import { STORES } from './store/stores.ts';
 
 const PATH_MAX = 4096;
@@ -53,6 +54,7 @@ const ADMIN = z.strictObject({
 });
 
 const FEE_BPS_MAX = 10_000;
+const WORKER_CHANNELS_DEFAULT_MAX = 100;
 const WITHDRAW_DELAY_MAX_S = 2_592_000;
 const PROVIDERS_MAX = 8;
 /** TON with at most nine digits behind the point. */
@@ -97,8 +99,12 @@ const TON = z.strictObject({
   anchor: z.enum(['hourly', 'off']).default('hourly'),
   /** What API keys are topped up by: a transfer to the treasury with the memo that `/v1/account` shows. */
   topUpMin: ton.default(amount(100_000_000n)),
-  /** A channel of this deposit to each worker with a payout address, in place of transfers. */
+  /** A channel of this deposit to workers with a payout address that have earned as much, in place of transfers. */
   workerChannelDeposit: ton.nullable().default(null),
+  /** So many channels at once; whoever comes later is paid by transfers. */
+  workerChannelsMax: positive(WORKER_CHANNELS_MAX).default(WORKER_CHANNELS_DEFAULT_MAX),
+  /** A deposit to a worker's channel leaves this in the treasury, beside what is owed by transfers. */
+  treasuryReserve: ton.default(amount(1_000_000_000n)),
 });
 
 /** Without any of it only workers without prices serve, and everything is counted all the same. */

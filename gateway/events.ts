@@ -76,6 +76,8 @@ export const GATEWAY_EVENTS = defineEvents({
     level: 'debug',
     fields: { workerId: 'id', outcome: 'id', code: 'code' },
   },
+  /** It does not take the channel that it is shown, and is paid what is not promised on it by transfers. */
+  'settlement.channel_refused': { level: 'warn', fields: { workerId: 'id' } },
   'settlement.rolled_back': { level: 'error', fields: { workerId: 'id' } },
   /** Nothing is served any more: the books are not what the chain remembers, or cannot be written. */
   'settlement.halted': { level: 'error', fields: { code: 'code' } },

@@ -47,6 +47,8 @@ export const ACKNOWLEDGE_ATTEMPTS = 12;
 export const ACKNOWLEDGE_BACK_OFF_MS = 250;
 export const ACKNOWLEDGE_BACK_OFF_MAX_MS = 60_000;
 export const ACKNOWLEDGE_TIMEOUT_MS = 5000;
+/** In a row, then a worker is told of its sums without its channel. */
+export const CHANNEL_REFUSALS_MAX = 2;
 /** Of receipts that this gateway missed, in one answer and in one round. */
 export const MISSED_RECEIPTS_PAGE = 256;
 export const MISSED_RECEIPTS_PAGES_MAX = 80;
@@ -78,6 +80,8 @@ export const SWEEP_INTERVAL_MS = 10_000;
 export const FIRST_LOOK_TIMEOUT_MS = 15_000;
 /** A candidate is judged on all evidence again this often. */
 export const SHADOW_INTERVAL_MS = 60_000;
+/** How far ahead a pass or token may end: a month, and what clocks differ by. */
+export const PASS_LIFETIME_MAX_MS = 31 * 86_400_000;
 export const EXPIRY_NOTICE_DAYS = 14;
 /** Evidence kept of refused registrations, one per worker. */
 export const REFUSED_EVIDENCE_MAX = 64;
@@ -108,6 +112,9 @@ export const PURGE_INTERVAL_MS = 60_000;
 // Payments.
 /** Accounts of API keys known to be open; beyond this they are asked for again. */
 export const ACCOUNTS_OPENED_MAX = 65_536;
+/** Announcements and closes of channels, which anybody can send and which ask every provider. */
+export const CHAIN_QUESTIONS_AT_ONCE_MAX = 8;
+export const CHAIN_QUESTIONS_PER_MINUTE_MAX = 60;
 /** Of `/v1/pricing`. */
 export const PRICES_VALID_MS = 60_000;
 /** Tokens of output between two steps of pay-as-you-go. */
@@ -117,6 +124,8 @@ export const RECOVERY_INTERVAL_MS = 30_000;
 export const RECOVERY_PAGE = 256;
 /** Looked at in one round. */
 export const RECOVERY_RESERVATIONS_MAX = 4096;
+/** A worker that cannot be asked may have a receipt for so long after its reservation's time is over: as long as it keeps one. */
+export const RECOVERY_UNHEARD_MS = 900_000;
 /** Entries of one answer about settlements, and how long it may be waited for. */
 export const SETTLEMENTS_PAGE = 256;
 export const SETTLEMENTS_WAIT_MAX_MS = 30_000;

@@ -15,13 +15,17 @@ import { artefactError } from './artefact.ts';
 import type { ChannelTerms } from './channel-terms.ts';
 import { AMOUNT_MAX, amount, type Amount, type Asset } from './money.ts';
 import { parseStatementUnverified, STATEMENT_BYTES, type SignedStatement } from './statement.ts';
-import type { Voucher } from './voucher.ts';
+import { formatPass, parsePassUnverified, type Pass } from './pass.ts';
+import type { Token } from './token.ts';
+import { formatVoucher, type Voucher } from './voucher.ts';
 
 export const PAYMENT_REQUIRED_HEADER = 'payment-required';
 export const PAYMENT_SIGNATURE_HEADER = 'payment-signature';
 export const PAYMENT_RESPONSE_HEADER = 'payment-response';
 /** The compact form, `formatVoucher`. */
 export const VOUCHER_HEADER = 'x-vg-voucher';
+/** `formatPass`: that whoever shows the voucher has its key. */
+export const PASS_HEADER = 'x-vg-pass';
 /** Pay as you go: tokens of output that a payer is ready to be ahead by. */
 export const CHUNK_HEADER = 'x-vg-chunk';
 
@@ -87,6 +91,8 @@ export interface PaymentRequired {
 export interface PaymentSignature {
   readonly network: string;
   readonly voucher: Voucher;
+  /** Not verified. */
+  readonly pass: Pass;
   readonly terms?: ChannelTerms;
 }
 
@@ -266,6 +272,7 @@ const SIGNATURE = z.strictObject({
       epoch: EPOCH,
       signature: hexField(64),
     }),
+    pass: z.string().max(X402_MAX_CHARS),
   }),
 });
 
@@ -274,7 +281,17 @@ const FOREIGN_PAYLOAD = z.looseObject({
   payload: z.looseObject({ type: z.enum(['deposit', 'refund']) }),
 });
 
-export function encodePaymentSignature({ network, voucher, terms }: PaymentSignature): string {
+/** The compact headers: a voucher, and that whoever shows it has its key. */
+export function paymentHeaders({ voucher, pass }: Token): Readonly<Record<string, string>> {
+  return { [VOUCHER_HEADER]: formatVoucher(voucher), [PASS_HEADER]: formatPass(pass) };
+}
+
+export function encodePaymentSignature({
+  network,
+  voucher,
+  pass,
+  terms,
+}: PaymentSignature): string {
   assert(terms === undefined || terms.network === network, 'a channel is on one network');
   return headerOf({
     x402Version: VERSION,
@@ -288,6 +305,7 @@ export function encodePaymentSignature({ network, voucher, terms }: PaymentSigna
         epoch: voucher.epoch,
         signature: toHex(voucher.signature),
       },
+      pass: formatPass(pass),
     },
   });
 }
@@ -316,6 +334,7 @@ export function parsePaymentSignatureUnverified(text: string): PaymentSignature 
   return {
     network,
     voucher: { channel, epoch, ceiling, signature },
+    pass: parsePassUnverified(payload.pass),
     ...(config && {
       terms: {
         network,

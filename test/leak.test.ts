@@ -9,54 +9,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import type OpenAI from 'openai';
-import { toBase64, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
+import { toBase64, toHex, utf8 } from '../core/bytes.ts';
 import { randomBytes } from '#primitives';
+import { findsIn, formsOf, holds } from './support/canaries.ts';
 import { startStack, STACK_MODEL, type Stack } from './support/stack.ts';
 
 const CANARY = `canary-${toHex(randomBytes(8))}-\u00e9"`;
-
-interface Form {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
-
-/** Base64 of a text inside another text depends on where it begins: three alignments, without the edge characters. */
-function base64Forms(bytes: Uint8Array): readonly Form[] {
-  return [0, 1, 2].flatMap((shift) => {
-    const shifted = new Uint8Array(bytes.length + shift);
-    shifted.set(bytes, shift);
-    const from = shift === 0 ? 0 : 4;
-    const cut = (text: string): Uint8Array => utf8(text.replaceAll('=', '').slice(from, -4));
-    return [
-      { name: `base64+${shift}`, bytes: cut(toBase64(shifted)) },
-      { name: `base64url+${shift}`, bytes: cut(toBase64Url(shifted)) },
-    ];
-  });
-}
-
-function formsOf(text: string): readonly Form[] {
-  const bytes = utf8(text);
-  return [
-    { name: 'raw', bytes },
-    { name: 'hex', bytes: utf8(toHex(bytes)) },
-    { name: 'HEX', bytes: utf8(toHex(bytes).toUpperCase()) },
-    { name: 'json', bytes: utf8(JSON.stringify(text).slice(1, -1)) },
-    { name: 'json ascii', bytes: utf8(asciiJson(text)) },
-    { name: 'utf-16', bytes: Buffer.from(text, 'utf16le') },
-    { name: 'url', bytes: utf8(encodeURIComponent(text)) },
-    ...base64Forms(bytes),
-  ];
-}
-
-function asciiJson(text: string): string {
-  return JSON.stringify(text)
-    .slice(1, -1)
-    .replaceAll(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-function holds(hay: Uint8Array, needle: Uint8Array): boolean {
-  return Buffer.from(hay.buffer, hay.byteOffset, hay.length).includes(Buffer.from(needle));
-}
 
 test('the search finds a canary in every form it looks for', () => {
   for (const { name, bytes } of formsOf(CANARY)) {
@@ -235,14 +193,10 @@ for (const tee of ['tdx', 'snp'] as const) {
     assert.ok(traces.some(({ name }) => /audit-\d+\.log$/.test(name)));
     assert.ok(traces.some(({ name }) => name.endsWith('policy/accepted.json')));
     assert.ok(traces.some(({ name, bytes }) => name === 'gateway log' && bytes.length > 500));
-    const secrets = [CANARY, ...new Set(answers)];
-    const found = traces.flatMap(({ name, bytes }) =>
-      secrets.flatMap((secret) =>
-        formsOf(secret)
-          .filter((form) => holds(bytes, form.bytes))
-          .map((form) => `${form.name} of ${secret === CANARY ? 'prompt' : 'answer'} in ${name}`),
-      ),
-    );
-    assert.deepEqual(found, []);
+    const secrets = [
+      { name: 'prompt', forms: formsOf(CANARY) },
+      ...[...new Set(answers)].map((answer) => ({ name: 'answer', forms: formsOf(answer) })),
+    ];
+    assert.deepEqual(findsIn(traces, secrets), []);
   });
 }

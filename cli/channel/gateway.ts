@@ -23,7 +23,10 @@ import {
   type VerifiedGatewayDocument,
 } from '../../protocol/gateway-document.ts';
 import { announcedChannelJson, type AnnouncedChannel } from '../../settlement/channel-terms.ts';
-import { formatVoucher, type Voucher } from '../../settlement/voucher.ts';
+import { formatPass } from '../../settlement/pass.ts';
+import type { Token } from '../../settlement/token.ts';
+import { formatVoucher } from '../../settlement/voucher.ts';
+import { PASS_HEADER, paymentHeaders } from '../../settlement/x402.ts';
 import { cliError } from '../errors.ts';
 import { moneyError } from '../ton/errors.ts';
 import {
@@ -69,12 +72,12 @@ export interface PayerGateway {
   /** Throws `money.refused`, `money.gateway`, `http.*`. */
   announce(channel: AnnouncedChannel): Promise<void>;
   /**
-   * Undefined: it knows no such channel. Where a channel stands is shown to whoever has a voucher of it, whatever the
-   * voucher promises. Throws as above.
+   * Undefined: it knows no such channel. Where a channel stands is shown to whoever shows its key, whatever the voucher
+   * promises. Throws as above.
    */
-  channel(id: Bytes<32>, voucher?: Voucher): Promise<GatewayChannel | undefined>;
+  channel(id: Bytes<32>, shown?: Token): Promise<GatewayChannel | undefined>;
   /** From now on it may be spent. Throws as above. */
-  raise(voucher: Voucher): Promise<void>;
+  raise(shown: Token): Promise<void>;
   /** `proof`: signed by the payer's key, so that nobody else can have it closed. Throws as above. */
   close(id: Bytes<32>, proof: JsonObject): Promise<void>;
   end(): Promise<void>;
@@ -114,8 +117,8 @@ export function openGateway(
         throw moneyError('money.gateway', 'it answered about another channel');
       }
     },
-    channel: async (id, voucher) => {
-      const headers = voucher === undefined ? {} : { 'x-vg-voucher': formatVoucher(voucher) };
+    channel: async (id, shown) => {
+      const headers = shown === undefined ? {} : paymentHeaders(shown);
       const answer = await ask({ method: 'GET', path: `/v1/channels/${toHex(id)}`, headers });
       if (answer.status === 404) return undefined;
       assertOk(answer);
@@ -125,9 +128,10 @@ export function openGateway(
       }
       return told.data;
     },
-    raise: async (voucher) => {
+    raise: async ({ voucher, pass }) => {
       const json = { voucher: formatVoucher(voucher) };
-      assertOk(await ask({ method: 'POST', path: '/v1/payments/voucher', json }));
+      const headers = { [PASS_HEADER]: formatPass(pass) };
+      assertOk(await ask({ method: 'POST', path: '/v1/payments/voucher', json, headers }));
     },
     close: async (id, proof) => {
       const path = `/v1/channels/${toHex(id)}/close`;

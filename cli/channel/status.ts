@@ -11,7 +11,9 @@ import type { JsonObject } from '../../core/json.ts';
 import { NOTHING } from '../../settlement/money.ts';
 import { shownAddress } from '../../settlement/ton/address-text.ts';
 import { readPayerChannel, type LiveChannel } from '../../settlement/ton/payer/payer-channel.ts';
-import { signVoucher, type Voucher } from '../../settlement/voucher.ts';
+import { signPass } from '../../settlement/pass.ts';
+import type { Token } from '../../settlement/token.ts';
+import { signVoucher } from '../../settlement/voucher.ts';
 import type { Answer, MoneyIo } from '../ton/io.ts';
 import {
   instant,
@@ -25,6 +27,9 @@ import {
 import { channelKey, type KeptChannel } from './channel-files.ts';
 import { withChannel, type Around, type ChannelOptions } from './around.ts';
 import { openGateway, type GatewayChannel } from './gateway.ts';
+
+/** As long as a question takes, and clocks differ. */
+const PASS_LIFETIME_MS = 600_000;
 
 export async function runChannelStatus(options: ChannelOptions, io: MoneyIo): Promise<Answer> {
   return await withChannel(options, io, async (around) => {
@@ -55,7 +60,7 @@ interface Asking {
 async function askGateway({ kept }: Around, { live, options, io }: Asking): Promise<Said> {
   const gateway = openGateway(kept.file.url, options, io);
   try {
-    const state = await gateway.channel(kept.channel.id, nameOf(kept, live));
+    const state = await gateway.channel(kept.channel.id, nameOf(kept, live, io.now()));
     return state === undefined ? { kind: 'unknown' } : { kind: 'state', state };
   } catch (error) {
     if (!(error instanceof VeilError)) throw error;
@@ -65,11 +70,14 @@ async function askGateway({ kept }: Around, { live, options, io }: Asking): Prom
   }
 }
 
-/** A voucher for nothing says who asks. Whoever has no key to sign it is shown what everybody is. */
-function nameOf(kept: KeptChannel, { state }: LiveChannel): Voucher | undefined {
+/** A voucher for nothing and a pass say who asks. Whoever has no key to sign it is shown what everybody is. */
+function nameOf(kept: KeptChannel, { state }: LiveChannel, nowMs: number): Token | undefined {
   try {
-    const terms = { channel: kept.channel.id, epoch: state.epoch, ceiling: NOTHING };
-    return signVoucher(channelKey(kept), terms);
+    const { id: channel } = kept.channel;
+    const secretKey = channelKey(kept);
+    const voucher = signVoucher(secretKey, { channel, epoch: state.epoch, ceiling: NOTHING });
+    const notAfterMs = nowMs + PASS_LIFETIME_MS;
+    return { voucher, pass: signPass(secretKey, channel, [{ kind: 'expiry', notAfterMs }]) };
   } catch (error) {
     if (error instanceof VeilError) return undefined;
     throw error;

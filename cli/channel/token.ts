@@ -8,21 +8,17 @@ import { paint } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { openChannelFile } from '../../client/node/channel-file.ts';
+import { STRANDED_MS } from '../../client/limits.ts';
 import { ChannelAccount } from '../../client/pay/account.ts';
-import {
-  checkCaveats,
-  formatBearer,
-  narrow,
-  type Bearer,
-  type Caveat,
-} from '../../settlement/bearer.ts';
+import { checkCaveats, type Caveat } from '../../settlement/pass.ts';
+import { formatToken, signToken, type Token } from '../../settlement/token.ts';
 import { parseAmount } from '../../settlement/money.ts';
 import type { Voucher } from '../../settlement/voucher.ts';
 import { cliError } from '../errors.ts';
 import type { Answer, MoneyIo } from '../ton/io.ts';
 import { ton } from '../ton/money-text.ts';
 import type { PlaceOptions } from '../ton/wallet-file.ts';
-import { findChannel, type KeptChannel, type WhichChannel } from './channel-files.ts';
+import { channelKey, findChannel, type KeptChannel, type WhichChannel } from './channel-files.ts';
 import { openGateway } from './gateway.ts';
 import { announce } from './open-channel.ts';
 
@@ -48,10 +44,11 @@ export async function runChannelToken(options: ChannelTokenOptions, io: MoneyIo)
   const caveats = caveatsOf(options, notAfterMs);
   checkCaveats(caveats);
   const kept = findChannel(options);
+  const secretKey = channelKey(kept);
   const voucher = await endowed(kept, { limit, notAfterMs, io });
-  await handIn(kept, voucher, { options, io });
-  const whole: Bearer = { kind: 'whole', voucher };
-  const token = formatBearer(caveats.reduce<Bearer>(narrow, whole));
+  const made = signToken(secretKey, voucher, caveats);
+  await handIn(kept, made, { options, io });
+  const token = formatToken(made);
   const until = formatInstant(notAfterMs);
   return {
     json: { token, channel: toHex(kept.channel.id), limit: limit.toString(), until },
@@ -89,14 +86,14 @@ interface Endowment {
   readonly io: MoneyIo;
 }
 
-/** Counted as spent before it exists, for as long as it lasts. */
+/** Counted as spent before it exists, until the last request that it was let in for must be over. */
 async function endowed(kept: KeptChannel, { limit, notAfterMs, io }: Endowment): Promise<Voucher> {
   const { parts, release } = openChannelFile(kept.path);
   try {
     const spending = { policy: 'per-request', spendMax: undefined } as const;
     const account = await ChannelAccount.open(parts, spending, io.now);
     try {
-      return await account.endow(limit, notAfterMs);
+      return await account.endow(limit, notAfterMs + STRANDED_MS);
     } finally {
       await account.close();
     }
@@ -105,16 +102,16 @@ async function endowed(kept: KeptChannel, { limit, notAfterMs, io }: Endowment):
   }
 }
 
-/** A gateway narrows from a voucher that it has. */
+/** Now and not with its first request: what the gateway does not take is no key. */
 async function handIn(
   kept: KeptChannel,
-  voucher: Voucher,
+  token: Token,
   { options, io }: { readonly options: ChannelTokenOptions; readonly io: MoneyIo },
 ): Promise<void> {
   const gateway = openGateway(kept.file.url, options, io);
   try {
     await announce({ gateway, io }, kept);
-    await gateway.raise(voucher);
+    await gateway.raise(token);
   } finally {
     await gateway.end();
   }

@@ -6,7 +6,9 @@ import { VeilError } from '../../core/errors.ts';
 import type { Json } from '../../core/json.ts';
 import { printable } from '../../core/node/terminal.ts';
 import { parseCard } from '../../attestation/card.ts';
+import type { Bill } from '../../client/pay/bill.ts';
 import { lineIn } from '../../client/pay/line.ts';
+import { parseMeterUnverified } from '../../protocol/meter.ts';
 import { parseReceiptUnverified } from '../../protocol/receipt.ts';
 import { amount, formatAmount, type Asset } from '../../settlement/money.ts';
 import type { ReadBill } from './read-bills.ts';
@@ -31,7 +33,7 @@ function factsOf({ file, bill }: ReadBill): readonly Fact[] {
     ['faults', faults.length === 0 ? 'none' : faults.join(' ')],
   ];
   const asset = assetOf(bill.worker.card);
-  facts.push(...receiptFacts(bill.receipt, asset));
+  facts.push(...receiptFacts(bill.receipt, asset), ...meterFacts(bill, asset));
   const line = bill.line === undefined ? undefined : lineIn(bill.line);
   if (line === undefined) {
     facts.push(['ledger line', bill.line === undefined ? 'none' : 'unreadable']);
@@ -52,7 +54,17 @@ function assetOf(card: Uint8Array): Asset {
   return readable(() => parseCard(card).prices.asset) ?? 'TON';
 }
 
-function receiptFacts(bytes: Uint8Array, asset: Asset): readonly Fact[] {
+function meterFacts({ meter }: Bill, asset: Asset): readonly Fact[] {
+  if (meter === undefined) return [];
+  const said = readable(() => parseMeterUnverified(meter.payload).meter);
+  if (said === undefined) return [['meter', 'unreadable']];
+  const { completion, amount: asked } = said;
+  const counted = `${completion} tokens, ${money(asked, asset)}`;
+  return [['meter', `${counted}; read by then: at most ${meter.recount.completion}`]];
+}
+
+function receiptFacts(bytes: Uint8Array | undefined, asset: Asset): readonly Fact[] {
+  if (bytes === undefined) return [['receipt', 'none']];
   const receipt = readable(() => parseReceiptUnverified(bytes).receipt);
   if (receipt === undefined) return [['receipt', 'unreadable']];
   const { prompt, cached, completion, reasoning } = receipt.usage;

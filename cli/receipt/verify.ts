@@ -6,6 +6,7 @@
 
 import { equalPublic, toHex } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
+import { parseCard, workerIdOf } from '../../attestation/card.ts';
 import type { Bill } from '../../client/pay/bill.ts';
 import {
   checkBill,
@@ -81,8 +82,14 @@ function placeChecks({ payment }: Bill): readonly BillCheck[] {
   return [check('voucher.channel', isIts)];
 }
 
-function workerOf({ receipt }: Bill): string | null {
-  return readable(() => toHex(parseReceiptUnverified(receipt).receipt.workerId)) ?? null;
+/** An answer that broke off has no receipt to name it: then it is whose card is shown. */
+function workerOf({ receipt, worker }: Bill): string | null {
+  const workerId = readable(() =>
+    receipt === undefined
+      ? workerIdOf(parseCard(worker.card).owner)
+      : parseReceiptUnverified(receipt).receipt.workerId,
+  );
+  return workerId === undefined ? null : toHex(workerId);
 }
 
 function check(id: string, holds: boolean): BillCheck {

@@ -6,14 +6,16 @@
  */
 
 import { randomBytes } from '#primitives';
-import { toHex, type Bytes } from '../../core/bytes.ts';
+import type { Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { ChannelTerms } from '../../settlement/channel-terms.ts';
 import { AMOUNT_MAX, amount, NOTHING, type Amount } from '../../settlement/money.ts';
+import { signPass, type Pass } from '../../settlement/pass.ts';
 import type { SignedStatement } from '../../settlement/statement.ts';
 import { signVoucher, type Voucher } from '../../settlement/voucher.ts';
 import { clientError } from '../errors.ts';
-import { STATEMENTS_KEPT, STRANDED_MS } from '../limits.ts';
+import { STATEMENTS_KEPT, PASS_LIFETIME_MS, STRANDED_MS } from '../limits.ts';
+import { Flying } from './flying.ts';
 import {
   decodePayState,
   encodePayState,
@@ -28,7 +30,13 @@ export type CeilingPolicy =
   /** Each request raises the ceiling by the most that it can cost. */
   | 'per-request'
   /** One ceiling for the life of this payer: what was charged when it began, and so much more. */
-  | { readonly session: bigint };
+  | { readonly session: bigint }
+  /**
+   * Pay as you go. The ceiling rises while an answer is streamed, a chunk and a half ahead of what has arrived: whoever
+   * stops serving gains no more than that. A chunk has to be more than the worker generates in two round trips to the
+   * gateway, or answers end early; what is not streamed is paid as by `per-request`.
+   */
+  | { readonly chunkTokens: number };
 
 export interface Spending {
   readonly policy: CeilingPolicy;
@@ -58,11 +66,12 @@ export class ChannelAccount {
   readonly #spending: Spending;
   readonly #clock: Clock;
   readonly #saves: SaveQueue;
-  /** The most that each request under way can cost. */
-  readonly #flying = new Map<string, Amount>();
+  readonly #flying = new Flying();
   /** Bills that are being looked at. */
   readonly #judging = new Set<Promise<unknown>>();
   #state: PayState;
+  #pass: Pass | undefined;
+  #passEndMs = 0;
   #sessionCeiling: bigint | undefined;
 
   private constructor(keys: ChannelKeys, spending: Spending, clock: Clock, state: PayState) {
@@ -104,29 +113,96 @@ export class ChannelAccount {
 
   /** Everything charged or possibly so: a gateway that says more lies, or we forgot. */
   get accounted(): bigint {
-    return this.#state.confirmed + this.#state.stranded + this.#inFlight();
+    return this.#state.confirmed + this.#state.stranded + this.#flying.covered;
+  }
+
+  /** Undefined: answers are not paid as they go. */
+  get chunkTokens(): number | undefined {
+    const { policy } = this.#spending;
+    return typeof policy === 'object' && 'chunkTokens' in policy ? policy.chunkTokens : undefined;
+  }
+
+  /** Shown beside every voucher: that whoever shows it has its key. */
+  get pass(): Pass {
+    const nowMs = this.#clock();
+    const leftMs = this.#passEndMs - nowMs;
+    if (this.#pass === undefined || leftMs < PASS_LIFETIME_MS / 2 || leftMs > PASS_LIFETIME_MS) {
+      const { secretKey, channel } = this.keys;
+      this.#passEndMs = nowMs + PASS_LIFETIME_MS;
+      this.#pass = signPass(secretKey, channel, [{ kind: 'expiry', notAfterMs: this.#passEndMs }]);
+    }
+    return this.#pass;
+  }
+
+  /** Whether any request is under way. */
+  get isBusy(): boolean {
+    return this.#flying.size > 0;
   }
 
   /**
-   * A voucher that covers one more request, durable before it is returned. Throws `client.pay_halted`, `client.pay_limit`,
-   * `client.channel_file`.
+   * A voucher that covers one more request, durable before it is returned. `covered` is less than `maxAmount` where more is
+   * signed as the answer arrives. Throws `client.pay_halted`, `client.pay_limit`, `client.channel_file`.
    */
-  async authorise(requestId: Bytes<16>, maxAmount: bigint): Promise<Voucher> {
-    // Whoever makes the look at a bill take long, must not be paid meanwhile.
-    while (this.#judging.size > 0) await Promise.allSettled(this.#judging);
-    if (this.#state.faults.length > 0) {
-      throw clientError('client.pay_halted', this.#state.faults.join(' '));
-    }
-    const ceiling = this.#ceilingFor(maxAmount);
-    this.#flying.set(toHex(requestId), amount(maxAmount));
-    this.#state = { ...this.#state, ceiling };
-    const { epoch } = this.#state;
+  async authorise(
+    requestId: Bytes<16>,
+    maxAmount: bigint,
+    covered: bigint = maxAmount,
+  ): Promise<Voucher> {
+    await this.#assertPaying();
+    this.#signUpTo(this.#ceilingFor(covered));
+    const most = amount(least(AMOUNT_MAX, maxAmount));
+    this.#flying.put(requestId, { most, covered: amount(covered) });
     try {
-      await this.#saves.save();
+      return await this.#durable();
     } catch (error) {
       this.refused(requestId);
       throw error;
     }
+  }
+
+  /**
+   * One that covers more of a request under way, durable before it is returned; undefined when it has ended meanwhile. Never
+   * for more than the request may cost. Throws as `authorise` does, and then nothing more is covered.
+   */
+  async raise(requestId: Bytes<16>, upTo: bigint): Promise<Voucher | undefined> {
+    await this.#assertPaying();
+    const flight = this.#flying.get(requestId);
+    if (flight === undefined) return undefined;
+    const covered = amount(least(flight.most, upTo));
+    if (covered > flight.covered) {
+      this.#signUpTo(this.#ceilingFor(covered - flight.covered));
+      this.#flying.put(requestId, { ...flight, covered });
+    }
+    try {
+      return await this.#durable();
+    } catch (error) {
+      // No voucher leaves: whoever asks again has to sign for it again.
+      if (this.#flying.get(requestId) !== undefined) this.#flying.put(requestId, flight);
+      throw error;
+    }
+  }
+
+  /** Whoever makes the look at a bill take long, must not be paid meanwhile. */
+  async #assertPaying(): Promise<void> {
+    while (this.#judging.size > 0) await Promise.allSettled(this.#judging);
+    this.#assertUnblamed();
+  }
+
+  #assertUnblamed(): void {
+    if (this.#state.faults.length === 0) return;
+    throw clientError('client.pay_halted', this.#state.faults.join(' '));
+  }
+
+  #signUpTo(ceiling: Amount): void {
+    this.#state = { ...this.#state, ceiling };
+  }
+
+  /** Of what is to be signed when this is called: whatever is raised while it is written is somebody else's voucher. */
+  async #durable(): Promise<Voucher> {
+    const { epoch, ceiling } = this.#state;
+    await this.#saves.save();
+    // Somebody may have been found out while it was written.
+    this.#assertUnblamed();
     const { channel, secretKey } = this.keys;
     return signVoucher(secretKey, { channel, epoch, ceiling });
   }
@@ -153,31 +229,35 @@ export class ChannelAccount {
     }
   }
 
-  #ceilingFor(maxAmount: bigint): Amount {
+  /** With so much more to cover. */
+  #ceilingFor(more: bigint): Amount {
     const { ceiling: signed } = this.#state;
-    const needed = this.accounted + maxAmount;
+    const needed = this.accounted + more;
     const { policy, spendMax } = this.#spending;
-    if (policy !== 'per-request') this.#sessionCeiling ??= this.accounted + policy.session;
+    const isSession = typeof policy === 'object' && 'session' in policy;
+    if (isSession) this.#sessionCeiling ??= this.accounted + policy.session;
     const limit = least(AMOUNT_MAX, spendMax, this.#sessionCeiling);
     if (needed > limit) throw clientError('client.pay_limit', `${needed} > ${limit}`);
-    const wanted = policy === 'per-request' ? needed : limit;
+    const wanted = isSession ? limit : needed;
     return wanted > signed ? amount(wanted) : signed;
   }
 
   /**
    * Whether the sums leave room for a charge that nobody here asked for. Requests run side by side, so a line may count
-   * others whose own line is still on its way.
+   * others whose own line is still on its way, each with all it may cost: below the ceiling a gateway may serve one of them
+   * with what another has left over, before this client hears how far it is.
    */
   leavesRoom(requestId: Bytes<16>, { statement }: SignedStatement): boolean {
-    if (this.#state.baseline === 'unknown') return false;
-    const own = this.#flying.get(toHex(requestId)) ?? NOTHING;
-    return statement.cum > this.accounted - own + statement.amount;
+    const { baseline, confirmed, stranded } = this.#state;
+    if (baseline === 'unknown') return false;
+    const others = this.#flying.most - (this.#flying.get(requestId)?.most ?? NOTHING);
+    return statement.cum > confirmed + stranded + others + statement.amount;
   }
 
   /** Of a line without a fault. That this is not written yet after a crash only makes us count higher. */
   settled(requestId: Bytes<16>, line: SignedStatement): void {
     const { statement } = line;
-    this.#flying.delete(toHex(requestId));
+    this.#flying.end(requestId);
     const { charged, statements, baseline, lastN, confirmedN } = this.#state;
     // A payer that begins without a memory learns here what came before it, within what it has just signed. Others under
     // way may be in it too and be counted twice: that errs to the side of being served.
@@ -199,7 +279,7 @@ export class ChannelAccount {
 
   /** No worker was asked. Believing it costs nothing: it only lowers what is signed next. */
   refused(requestId: Bytes<16>): void {
-    this.#flying.delete(toHex(requestId));
+    this.#flying.end(requestId);
   }
 
   /** It may have run, and nobody has shown what it cost. */
@@ -211,13 +291,14 @@ export class ChannelAccount {
     requestId: Bytes<16>,
     { count, untilMs }: { readonly count: number; readonly untilMs: number },
   ): void {
-    const most = this.#flying.get(toHex(requestId));
-    if (most === undefined) return;
-    this.#flying.delete(toHex(requestId));
+    const leftOver = this.#leftOver();
+    const flight = this.#flying.end(requestId);
+    if (flight === undefined) return;
+    const risk = least(flight.most, flight.covered + leftOver);
     const { stranded, strandedCount } = this.#state;
     this.#state = {
       ...this.#state,
-      stranded: amount(stranded + most),
+      stranded: amount(stranded + risk),
       strandedCount: Math.min(strandedCount + count, UNCOUNTED),
       strandedUntilMs: this.#strandedUntil(untilMs),
     };
@@ -271,11 +352,16 @@ export class ChannelAccount {
     if (this.#sessionCeiling !== undefined) this.#sessionCeiling += this.accounted - before;
   }
 
-  /** Nothing is signed any more until somebody decides otherwise. */
-  halt(requestId: Bytes<16>, faults: readonly string[]): Promise<void> {
-    this.stranded(requestId);
+  /** Nothing is signed any more until somebody decides otherwise. What is under way may still end well. */
+  blame(faults: readonly string[]): Promise<void> {
     this.#state = { ...this.#state, faults: [...new Set([...this.#state.faults, ...faults])] };
     return this.#saves.save();
+  }
+
+  /** The same for a request that has ended and whose bill does not hold. */
+  halt(requestId: Bytes<16>, faults: readonly string[]): Promise<void> {
+    this.stranded(requestId);
+    return this.blame(faults);
   }
 
   /** After what is being written. */
@@ -283,19 +369,19 @@ export class ChannelAccount {
     return this.#saves.idle();
   }
 
-  #inFlight(): bigint {
-    let sum = 0n;
-    for (const most of this.#flying.values()) sum += most;
-    return sum;
+  /** Signed and not counted: a gateway may have served any request under way with it. */
+  #leftOver(): bigint {
+    const left = this.#state.ceiling - this.accounted;
+    return left > 0n ? left : 0n;
   }
 
   /** What is under way counts as stranded for whoever reads it after a crash. */
   #written(): PayState {
-    const inFlight = this.#inFlight();
-    if (inFlight === 0n) return this.#state;
+    if (this.#flying.most === 0n) return this.#state;
+    const risk = least(this.#flying.most, this.#flying.covered + this.#leftOver());
     return {
       ...this.#state,
-      stranded: amount(this.#state.stranded + inFlight),
+      stranded: amount(this.#state.stranded + risk),
       strandedCount: Math.min(this.#state.strandedCount + this.#flying.size, UNCOUNTED),
       strandedUntilMs: this.#strandedUntil(this.#clock() + STRANDED_MS),
     };

@@ -12,6 +12,7 @@ import { base64Field, hexField } from '../../attestation/byte-fields.ts';
 import { CARD_MAX_BYTES } from '../../attestation/card.ts';
 import { STATEMENT_MAX_BYTES } from '../../attestation/statement.ts';
 import type { GatewayDocumentJson } from '../../protocol/gateway-document.ts';
+import { METER_BYTES } from '../../protocol/meter.ts';
 import { RECEIPT_BYTES } from '../../protocol/receipt.ts';
 import { LEDGER_FRAME_MAX_BYTES } from '../../protocol/sx/limits.ts';
 import { PRELUDE_BYTES } from '../../protocol/sx/prelude.ts';
@@ -46,15 +47,24 @@ export interface Bill {
   /** As attested: the statement that the quote covers, and the card that it names. */
   readonly worker: { readonly statement: Uint8Array; readonly card: Uint8Array };
   readonly request: { readonly prelude: Uint8Array; readonly th: Bytes<32> };
-  /** signature ‖ VGR1. */
-  readonly receipt: Uint8Array;
+  /** signature ‖ VGR1. Undefined where the answer broke off: then a METER is what the worker signed. */
+  readonly receipt: Uint8Array | undefined;
   /** VGS1 ‖ signature, or whatever came in its place. */
   readonly line: Uint8Array | undefined;
   readonly payment: BillPayment | undefined;
   /** The most that the texts can be; counted by the client, so nobody else can check it. */
   readonly recount: TokenBounds | undefined;
+  /** One that counted more than had arrived. */
+  readonly meter: BillMeter | undefined;
   /** Lines of the same channel that verified before. */
   readonly seen: readonly Uint8Array[];
+}
+
+export interface BillMeter {
+  /** signature ‖ VGM1. */
+  readonly payload: Uint8Array;
+  /** The most that the texts could be when it came; counted by the client, as `recount` is. */
+  readonly recount: TokenBounds;
 }
 
 export interface BillPayment {
@@ -65,6 +75,7 @@ export interface BillPayment {
 }
 
 const TOKENS = z.int().min(0);
+const BOUNDS = z.strictObject({ prompt: TOKENS, completion: TOKENS });
 const DIGITS = z.string().regex(/^(0|[1-9]\d{0,18})$/);
 const SCHEMA = z.strictObject({
   fmt: z.literal(BILL_FORMAT),
@@ -79,7 +90,7 @@ const SCHEMA = z.strictObject({
     card: base64Field(CARD_MAX_BYTES),
   }),
   request: z.strictObject({ prelude: base64Field(PRELUDE_BYTES), th: hexField(32) }),
-  receipt: base64Field(RECEIPT_BYTES),
+  receipt: base64Field(RECEIPT_BYTES).nullable(),
   line: base64Field(LEDGER_FRAME_MAX_BYTES).nullable(),
   payment: z
     .strictObject({
@@ -88,12 +99,14 @@ const SCHEMA = z.strictObject({
       ceiling: DIGITS.transform((digits) => BigInt(digits)).refine((value) => value <= AMOUNT_MAX),
     })
     .nullable(),
-  recount: z.strictObject({ prompt: TOKENS, completion: TOKENS }).nullable(),
+  recount: BOUNDS.nullable(),
+  // Only where there is one: most bills have none.
+  meter: z.strictObject({ payload: base64Field(METER_BYTES), recount: BOUNDS }).optional(),
   seen: z.array(base64Field(STATEMENT_BYTES)).max(STATEMENTS_KEPT),
 });
 
 export function encodeBill(bill: Bill): Uint8Array {
-  const { gateway, worker, request, recount } = bill;
+  const { gateway, worker, request, receipt, recount, meter } = bill;
   return utf8(
     canonicalJson({
       fmt: BILL_FORMAT,
@@ -102,10 +115,11 @@ export function encodeBill(bill: Bill): Uint8Array {
       gateway: { document: gateway.document, signature: gateway.signature },
       worker: { statement: toBase64(worker.statement), card: toBase64(worker.card) },
       request: { prelude: toBase64(request.prelude), th: toHex(request.th) },
-      receipt: toBase64(bill.receipt),
+      receipt: receipt === undefined ? null : toBase64(receipt),
       line: bill.line === undefined ? null : toBase64(bill.line),
       payment: bill.payment === undefined ? null : paymentJson(bill.payment),
       recount: recount === undefined ? null : { ...recount },
+      ...(meter && { meter: { payload: toBase64(meter.payload), recount: { ...meter.recount } } }),
       seen: bill.seen.map(toBase64),
     }),
   );
@@ -124,9 +138,11 @@ export function parseBill(bytes: Uint8Array): Bill {
   try {
     const options = { maxBytes: BILL_MAX_BYTES, maxDepth: DEPTH_MAX } as const;
     const { value } = parseStrictJson(bytes, { ...options, numbers: 'integers' });
-    const { fmt: _, line, payment, recount, ...fields } = SCHEMA.parse(value);
+    const { fmt: _, receipt, line, payment, recount, meter, ...fields } = SCHEMA.parse(value);
     return {
       ...fields,
+      receipt: receipt ?? undefined,
+      meter,
       line: line ?? undefined,
       recount: recount ?? undefined,
       payment:

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { verifyEd25519 } from '#primitives';
 import { equalPublic, toHex, type Bytes } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { cardDigestOf, parseCard, workerIdOf, type Card } from '../../attestation/card.ts';
@@ -13,6 +14,7 @@ import {
   verifyGatewayDocument,
   type VerifiedGatewayDocument,
 } from '../../protocol/gateway-document.ts';
+import { parseMeterUnverified, type SignedMeter } from '../../protocol/meter.ts';
 import { amountDue } from '../../protocol/price.ts';
 import {
   isReceiptSignedBy,
@@ -32,7 +34,7 @@ import {
 import { verifyVoucher } from '../../settlement/voucher.ts';
 import type { Bill, BillPayment } from './bill.ts';
 import { lineIn, unpaidFaults } from './line.ts';
-import { exceeds } from './recount.ts';
+import { exceeds, meterExceeds } from './recount.ts';
 
 export interface BillCheck {
   readonly id: string;
@@ -54,6 +56,7 @@ export function checkBill(bill: Bill): CheckedBill {
     ...gatewayChecks(read, bill),
     ...workerChecks(read),
     ...receiptChecks(read, bill),
+    ...meterChecks(read, bill),
     ...paymentChecks(read, bill),
     ...lineChecks(read, bill),
   ];
@@ -82,6 +85,7 @@ interface Parts {
   readonly cardDigest: Bytes<32>;
   readonly prelude: Prelude | undefined;
   readonly receipt: SignedReceipt | undefined;
+  readonly meter: SignedMeter | undefined;
   readonly line: SignedStatement | undefined;
 }
 
@@ -93,7 +97,8 @@ function readParts(bill: Bill): Parts {
     card: orUndefined(() => parseCard(bill.worker.card)),
     cardDigest: cardDigestOf(bill.worker.card),
     prelude: orUndefined(() => parsePrelude(bill.request.prelude)),
-    receipt: orUndefined(() => parseReceiptUnverified(bill.receipt)),
+    receipt: readOf(bill.receipt, parseReceiptUnverified),
+    meter: readOf(bill.meter?.payload, parseMeterUnverified),
     line: bill.line === undefined ? undefined : lineIn(bill.line),
   };
 }
@@ -105,6 +110,13 @@ function orUndefined<Value>(read: () => Value): Value | undefined {
     if (!(error instanceof VeilError) || error.spec.status === 500) throw error;
     return undefined; // an answer: the check named after it fails
   }
+}
+
+function readOf<Value>(
+  bytes: Uint8Array | undefined,
+  parse: (bytes: Uint8Array) => Value,
+): Value | undefined {
+  return bytes === undefined ? undefined : orUndefined(() => parse(bytes));
 }
 
 function isProven(line: SignedStatement, gateway: VerifiedGatewayDocument | undefined): boolean {
@@ -234,6 +246,32 @@ function receiptChecks(parts: Parts, { request }: Bill): readonly BillCheck[] {
         ({ workerSeq, prevReceiptHash }) =>
           workerSeq > 1n || (workerSeq === 1n && equalPublic(prevReceiptHash, workerHash)),
       ),
+    ),
+  ];
+}
+
+/** Only of a bill that has one. `meter.recount` fails where it counted more than the client says it had read. */
+function meterChecks(parts: Parts, bill: Bill): readonly BillCheck[] {
+  if (bill.meter === undefined) return [];
+  const { recount } = bill.meter;
+  const { meter: signed, worker, workerHash, card, prelude } = parts;
+  const meter = signed?.meter;
+  return [
+    check('meter.form', meter !== undefined),
+    check(
+      'meter.signature',
+      both(signed, worker, (known, { keys }) =>
+        verifyEd25519(keys.sig.pk, known.signature, known.signed),
+      ),
+    ),
+    check('meter.statement', meter && equalPublic(meter.statementHash, workerHash)),
+    check(
+      'meter.request',
+      both(meter, prelude, (known, { msgId }) => equalPublic(known.msgId, msgId)),
+    ),
+    check(
+      'meter.recount',
+      both(meter, card, (known, priced) => !meterExceeds(known, recount, priced.prices)),
     ),
   ];
 }

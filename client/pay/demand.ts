@@ -50,8 +50,11 @@ const TERMINAL_BY_CODE: ReadonlyMap<string, (typeof TERMINAL)[keyof typeof TERMI
   Object.entries(TERMINAL),
 );
 
+/** The words that have an error of their own. */
+export const DEMAND_CODES: readonly string[] = Object.keys(TERMINAL);
+
 /** The gateway's word as ours. */
-export function refusalFor({ code }: PaymentRequired): VeilError {
+export function refusalFor({ code }: Pick<PaymentRequired, 'code'>): VeilError {
   return clientError(TERMINAL_BY_CODE.get(code) ?? 'client.pay_refused', '', {
     facts: { demanded: code },
   });

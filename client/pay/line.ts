@@ -36,7 +36,9 @@ export type BillFault =
   /** The sums leave room for a charge that this client never asked for. */
   | 'unrequested'
   /** The worker's receipt counts more tokens than the texts can be. */
-  | 'usage';
+  | 'usage'
+  /** A METER counted more than had arrived when it came. */
+  | 'metered';
 
 export function lineIn(bytes: Uint8Array): SignedStatement | undefined {
   try {

@@ -4,50 +4,42 @@
  * @module
  */
 
-import { equalPublic, type Bytes } from '../../core/bytes.ts';
+import { equalPublic, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { assert, hasCode, VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
-import type { AttestedKey } from '../../attestation/verdict.ts';
-import type { GatewayDocumentJson, GatewaySettlement } from '../../protocol/gateway-document.ts';
-import { encodePrelude, type Prelude } from '../../protocol/sx/prelude.ts';
-import type { VerifiedReceipt } from '../../protocol/sx/read-response.ts';
 import type { SealedRequest } from '../../protocol/sx/seal.ts';
 import { announcedChannelJson } from '../../settlement/channel-terms.ts';
-import { statementFaults } from '../../settlement/check-statement.ts';
-import type { SignedStatement } from '../../settlement/statement.ts';
-import { formatVoucher, type Voucher } from '../../settlement/voucher.ts';
-import { VOUCHER_HEADER, type PaymentRequired } from '../../settlement/x402.ts';
-import type { OpenedAnswer } from '../answer-opener.ts';
+import { CHUNK_HEADER, paymentHeaders, type PaymentRequired } from '../../settlement/x402.ts';
+import type { OnMeter, OpenedAnswer } from '../answer-opener.ts';
 import { clientError } from '../errors.ts';
-import { DOCUMENT_TIMEOUT_MS, PAY_ATTEMPTS } from '../limits.ts';
+import { PAY_ATTEMPTS } from '../limits.ts';
 import type { ChannelAccount } from './account.ts';
-import { encodeBill, type Bill } from './bill.ts';
+import { encodeBill } from './bill.ts';
+import type { Books, GatewayView } from './books.ts';
 import { demandOf, forgottenIn } from './demand.ts';
-import { lineIn, withCurrentKeys, type BillFault, type Settlement } from './line.ts';
-import { exceeds, Recount, type CountTokens, type TokenBounds } from './recount.ts';
-
-/** What a gateway said of itself, verified. */
-export interface GatewayView {
-  readonly settlement: GatewaySettlement;
-  readonly document: GatewayDocumentJson;
-}
-
-/** As attested. */
-export interface WorkerProof {
-  readonly statement: Uint8Array;
-  readonly card: Uint8Array;
-}
-
-/** Where a payer learns whose word counts: a `Session`. */
-export interface Books {
-  gatewayView(signal: AbortSignal): Promise<GatewayView>;
-  renewGatewayView(signal: AbortSignal): Promise<GatewayView>;
-  proofOf(key: AttestedKey): WorkerProof;
-}
+import { coveredAtFirst, Following } from './follow.ts';
+import { judge, meterBill, type Answered } from './judge.ts';
+import type { Settlement } from './line.ts';
+import type { RaiseVoucher } from './raise.ts';
+import { METERED, Recount, type CountTokens } from './recount.ts';
 
 /** Tells a gateway about the channel. False when it does not take it. */
 export type Announce = (channel: JsonObject, signal: AbortSignal) => Promise<boolean>;
+
+/** The ways to a gateway beside the exchange itself. */
+export interface PayReach {
+  readonly announce: Announce;
+  readonly raise: RaiseVoucher;
+}
+
+/** No more is signed for an answer that goes on: the gateway ends it early, with `finish_reason` `length`. */
+export interface HeldBack {
+  /** As in `x-request-id`. */
+  readonly requestId: string;
+  /** `client.pay_limit`, what the gateway said to the voucher, `sx.meter`, or `client.pay_halted` for one that counts too much. */
+  readonly reason: VeilError;
+}
 
 /** An answer whose bill does not hold. The answer was complete and verified, and the app has it. */
 export interface PayFault {
@@ -63,13 +55,17 @@ export interface PayerOptions {
   readonly clock: Clock;
   readonly countTokens?: CountTokens | undefined;
   readonly onFault?: ((fault: PayFault) => void) | undefined;
+  readonly onHeldBack?: ((heldBack: HeldBack) => void) | undefined;
 }
 
-/** What an exchange gives a payer to read along. */
-export type SendPaid = (
-  headers: Readonly<Record<string, string>>,
-  recount: Recount,
-) => Promise<OpenedAnswer>;
+/** What goes with a request that is paid, and what of its answer the payer reads along. */
+export interface PaidSending {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly recount: Recount;
+  readonly onMeter: OnMeter | undefined;
+}
+
+export type SendPaid = (sending: PaidSending) => Promise<OpenedAnswer>;
 
 /** Runs one sealed request as often as paying for it takes. */
 export interface ExchangePayer {
@@ -107,8 +103,8 @@ export class Payer {
   }
 
   /** For the exchanges of one session. */
-  through(books: Books, announce: Announce): ExchangePayer {
-    return new SessionPayer(this.#options, { books, announce });
+  through(books: Books, reach: PayReach): ExchangePayer {
+    return new SessionPayer(this.#options, { books, ...reach });
   }
 
   close(): Promise<void> {
@@ -116,22 +112,12 @@ export class Payer {
   }
 }
 
-interface Answered {
-  /** As it was when the request left. */
-  readonly known: GatewayView;
-  readonly request: PaidRequest;
-  readonly voucher: Voucher;
-  readonly receipt: VerifiedReceipt;
-  readonly ledger: Uint8Array | undefined;
-  readonly recount: TokenBounds;
-}
-
 class SessionPayer implements ExchangePayer {
   readonly #options: PayerOptions;
   readonly #account: ChannelAccount;
-  readonly #via: { readonly books: Books; readonly announce: Announce };
+  readonly #via: PayReach & { readonly books: Books };
 
-  constructor(options: PayerOptions, via: { readonly books: Books; readonly announce: Announce }) {
+  constructor(options: PayerOptions, via: PayReach & { readonly books: Books }) {
     this.#options = options;
     this.#account = options.account;
     this.#via = via;
@@ -160,32 +146,80 @@ class SessionPayer implements ExchangePayer {
   }
 
   async #attempt(request: PaidRequest, send: SendPaid, known: GatewayView): Promise<Attempt> {
-    const { msgId, exchange } = request.sealed;
-    const { body, choices } = request;
-    const voucher = await this.#account.authorise(msgId, exchange.prelude.maxAmount);
+    const { body, choices, sealed } = request;
+    const { prelude } = sealed.exchange;
+    // Only a stream tells how far it is.
+    const chunkTokens = prelude.flags.stream ? this.#account.chunkTokens : undefined;
+    const covered =
+      chunkTokens === undefined ? prelude.maxAmount : coveredAtFirst(sealed.exchange, chunkTokens);
+    const voucher = await this.#account.authorise(sealed.msgId, prelude.maxAmount, covered);
     const recount = new Recount({ body, choices, countTokens: this.#options.countTokens });
+    const following =
+      chunkTokens === undefined ? undefined : this.#follow(sealed, recount, chunkTokens);
+    const sent = { known, request, voucher, following };
     let answer: OpenedAnswer;
     try {
-      answer = await send({ [VOUCHER_HEADER]: formatVoucher(voucher) }, recount);
+      answer = await send({
+        headers: {
+          ...paymentHeaders({ voucher, pass: this.#account.pass }),
+          ...(chunkTokens !== undefined && { [CHUNK_HEADER]: String(chunkTokens) }),
+        },
+        recount,
+        onMeter: following && ((payload, key) => following.take(payload, key)),
+      });
     } catch (error) {
-      const demand = demandOf(error);
-      if (isReceiptRefused(error)) await this.#stop(msgId, ['receipt_refused'], undefined);
-      else if (demand === undefined && !neverRan(error)) this.#account.stranded(msgId);
-      else this.#account.refused(msgId);
-      if (demand === undefined || !(error instanceof VeilError)) throw error;
-      return { outcome: 'demanded', demand, error };
+      return this.#failed(sent, error);
     }
+    return this.#answered(sent, answer, recount);
+  }
+
+  #follow(sealed: PaidRequest['sealed'], recount: Recount, chunkTokens: number): Following {
+    const requestId = `sx_${toHex(sealed.msgId)}`;
+    return new Following({
+      account: this.#account,
+      exchange: sealed.exchange,
+      chunkTokens,
+      recount,
+      raise: this.#via.raise,
+      onHeldBack: (reason) => this.#options.onHeldBack?.({ requestId, reason }),
+    });
+  }
+
+  async #failed({ following, ...sent }: Sent, error: unknown): Promise<Attempt> {
+    following?.end();
+    const { msgId } = sent.request.sealed;
+    const excess = following?.excess;
+    const demand = demandOf(error);
+    if (excess !== undefined) {
+      const { clock } = this.#options;
+      const parts = { account: this.#account, books: this.#via.books, clock };
+      await this.#stop(msgId, [METERED], encodeBill(meterBill({ ...sent, excess }, parts)));
+    } else if (isReceiptRefused(error)) await this.#stop(msgId, ['receipt_refused'], undefined);
+    else if (demand === undefined && !neverRan(error)) this.#account.stranded(msgId);
+    else this.#account.refused(msgId);
+    following?.assertSound();
+    if (demand === undefined || !(error instanceof VeilError)) throw error;
+    return { outcome: 'demanded', demand, error };
+  }
+
+  async #answered(
+    { following, ...sent }: Sent,
+    answer: OpenedAnswer,
+    reading: Recount,
+  ): Promise<Attempt> {
     const { receipt, ledger } = answer;
     try {
+      following?.end();
       // Every request asks for one, and the reader refuses an answer without.
       assert(receipt !== undefined, 'a paid answer has a receipt');
-      const bounds = recount.bounds();
-      const found = { known, request, voucher, receipt, ledger, recount: bounds };
+      const recount = reading.bounds();
+      const found = { ...sent, receipt, ledger, recount, excess: following?.excess };
       const settlement = await this.#account.during(this.#judge(found));
+      following?.assertSound();
       return { outcome: 'answered', answer: { ...answer, settlement } };
     } catch (error) {
       // Whatever it cost, nobody has looked: it counts with all it could cost.
-      this.#account.stranded(msgId);
+      this.#account.stranded(sent.request.sealed.msgId);
       throw error;
     }
   }
@@ -201,17 +235,25 @@ class SessionPayer implements ExchangePayer {
     const { epoch, ceiling, baseline } = this.#account;
     const view = { channel, payerKey: terms.payerKey, epoch, ceiling, baseline };
     const forgotten = forgottenIn(demand, view);
-    if (forgotten === undefined) throw error;
-    this.#account.adopt(forgotten);
+    if (forgotten !== undefined) return this.#account.adopt(forgotten);
+    // Of an answer that is paid as it goes the gateway knows first how far it is: by now this client does too.
+    if (this.#account.chunkTokens === undefined || !this.#account.isBusy) throw error;
   }
 
   /** The bill behind an answer that is complete. Undefined where it does not hold. */
   async #judge(answered: Answered): Promise<Settlement | undefined> {
     const { msgId } = answered.request.sealed;
-    const line = answered.ledger === undefined ? undefined : lineIn(answered.ledger);
-    const { view, faults } = await this.#faultsOf(answered, line);
-    // Taken before the line is counted: a bill says what was known when it came.
-    const found = this.#billOf(answered, view, faults);
+    const { books } = this.#via;
+    const { clock } = this.#options;
+    const {
+      line,
+      faults,
+      bill: found,
+    } = await judge(answered, {
+      account: this.#account,
+      books,
+      clock,
+    });
     if (line === undefined || faults.length > 0) {
       await this.#stop(msgId, faults, encodeBill(found));
       return undefined;
@@ -220,50 +262,6 @@ class SessionPayer implements ExchangePayer {
     const { amount, cum, n } = line.statement;
     const bill = (): Uint8Array => encodeBill(found);
     return { amount, cum, n, statement: line, receipt: answered.receipt, bill };
-  }
-
-  async #faultsOf(
-    answered: Answered,
-    line: SignedStatement | undefined,
-  ): Promise<{ readonly view: GatewayView; readonly faults: readonly BillFault[] }> {
-    const { known } = answered;
-    const usage = this.#usageFaults(answered);
-    if (line === undefined) {
-      const fault: BillFault = answered.ledger === undefined ? 'missing' : 'malformed';
-      return { view: known, faults: [fault, ...usage] };
-    }
-    const faultsUnder = (view: GatewayView): readonly BillFault[] => [
-      ...this.#lineFaults(answered, line, view),
-      ...usage,
-    ];
-    // The app may have left at the end of its answer; the bill is looked at all the same.
-    const signal = AbortSignal.timeout(DOCUMENT_TIMEOUT_MS);
-    return withCurrentKeys(known, () => this.#via.books.renewGatewayView(signal), faultsUnder);
-  }
-
-  #usageFaults({ receipt, recount }: Answered): readonly BillFault[] {
-    return exceeds(receipt.receipt.usage, recount) ? ['usage'] : [];
-  }
-
-  #lineFaults(
-    { request, voucher, receipt }: Answered,
-    line: SignedStatement,
-    { settlement }: GatewayView,
-  ): readonly BillFault[] {
-    const { msgId, exchange } = request.sealed;
-    const account = this.#account;
-    const faults: BillFault[] = [
-      ...statementFaults(line, {
-        ledgerKeys: settlement.ledgerKeys,
-        channel: account.keys.channel,
-        epoch: voucher.epoch,
-        receipt,
-        maxAmount: exchange.prelude.maxAmount,
-        ceiling: account.ceiling,
-        seen: account.statements.map(({ statement }) => statement),
-      }),
-    ];
-    return account.leavesRoom(msgId, line) ? [...faults, 'unrequested'] : faults;
   }
 
   /** Whatever the disk says, nothing is signed from here on, and the app hears of it. */
@@ -281,45 +279,11 @@ class SessionPayer implements ExchangePayer {
     this.#options.onFault?.({ faults, bill, savedAs });
     if (halted.status === 'rejected') throw halted.reason;
   }
-
-  #billOf(
-    { request, voucher, receipt, ledger, recount }: Answered,
-    { document: gateway }: GatewayView,
-    faults: readonly BillFault[],
-  ): Bill {
-    const { prelude, th } = request.sealed.exchange;
-    const { keys, ceiling, statements } = this.#account;
-    return {
-      ...unpaidBill({ prelude, th }, receipt, {
-        line: ledger,
-        worker: this.#via.books.proofOf(receipt.key),
-        gateway,
-        atMs: this.#options.clock(),
-      }),
-      faults,
-      payment: { terms: keys.terms, voucher, ceiling },
-      recount,
-      seen: statements.map(({ payload }) => payload),
-    };
-  }
 }
 
-/** A bill that no channel pays. */
-export function unpaidBill(
-  { prelude, th }: { readonly prelude: Prelude; readonly th: Bytes<32> },
-  receipt: VerifiedReceipt,
-  rest: Pick<Bill, 'line' | 'worker' | 'gateway' | 'atMs'>,
-): Bill {
-  return {
-    ...rest,
-    request: { prelude: encodePrelude(prelude), th },
-    receipt: receipt.payload,
-    faults: [],
-    payment: undefined,
-    recount: undefined,
-    seen: [],
-  };
-}
+type Sent = Pick<Answered, 'known' | 'request' | 'voucher'> & {
+  readonly following: Following | undefined;
+};
 
 type Attempt = { readonly outcome: 'answered'; readonly answer: OpenedAnswer } | Demanded;
 

@@ -9,6 +9,9 @@ import { z } from 'zod';
 import { Gatherer, utf8 } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
+import type { PriceList } from '../../attestation/verdict.ts';
+import type { Meter } from '../../protocol/meter.ts';
+import { ceilingOf } from '../../protocol/price.ts';
 import type { Usage } from '../../protocol/receipt.ts';
 import { clientError } from '../errors.ts';
 import {
@@ -18,9 +21,9 @@ import {
   SPECIAL_TOKENS_PER_TOOL_CALL,
   TEMPLATE_TOKENS,
 } from '../limits.ts';
+import { Tally, type CountTokens } from './tally.ts';
 
-/** Of the model's own tokenizer, without special tokens. */
-export type CountTokens = (text: string) => number;
+export type { CountTokens } from './tally.ts';
 
 /** The most tokens that the texts can be. Numbers only. */
 export interface TokenBounds {
@@ -58,6 +61,8 @@ const ANSWER = z.looseObject({
 export class Recount {
   readonly #input: RecountInput;
   readonly #texts = new Map<number, string[]>();
+  readonly #tallies = new Map<number, Tally>();
+  #prompt: number | undefined;
   #visibleBytes = 0;
   #toolCalls = 0;
   #isStream = false;
@@ -85,6 +90,21 @@ export class Recount {
     const rest = this.#waiting.bytes();
     if (this.#isStream) this.#readLine(rest);
     else if (rest.length > 0) this.#readJson(rest);
+    return this.#boundsBy((count) => {
+      const texts = [...this.#texts.values()].map((pieces) => pieces.join(''));
+      return texts.reduce((sum, text) => sum + atMost(text, count), 0);
+    });
+  }
+
+  /** Of the events that have arrived whole. Cheap enough for every step of a long answer. Throws as `bounds` does. */
+  soFar(): TokenBounds {
+    return this.#boundsBy((count) => {
+      const tallies = [...this.#tallies.values()];
+      return tallies.reduce((sum, tally) => sum + tally.tokens((text) => atMost(text, count)), 0);
+    });
+  }
+
+  #boundsBy(visible: (countTokens: CountTokens) => number): TokenBounds {
     const { body, choices, countTokens } = this.#input;
     const special =
       Math.min(choices, Math.max(1, this.#texts.size)) * SPECIAL_TOKENS_PER_CHOICE +
@@ -92,10 +112,9 @@ export class Recount {
     if (countTokens === undefined) {
       return { prompt: body.length + TEMPLATE_TOKENS, completion: this.#visibleBytes + special };
     }
-    const texts = [...this.#texts.values()].map((pieces) => pieces.join(''));
-    const counted = texts.reduce((sum, text) => sum + atMost(text, countTokens), 0);
-    const prompt = atMost(new TextDecoder().decode(body), countTokens) + TEMPLATE_TOKENS;
-    return { prompt, completion: counted + special };
+    const completion = visible(countTokens) + special;
+    this.#prompt ??= atMost(new TextDecoder().decode(body), countTokens) + TEMPLATE_TOKENS;
+    return { prompt: this.#prompt, completion };
   }
 
   #readLines(): void {
@@ -140,14 +159,20 @@ export class Recount {
     }
   }
 
-  #count(index: number, texts: readonly (string | null | undefined)[]): void {
+  /** A choice that nobody asked for is counted with the first: whoever makes them up must not have us remember each. */
+  #count(said: number, texts: readonly (string | null | undefined)[]): void {
+    const index = this.#input.choices > said && said > 0 ? Math.trunc(said) : 0;
     const pieces = this.#texts.get(index) ?? [];
+    const tally = this.#tallies.get(index) ?? new Tally();
     for (const text of texts) {
       if (typeof text !== 'string' || text === '') continue;
       this.#visibleBytes += utf8(text).length;
-      if (this.#input.countTokens !== undefined) pieces.push(text);
+      if (this.#input.countTokens === undefined) continue;
+      pieces.push(text);
+      tally.push(text);
     }
     this.#texts.set(index, pieces);
+    this.#tallies.set(index, tally);
   }
 
   #unreadable(bytes: Uint8Array): void {
@@ -179,4 +204,19 @@ function atMost(text: string, countTokens: CountTokens): number {
 /** Reasoning is left out: most of it is never shown. */
 export function exceeds(usage: Usage, bounds: TokenBounds): boolean {
   return usage.prompt + usage.cached > bounds.prompt || usage.completion > bounds.completion;
+}
+
+/** The fault of a METER that is ahead of its answer. */
+export const METERED = 'metered';
+
+/**
+ * The same for a METER and what had arrived when it came. It counts reasoning in, and what is not shown this client cannot
+ * follow: it may be told apart only at the end.
+ */
+export function meterExceeds(
+  { completion, amount }: Pick<Meter, 'completion' | 'amount'>,
+  bounds: TokenBounds,
+  prices: PriceList,
+): boolean {
+  return completion > bounds.completion || amount > ceilingOf(prices, bounds.prompt, completion);
 }

@@ -9,8 +9,9 @@ import type { OpenedAnswer } from '../answer-opener.ts';
 import { clientError } from '../errors.ts';
 import { DOCUMENT_TIMEOUT_MS } from '../limits.ts';
 import { encodeBill } from './bill.ts';
+import type { Books } from './books.ts';
+import { unpaidBill } from './judge.ts';
 import { lineIn, unpaidFaults, withCurrentKeys } from './line.ts';
-import { unpaidBill, type Books } from './payer.ts';
 
 /** Throws `client.ledger_line`. */
 export async function unpaid(

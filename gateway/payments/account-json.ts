@@ -10,6 +10,7 @@ import { toHex } from '../../core/bytes.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { openAiFailure } from '../../protocol/openai/errors.ts';
 import type { Account as LedgerAccount } from '../../settlement/ledger/ledger.ts';
+import { PASS_HEADER, PAYMENT_SIGNATURE_HEADER, VOUCHER_HEADER } from '../../settlement/x402.ts';
 
 export function accountJson(account: LedgerAccount): JsonObject {
   const { id, kind, standing } = account;
@@ -51,7 +52,7 @@ function availableOf(account: LedgerAccount): bigint {
 
 /** Of the headers that a payer can be known by. */
 export function headersOf(context: Context): IncomingHttpHeaders {
-  const names = ['authorization', 'x-vg-voucher', 'payment-signature'] as const;
+  const names = ['authorization', VOUCHER_HEADER, PASS_HEADER, PAYMENT_SIGNATURE_HEADER] as const;
   return Object.fromEntries(
     names.flatMap((name) => {
       const value = context.req.header(name);

@@ -26,7 +26,7 @@ export async function creditBalance(ledger: Ledger, credit: BalanceCredit): Prom
   const opened = await ledger.openAccount({ kind: 'custodial', id, asset });
   if (opened.outcome === 'refused') throw paymentError('payment.account_differs', opened.code);
   const reference = sha256(utf8(credit.reference));
-  const credited = await ledger.credit({ account: id, amount, reference, nowMs });
+  const credited = await ledger.credit({ account: id, asset, amount, reference, nowMs });
   if (credited.outcome === 'refused') throw paymentError('payment.account_differs', credited.code);
   return credited.account;
 }

@@ -10,16 +10,18 @@ import type { Clock } from '../../core/clock.ts';
 import { codeOf } from '../../core/node/log.ts';
 import type { SignedReceipt } from '../../protocol/receipt.ts';
 import type { ClearRequest } from '../../protocol/sx/clear.ts';
-import { forbiddenBy, type Caveat } from '../../settlement/bearer.ts';
+import { forbiddenBy, hasCeiling } from '../../settlement/pass.ts';
 import type {
   Account as LedgerAccount,
   AdmissionCode,
   Ledger,
   RequestState,
+  Reserve,
   VoucherOutcome,
 } from '../../settlement/ledger/ledger.ts';
 import { amount, assetOfCode, NOTHING, type Amount, type Asset } from '../../settlement/money.ts';
 import { ceilingOf } from '../../settlement/price.ts';
+import { tokensAtFirst } from '../../settlement/steps.ts';
 import type { VerifiedVoucher } from '../../settlement/voucher.ts';
 import type { Account, Means } from '../accounts.ts';
 import { gatewayError } from '../errors.ts';
@@ -28,7 +30,6 @@ import { ACCOUNTS_OPENED_MAX, RESERVATION_SKEW_MS } from '../limits.ts';
 import type { PolicyDesk } from '../policy/desk.ts';
 import type { LiveWorker } from '../workers/registry.ts';
 import { paymentError } from './errors.ts';
-import { tokensAtFirst } from './metering.ts';
 
 export interface CashierOptions {
   readonly ledger: Ledger;
@@ -109,7 +110,9 @@ export class Cashier {
     const { means } = account;
     const need = needOf(payable, boundsOf(prelude, means));
     const id = await this.#open(account, asset);
-    if (means.kind === 'channel') assertAllowed(means.caveats, payable, { nowMs, need });
+    // A cap is on the whole request, also where it is reserved for in steps.
+    const most = needOf(payable, prelude);
+    if (means.kind === 'channel') assertAllowed(means, payable, { nowMs, need: most });
     const lastsMs = Math.max(prelude.ttlS * MS_PER_S, prelude.deadlineMs);
     const outcome = await ledger.reserve({
       requestId: prelude.msgId,
@@ -117,9 +120,8 @@ export class Cashier {
       // Whoever pays nothing has one account for all assets.
       asset: means.kind === 'none' ? FREE_ASSET : asset,
       need,
-      ...(means.kind === 'channel' && means.voucher !== undefined
-        ? { voucher: means.voucher }
-        : {}),
+      ...(means.kind === 'channel' ? { voucher: means.voucher } : {}),
+      ...soleOf(means),
       workers: payable.map(({ key }) => key.workerId),
       feeBps,
       // A card promises its prices for as long as its statement lives.
@@ -137,8 +139,8 @@ export class Cashier {
   }
 
   /** What is held now; undefined when the account does not cover more. Throws `ledger.*`. */
-  async extend(requestId: Bytes<16>, need: Amount): Promise<Amount | undefined> {
-    const extended = await this.#options.ledger.extend({ requestId, need });
+  async extend(requestId: Bytes<16>, need: Amount, means: Means): Promise<Amount | undefined> {
+    const extended = await this.#options.ledger.extend({ requestId, need, ...soleOf(means) });
     return extended.outcome === 'extended' ? extended.need : undefined;
   }
 
@@ -229,14 +231,23 @@ export class Cashier {
   }
 }
 
+/** A token is paid from its voucher alone: by the time its request is here, its channel may have signed more for others. */
+function soleOf(means: Means): Pick<Reserve, 'sole'> {
+  if (means.kind !== 'channel' || !hasCeiling(means.caveats)) return {};
+  const { epoch, ceiling } = means.voucher;
+  return { sole: { epoch, ceiling } };
+}
+
 /** A token may name models, a cap, an end. */
 function assertAllowed(
-  caveats: readonly Caveat[],
+  { caveats, voucher }: Extract<Means, { kind: 'channel' }>,
   workers: readonly LiveWorker[],
   use: { readonly nowMs: number; readonly need: Amount },
 ): void {
   for (const { key } of workers) {
-    const [forbids] = forbiddenBy(caveats, { ...use, model: key.model.id });
+    const { epoch, ceiling } = voucher;
+    const facts = { ...use, model: key.model.id, epoch, ceiling };
+    const [forbids] = forbiddenBy(caveats, facts);
     if (forbids !== undefined) throw paymentError('payment.bearer_forbids', forbids);
   }
 }

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { fromUtf8, toHex } from '../../core/bytes.ts';
+import { fromUtf8, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Json } from '../../core/json.ts';
 import { readPrivate } from '../../core/node/private-files.ts';
 import { parseCard } from '../../attestation/card.ts';
 import type { Ledger, Payee } from '../../settlement/ledger/ledger.ts';
 import { openSettlement, type OpenedSettlement } from '../../settlement/settler/open.ts';
-import { SETTLER_POLICY } from '../../settlement/settler/policy.ts';
+import { SETTLER_POLICY, type SettlerPolicy } from '../../settlement/settler/policy.ts';
 import type { Settler } from '../../settlement/settler/settler.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { GatewayLog } from '../events.ts';
@@ -22,13 +22,20 @@ type TonConfig = NonNullable<GatewayConfig['settlement']['ton']>;
 
 const API_KEY_MAX_BYTES = 512;
 
+export interface ChainInput {
+  readonly clock: Clock;
+  /** Over what the configuration says. */
+  readonly settlerPolicy?: Partial<SettlerPolicy>;
+}
+
 /** Asks nothing of the chain yet. Throws `settler.config`, `ton.*`, `file.private`, `gateway.config`. */
 export function openChain(
   ton: TonConfig,
   { custodial }: GatewayConfig['settlement'],
-  clock: Clock,
+  { clock, settlerPolicy: more }: ChainInput,
 ): OpenedSettlement {
   const { network, settlementKeyFile, treasuryKeyFile, depositMin, topUpMin } = ton;
+  const { workerChannelDeposit: deposit, treasuryReserve: reserve, workerChannelsMax: max } = ton;
   return openSettlement({
     network,
     settlementKeyFile,
@@ -43,6 +50,8 @@ export function openChain(
     policy: {
       anchor: ton.anchor === 'off' ? 'off' : SETTLER_POLICY.anchor,
       topUps: custodial === 'refuse' ? 'off' : { minimum: topUpMin },
+      workerChannels: deposit === null ? 'off' : { deposit, reserve, max },
+      ...more,
     },
     ...(ton.quorum === null ? {} : { quorum: ton.quorum }),
     ...(ton.withdrawDelayMinS === null ? {} : { withdrawDelayMinS: ton.withdrawDelayMinS }),
@@ -60,12 +69,20 @@ export interface SettlerInput {
   readonly ledger: Ledger;
   readonly registry: WorkerRegistry;
   readonly log: GatewayLog;
+  readonly onWorkerChannel: (workerId: Bytes<32>) => void;
 }
 
-export function openSettler({ opened, ledger, registry, log }: SettlerInput): Settler {
+export function openSettler({
+  opened,
+  ledger,
+  registry,
+  log,
+  onWorkerChannel,
+}: SettlerInput): Settler {
   return opened.createSettler({
     ledger,
     payees: () => Promise.resolve(payeesOf(registry)),
+    onWorkerChannel,
     onEvent: (name, fields) => log.event(name, fields),
   });
 }

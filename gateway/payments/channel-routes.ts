@@ -19,6 +19,7 @@ import type { Settler } from '../../settlement/settler/settler.ts';
 import { encodeWithdraw } from '../../settlement/withdraw.ts';
 import { decodeBody, type ControlBodies } from '../control-body.ts';
 import { accountJson, chainJson, headersOf, notFound } from './account-json.ts';
+import { ChainQuestions } from './chain-questions.ts';
 import { paymentError } from './errors.ts';
 import type { Payers } from './payers.ts';
 
@@ -50,10 +51,12 @@ const CLOSE_BODY = z.strictObject({
 
 export function channelRoutes(deps: ChannelRoutesDeps): Hono {
   const app = new Hono();
+  const questions = new ChainQuestions(deps.clock);
   app.post('/v1/channels', async (context) => {
     const settler = settlerOf(deps);
     const announced = decodeBody(ANNOUNCED_CHANNEL, await deps.bodies.json(context.req.raw));
-    const opened = await settler.openChannel(announced, context.req.raw.signal);
+    const { signal } = context.req.raw;
+    const opened = await questions.ask(() => settler.openChannel(announced, signal));
     if (opened.outcome === 'refused') throw paymentError(`payment.${opened.code}`);
     return context.json(chainJson(opened.account));
   });
@@ -68,7 +71,7 @@ export function channelRoutes(deps: ChannelRoutesDeps): Hono {
     if (account === undefined) return notFound();
     const body = decodeBody(CLOSE_BODY, await deps.bodies.json(context.req.raw));
     assertPayersWish(account, body, deps.clock());
-    const closed = await settler.closeChannel(account.id);
+    const closed = await questions.ask(() => settler.closeChannel(account.id));
     if (closed.outcome === 'refused') throw paymentError(`payment.${closed.code}`);
     return context.json({ closing: true });
   });

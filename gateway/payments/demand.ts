@@ -6,6 +6,7 @@
 
 import type { GatewaySettlement } from '../../protocol/gateway-document.ts';
 import type { Account } from '../../settlement/ledger/ledger.ts';
+import type { Asset } from '../../settlement/money.ts';
 import {
   encodePaymentRequired,
   PAYMENT_REQUIRED_HEADER,
@@ -15,13 +16,15 @@ import {
 import type { PaymentRefusal } from './cashier.ts';
 
 const TIMEOUT_S = 60;
+/** What channels here are paid in. */
+const CHANNEL_ASSET: Asset = 'TON';
 
-/** Headers of the refusal; none where this gateway takes no channels. */
+/** Headers of the refusal; none where this gateway takes no channels, or none of this asset. */
 export function demandHeaders(
   { payee, feeBps }: GatewaySettlement,
   { code, need, asset, account }: PaymentRefusal,
 ): Readonly<Record<string, string>> {
-  if (payee === null) return {};
+  if (payee === null || asset !== CHANNEL_ASSET) return {};
   const value = encodePaymentRequired({
     code,
     network: payee.network,

@@ -53,6 +53,12 @@ export const paymentError = defineErrors({
     ...DUE,
     public: 'The channel is new: until its first claim is seen on chain it may owe no more.',
   },
+  'payment.pass_invalid': {
+    ...DUE,
+    status: 403,
+    public:
+      'The pass beside the voucher is missing, over, or not signed by the key of the channel.',
+  },
   /** Of a bearer token: its expiry, its models or its cap. */
   'payment.bearer_forbids': {
     ...DUE,
@@ -109,7 +115,7 @@ export const paymentError = defineErrors({
   },
   'payment.channel_unsynced': {
     ...SOON,
-    public: 'The gateway has not read the channel from the chain yet.',
+    public: 'The gateway has not read the channel from the chain yet, or not for too long.',
   },
   /** What an account was opened with is not what is shown now. */
   'payment.account_differs': {

@@ -11,32 +11,22 @@ import { codeOf } from '../../core/node/log.ts';
 import { verifyMeter, type Meter } from '../../protocol/meter.ts';
 import type { Prelude } from '../../protocol/sx/prelude.ts';
 import { amount, type Amount } from '../../settlement/money.ts';
-import { ceilingOf } from '../../settlement/price.ts';
+import { costOfMore, STEPS_AHEAD, stepTokens } from '../../settlement/steps.ts';
+import type { Means } from '../accounts.ts';
 import type { GatewayLog } from '../events.ts';
 import { STOP_TIMEOUT_MS } from '../limits.ts';
 import type { LiveWorker } from '../workers/registry.ts';
 import type { Cashier } from './cashier.ts';
 
-/** Reserved beyond what is used, in steps. */
-const STEPS_AHEAD = 3;
 /** With less than this the worker is stopped: one step to generate, one for the word to arrive. */
 const STEPS_LEFT_MIN = 2;
-
-/** Of a chunk in tokens of output, as the payer asks for it. */
-export function stepTokens(chunkTokens: number): number {
-  return Math.max(1, Math.ceil(chunkTokens / 2));
-}
-
-/** Tokens of output that are reserved before a metered answer begins. */
-export function tokensAtFirst(chunkTokens: number): number {
-  return stepTokens(chunkTokens) * STEPS_AHEAD;
-}
 
 export interface MeteringInput {
   readonly cashier: Cashier;
   readonly worker: LiveWorker;
   readonly prelude: Prelude;
   readonly account: Bytes<32>;
+  readonly means: Means;
   readonly chunkTokens: number;
   /** Reserved already. */
   readonly held: Amount;
@@ -89,10 +79,10 @@ export class Metering {
   }
 
   async #reserveAhead(): Promise<boolean> {
-    const { cashier, prelude } = this.#input;
+    const { cashier, prelude, means } = this.#input;
     const need = this.#upTo(STEPS_AHEAD);
     if (this.#held < need) {
-      const extended = await cashier.extend(prelude.msgId, need);
+      const extended = await cashier.extend(prelude.msgId, need, means);
       if (extended !== undefined) this.#held = extended;
     }
     // More may have been used while the ledger was asked.
@@ -102,7 +92,7 @@ export class Metering {
   /** What so many more steps can cost, within what the payer allows for the whole. */
   #upTo(steps: number): Amount {
     const { worker, prelude } = this.#input;
-    const more = ceilingOf({ ...worker.key.prices, base: 0n }, 0, this.every * steps);
+    const more = costOfMore(worker.key.prices, this.every * steps);
     const most = (this.#last?.amount ?? 0n) + more;
     return amount(most < prelude.maxAmount ? most : prelude.maxAmount);
   }

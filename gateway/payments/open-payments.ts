@@ -16,6 +16,7 @@ import type { GatewaySettlement } from '../../protocol/gateway-document.ts';
 import type { Ledger } from '../../settlement/ledger/ledger.ts';
 import { LEDGERS } from '../../settlement/ledger/ledgers.ts';
 import type { RampCaps } from '../../settlement/ledger/limits.ts';
+import type { SettlerPolicy } from '../../settlement/settler/policy.ts';
 import type { Settler } from '../../settlement/settler/settler.ts';
 import { seedSigner } from '../../settlement/ledger/seed-signer.ts';
 import { createAccounts, type Accounts } from '../accounts.ts';
@@ -25,11 +26,11 @@ import type { GatewayLog } from '../events.ts';
 import type { PolicyDesk } from '../policy/desk.ts';
 import type { Store } from '../store/store.ts';
 import type { WorkerRegistry } from '../workers/registry.ts';
-import { Acknowledger } from '../workers/acknowledge.ts';
 import { Cashier } from './cashier.ts';
 import type { TopUps } from './routes.ts';
 import { chainStatus, openChain, openSettler } from './chain.ts';
 import { Payers } from './payers.ts';
+import { WorkerNotices } from './worker-notices.ts';
 
 export interface PaymentsInput {
   readonly config: GatewayConfig;
@@ -38,6 +39,8 @@ export interface PaymentsInput {
   readonly clock: Clock;
   readonly log: GatewayLog;
   readonly lifecycle: Lifecycle;
+  /** Over what the configuration says. */
+  readonly settlerPolicy?: Partial<SettlerPolicy>;
 }
 
 export interface Payments {
@@ -73,21 +76,23 @@ export async function openPayments(input: PaymentsInput): Promise<Payments> {
     throw gatewayError('gateway.config', 'balances belong to API keys: accounts.mode is open');
   }
   const { ton } = config.settlement;
-  const chain = ton === null ? undefined : openChain(ton, config.settlement, clock);
+  const chain = ton === null ? undefined : openChain(ton, config.settlement, input);
   lifecycle.onClose('chain', async () => await chain?.close());
   const ledgerKey = loadLedgerKey(config.dataDir);
   const ledger = await openLedger(config, ledgerKey, chain?.rampCaps);
   lifecycle.onClose('ledger', () => ledger.close());
   const means = holdsBalances ? 'custodial' : 'none';
   const accounts = createAccounts({ store, clock, limits, mode, means });
-  const acknowledger = openAcknowledger(input, ledger);
+  let settler: Settler | undefined;
+  const notices = new WorkerNotices({ clock, log, ledger, settler: () => settler });
+  lifecycle.onClose('acknowledgements', () => notices.close());
   const cashier = new Cashier({
     ledger,
     desk,
     clock,
     feeBps,
     log,
-    onSettled: (worker, receipt) => acknowledger.settled(worker, receipt),
+    onSettled: (worker, receipt) => notices.settled(worker, receipt),
   });
   const payers = new Payers({ accounts, ledger, clock, takesChannels: chain !== undefined });
   const ledgerKeys = [ed25519PublicKey(ledgerKey)];
@@ -96,10 +101,15 @@ export async function openPayments(input: PaymentsInput): Promise<Payments> {
     chain === undefined || ton === null || !holdsBalances
       ? undefined
       : { address: chain.payee.address, minimum: ton.topUpMin };
-  let settler: Settler | undefined;
   const start = async (registry: WorkerRegistry): Promise<void> => {
     if (chain === undefined) return;
-    const opened = openSettler({ opened: chain, ledger, registry, log });
+    const opened = openSettler({
+      opened: chain,
+      ledger,
+      registry,
+      log,
+      onWorkerChannel: (workerId) => notices.channelFilled(registry, workerId),
+    });
     lifecycle.onClose('settler', () => opened.close());
     await opened.start();
     settler = opened;
@@ -124,22 +134,6 @@ export async function openPayments(input: PaymentsInput): Promise<Payments> {
     start,
     status,
   };
-}
-
-function openAcknowledger({ clock, log, lifecycle }: PaymentsInput, ledger: Ledger): Acknowledger {
-  const acknowledger = new Acknowledger({
-    clock,
-    balanceOf: async (_, { key }) => {
-      const { earned, paid } = await ledger.findWorker(key.workerId, key.prices.asset);
-      return { earned, paid };
-    },
-    onReport: ({ worker: { workerId }, outcome, code }) => {
-      log.event('settlement.acknowledged', { workerId, outcome, code });
-      if (outcome === 'rolled_back') log.event('settlement.rolled_back', { workerId });
-    },
-  });
-  lifecycle.onClose('acknowledgements', () => acknowledger.close());
-  return acknowledger;
 }
 
 function openLedger(

@@ -1,7 +1,7 @@
 /**
  * Reservations that no request of this process holds any more: after a crash, or after a client left and its worker was
  * slow to sign. Workers are asked for the receipts that they still keep; what no receipt settles is let go when its time is
- * over. Spec: ton-settlement §4.11 rule 4; overview "Once only".
+ * over and all who might have one were heard, or were waited for long enough. Spec: ton-settlement §4.11 rule 4; overview "Once only".
  * @module
  */
 
@@ -12,7 +12,7 @@ import { payerRefOf } from '../../protocol/sx/prelude.ts';
 import type { SignedReceipt } from '../../protocol/receipt.ts';
 import type { Reservation } from '../../settlement/ledger/ledger.ts';
 import type { GatewayLog } from '../events.ts';
-import { RECOVERY_PAGE, RECOVERY_RESERVATIONS_MAX } from '../limits.ts';
+import { RECOVERY_PAGE, RECOVERY_RESERVATIONS_MAX, RECOVERY_UNHEARD_MS } from '../limits.ts';
 import { settleMissedReceipts } from '../workers/missed-receipts.ts';
 import type { LiveWorker, WorkerRegistry } from '../workers/registry.ts';
 import type { Cashier } from './cashier.ts';
@@ -34,13 +34,20 @@ export class PaymentRecovery {
   /** Asks every worker that may be owed something, then lets go what is too old. */
   async round(signal: AbortSignal): Promise<void> {
     const loose = await this.#loose();
+    const wanted = new Set(loose.map(({ requestId }) => toHex(requestId)));
+    const answered = new Set<string>();
+    const silent = new Set<string>();
     for (const worker of this.#workersOf(loose)) {
       if (signal.aborted) return;
-      await this.#ask(worker, signal);
+      ((await this.#isAsked(worker, wanted, signal)) ? answered : silent).add(worker.workerId);
     }
     const nowMs = this.#options.clock();
-    for (const { requestId, expiresMs } of loose) {
-      if (expiresMs < nowMs && !signal.aborted) this.#options.cashier.release(requestId);
+    for (const reservation of loose) {
+      const { requestId, expiresMs, need, workers } = reservation;
+      const isHeard = workers.map(toHex).every((id) => answered.has(id) && !silent.has(id));
+      // After a start nobody has registered yet, and what is let go can never be settled.
+      const lastsMs = isHeard || need === 0n ? 0 : RECOVERY_UNHEARD_MS;
+      if (expiresMs + lastsMs < nowMs && !signal.aborted) this.#options.cashier.release(requestId);
     }
   }
 
@@ -63,21 +70,29 @@ export class PaymentRecovery {
     return [...ids].flatMap((id) => this.#options.registry.byWorkerId(id));
   }
 
-  async #ask(worker: LiveWorker, signal: AbortSignal): Promise<void> {
+  /** False when it could not be heard to the end. */
+  async #isAsked(
+    worker: LiveWorker,
+    wanted: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { log } = this.#options;
     try {
       const { settled, unknown } = await settleMissedReceipts({
         worker,
-        // Whatever it keeps is what no notice has covered yet, so it is little.
+        // It keeps them for a quarter of an hour, and which of them are missing here does not follow from a number.
         afterSeq: 0n,
+        isWanted: (requestId) => wanted.has(toHex(requestId)),
         settle: (receipt) => this.#settle(worker, receipt),
         signal,
       });
       if (settled > 0) {
         log.event('settlement.recovered', { workerId: worker.workerId, settled, unknown });
       }
+      return true;
     } catch (error) {
       log.event('settlement.failed', { code: codeOf(error) });
+      return false;
     }
   }
 

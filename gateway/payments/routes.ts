@@ -13,6 +13,7 @@ import { parseReceiptUnverified } from '../../protocol/receipt.ts';
 import type { RequestState } from '../../settlement/ledger/ledger.ts';
 import { encodePriceBook, type PriceEntry } from '../../settlement/prices.ts';
 import type { Amount, Asset } from '../../settlement/money.ts';
+import { VOUCHER_HEADER } from '../../settlement/x402.ts';
 import type { Account } from '../accounts.ts';
 import { decodeBody, type ControlBodies } from '../control-body.ts';
 import { PRICES_VALID_MS } from '../limits.ts';
@@ -58,13 +59,9 @@ export function paymentRoutes(deps: PaymentRoutesDeps): Hono {
   });
   app.post('/v1/payments/voucher', async (context) => {
     const { voucher } = decodeBody(VOUCHER_BODY, await deps.bodies.json(context.req.raw));
-    const { means } = await deps.payers.identify({ 'x-vg-voucher': voucher });
-    if (means.kind !== 'channel' || means.voucher === undefined) {
-      throw paymentError('payment.channel_unknown');
-    }
-    const accepted = await deps.cashier.raise(means.voucher);
-    if (accepted.outcome === 'refused') throw paymentError(`payment.${accepted.code}`);
-    return context.json(accountJson(accepted.account));
+    const shown = { ...headersOf(context), [VOUCHER_HEADER]: voucher };
+    const caller = await deps.payers.identify(shown);
+    return context.json(await raised(deps, caller));
   });
   return app;
 }
@@ -100,6 +97,22 @@ async function accountOf(
   const { address, minimum } = topUps;
   const topUp = { address, memo: `vg:${toHex(account.id)}`, minimum: minimum.toString() };
   return { ...accountJson(account), topUp };
+}
+
+async function raised(
+  { cashier, payers }: PaymentRoutesDeps,
+  caller: Account,
+): Promise<JsonObject> {
+  const { means } = caller;
+  if (means.kind !== 'channel') throw paymentError('payment.channel_unknown');
+  const leave = payers.enterVoucher(caller);
+  try {
+    const accepted = await cashier.raise(means.voucher);
+    if (accepted.outcome === 'refused') throw paymentError(`payment.${accepted.code}`);
+    return accountJson(accepted.account);
+  } finally {
+    leave();
+  }
 }
 
 async function settlementOf(

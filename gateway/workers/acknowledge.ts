@@ -80,14 +80,19 @@ export class Acknowledger {
   settled(worker: LiveWorker, { receipt }: SignedReceipt): void {
     const known = this.#highest.get(worker.link) ?? 0n;
     if (receipt.workerSeq > known) this.#highest.set(worker.link, receipt.workerSeq);
-    this.refresh(worker);
+    this.#enter(worker);
   }
 
   /**
-   * Says again where the worker stands: after it has registered, after a payout was confirmed, when there is a new voucher.
-   * Returns at once.
+   * Says again where the worker stands, when there is a new voucher. Not before anything was settled over this link: only
+   * the books know up to where then, and less than a notice before it would look as if this gateway had forgotten. Returns
+   * at once.
    */
-  refresh(worker: LiveWorker): void {
+  again(worker: LiveWorker): void {
+    if (this.#highest.has(worker.link)) this.#enter(worker);
+  }
+
+  #enter(worker: LiveWorker): void {
     if (this.#closing.signal.aborted) return;
     const lane = this.#lanes.get(worker.link);
     if (lane !== undefined) {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { equalPublic } from '../../core/bytes.ts';
+import { equalPublic, type Bytes } from '../../core/bytes.ts';
 import type { AttestedKey } from '../../attestation/verdict.ts';
 import { amountDue } from '../../protocol/price.ts';
 import {
@@ -22,6 +22,11 @@ export interface MissedReceipts {
   readonly worker: LiveWorker;
   /** Highest receipt of this statement that is settled; 0 asks for all that the worker still has. */
   readonly afterSeq: bigint;
+  /**
+   * Whether anything is reserved for it. Receipts that were settled long ago come along, and are not looked at: a signature
+   * of each in every round is more than a gateway has time for.
+   */
+  readonly isWanted?: (requestId: Bytes<16>) => boolean;
   /** `unknown`: nothing is reserved for it here, or it is settled already. */
   readonly settle: (receipt: SignedReceipt) => Promise<'settled' | 'unknown'>;
   readonly signal: AbortSignal;
@@ -36,7 +41,7 @@ export interface RecoveredReceipts {
 
 /** Throws `http.*`, `sx.receipt` with the name of the check, and what `settle` throws; what was settled stays settled. */
 export async function settleMissedReceipts(input: MissedReceipts): Promise<RecoveredReceipts> {
-  const { worker, settle, signal } = input;
+  const { worker, settle, signal, isWanted = () => true } = input;
   let [settled, unknown, last] = [0, 0, input.afterSeq];
   let previous: SignedReceipt | undefined;
   for (let page = 0; page < MISSED_RECEIPTS_PAGES_MAX; page++) {
@@ -45,11 +50,18 @@ export async function settleMissedReceipts(input: MissedReceipts): Promise<Recov
     if (bytes.length % RECEIPT_BYTES !== 0) throw sxError('sx.receipt', 'page size');
     for (let at = 0; at < bytes.length; at += RECEIPT_BYTES) {
       const payload = bytes.subarray(at, at + RECEIPT_BYTES);
-      const receipt = verifyMissedReceipt(payload, { key: worker.key, after: last, previous });
-      if ((await settle(receipt)) === 'settled') settled++;
+      const unverified = parseReceiptUnverified(payload);
+      const { requestId, workerSeq } = unverified.receipt;
+      if (workerSeq <= last) {
+        throw sxError('sx.receipt', 'workerSeq', { facts: { check: 'workerSeq' } });
+      }
+      const receipt = isWanted(requestId)
+        ? verifyMissedReceipt(payload, { key: worker.key, after: last, previous })
+        : undefined;
+      if (receipt !== undefined && (await settle(receipt)) === 'settled') settled++;
       else unknown++;
-      last = receipt.receipt.workerSeq;
-      previous = receipt;
+      last = workerSeq;
+      previous = unverified;
     }
   }
   return { settled, unknown, lastSeq: last };

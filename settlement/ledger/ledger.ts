@@ -67,6 +67,8 @@ export type AdmissionCode =
   | 'quote_expired'
   | 'epoch_mismatch'
   | 'voucher_bad_signature'
+  /** Of a request that only one voucher pays for. */
+  | 'voucher_stale'
   | 'insufficient_ceiling'
   | 'insufficient_deposit'
   /** It would fit, were the payer not withdrawing; or the channel is closed by agreement. */
@@ -76,6 +78,9 @@ export type AdmissionCode =
   /** A price in a deployment without money. */
   | 'account_free';
 
+/** The highest voucher of its channel, for as long as there is no other. */
+export type SoleVoucher = Pick<VerifiedVoucher, 'epoch' | 'ceiling'>;
+
 export interface Reserve {
   readonly requestId: Bytes<16>;
   readonly account: Bytes<32>;
@@ -84,6 +89,8 @@ export interface Reserve {
   readonly need: Amount;
   /** Taken into account first, and kept even when the request is refused. One that is lower than the best changes nothing. */
   readonly voucher?: VerifiedVoucher;
+  /** What only this voucher may pay for is refused once the channel has signed more, or its epoch is over. */
+  readonly sole?: SoleVoucher;
   /** Who may settle it: 1 to 8 worker ids. */
   readonly workers: readonly Bytes<32>[];
   readonly feeBps: number;
@@ -124,6 +131,8 @@ export interface Extend {
   readonly requestId: Bytes<16>;
   /** In all. Less than is reserved already changes nothing. */
   readonly need: Amount;
+  /** As when it was reserved. */
+  readonly sole?: SoleVoucher;
 }
 
 export type ExtendOutcome =
@@ -183,7 +192,7 @@ export interface ChainState {
   readonly refunded: Amount;
   readonly withdrawing: Amount;
   readonly blockSeqno: number;
-  /** How many providers said so; absent: one. Two lift the ramp. */
+  /** How many providers said so; absent: one. Two lift the ramp; none, where it is too long ago, end all admission. */
   readonly witnesses?: number;
 }
 
@@ -199,6 +208,8 @@ export type ChainOutcome =
 
 export interface Credit {
   readonly account: Bytes<32>;
+  /** What was paid in: an account counts one asset, and takes no other for it. */
+  readonly asset: Asset;
   readonly amount: Amount;
   /** Names the transfer that paid it in; counted once. */
   readonly reference: Bytes<32>;
@@ -209,7 +220,7 @@ export type CreditOutcome =
   | { readonly outcome: 'credited'; readonly account: Account; readonly repeated: boolean }
   | {
       readonly outcome: 'refused';
-      readonly code: 'account_unknown' | 'not_custodial' | 'out_of_range';
+      readonly code: 'account_unknown' | 'not_custodial' | 'asset_differs' | 'out_of_range';
     };
 
 export type CloseOutcome =
@@ -240,11 +251,16 @@ export interface Payee {
   readonly destination: string;
 }
 
+export interface PlannedPayee extends Payee {
+  /** Of what it is owed, what something else pays: left out of the plan. */
+  readonly covered?: Amount;
+}
+
 export interface PlanPayouts {
   /** Of the highload wallet, used once. Planning again under it returns the same plan. */
   readonly queryId: bigint;
   readonly asset: Asset;
-  readonly payees: readonly Payee[];
+  readonly payees: readonly PlannedPayee[];
   readonly minimum: Amount;
   readonly validUntilMs: number;
 }

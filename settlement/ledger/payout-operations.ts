@@ -5,7 +5,7 @@
  */
 
 import { concat, fixed, u64be, type Bytes } from '../../core/bytes.ts';
-import { amount, type Amount } from '../money.ts';
+import { amount, NOTHING, type Amount } from '../money.ts';
 import type { Input } from './calls.ts';
 import { EMPTY_ENTRY } from './journal.ts';
 import type {
@@ -24,13 +24,13 @@ export function planPayouts(unit: LedgerUnit, plan: PlanPayouts): PlanOutcome {
   if (before.length > 0) return { outcome: 'planned', payouts: before, repeated: true };
   const payouts: Payout[] = [];
   const { queryId, asset, validUntilMs } = plan;
-  for (const { workerId, destination } of plan.payees) {
+  for (const { workerId, destination, covered = NOTHING } of plan.payees) {
     const balance = unit.worker(workerId, asset);
-    const owed = owedOf(balance);
+    const part = beyond(owedOf(balance), covered);
     // A worker that stands twice in the list has nothing left the second time.
-    if (owed === 0n || owed < plan.minimum) continue;
-    unit.putWorker({ ...balance, planned: add(balance.planned, owed) });
-    const payout = { queryId, workerId, destination, asset, amount: owed, validUntilMs };
+    if (part === 0n || part < plan.minimum) continue;
+    unit.putWorker({ ...balance, planned: add(balance.planned, part) });
+    const payout = { queryId, workerId, destination, asset, amount: part, validUntilMs };
     payouts.push({ ...payout, state: 'planned' });
   }
   for (const payout of payouts) unit.putPayout(payout);
@@ -41,6 +41,11 @@ export function planPayouts(unit: LedgerUnit, plan: PlanPayouts): PlanOutcome {
 export function owedOf({ earned, planned, paid }: WorkerBalance): Amount {
   const owed = earned - planned - paid;
   return amount(owed > 0n ? owed : 0n);
+}
+
+/** What is owed and not covered. */
+export function beyond(owed: Amount, covered: Amount): Amount {
+  return owed > covered ? amount(owed - covered) : NOTHING;
 }
 
 export function confirmPayout(

@@ -25,6 +25,29 @@ export interface KnownChannel {
   readonly sentMs: number | undefined;
   /** Charged and not to be had any more, as it was last said. */
   readonly lost: bigint;
+  /** When it could not be read, since it last could. */
+  readonly unreadMs: number | undefined;
+  /** What was read last is too old to serve on. */
+  readonly isDoubted: boolean;
+  /** When a claim could not be sent, since one last could. */
+  readonly unsentMs: number | undefined;
+}
+
+/**
+ * Those with which something went wrong come last, the latest of them at the end: one that fails each time, which its payer
+ * may even bring about, holds up no other.
+ */
+export function troubledLast(
+  channels: readonly KnownChannel[],
+  trouble: 'unreadMs' | 'unsentMs',
+): readonly KnownChannel[] {
+  const rank = (channel: KnownChannel): number => channel[trouble] ?? -Infinity;
+  const troubled = channels.filter((channel) => channel[trouble] !== undefined);
+  if (troubled.length === 0) return channels;
+  return [
+    ...channels.filter((channel) => channel[trouble] === undefined),
+    ...troubled.toSorted((one, other) => rank(one) - rank(other)),
+  ];
 }
 
 export class ChannelBook {
@@ -83,5 +106,6 @@ function fresh(
   note: { readonly terms: ChannelTerms; readonly sinceMs: number },
 ): KnownChannel {
   const unread = { readMs: undefined, status: 'open', unlockAtS: 0, witnesses: 0 } as const;
-  return { id, ...note, ...unread, sentMs: undefined, lost: 0n };
+  const fine = { unreadMs: undefined, isDoubted: false, unsentMs: undefined } as const;
+  return { id, ...note, ...unread, ...fine, sentMs: undefined, lost: 0n };
 }

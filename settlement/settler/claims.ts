@@ -12,7 +12,7 @@ import { amount } from '../money.ts';
 import { claimMessage, claimTransfer } from '../ton/channels/claim.ts';
 import { CHANNEL_FEES, type SignedClaim } from '../ton/contracts/pay-channel.ts';
 import { claimableOf, claimReason, type ClaimReason } from './claim-cadence.ts';
-import type { KnownChannel } from './channels.ts';
+import { troubledLast, type KnownChannel } from './channels.ts';
 import type { Outbox } from './outbox.ts';
 import type { SettlerParts } from './parts.ts';
 import { syncChannel } from './sync.ts';
@@ -31,13 +31,19 @@ export type ClaimOutcome =
 
 /** Those that are due. Throws as the chain does. */
 export async function claimDue(parts: ClaimParts): Promise<void> {
-  for (const channel of parts.channels.all()) {
+  for (const channel of troubledLast(parts.channels.all(), 'unsentMs')) {
     if (parts.signal.aborted) return;
     const account = await parts.ledger.findAccount(channel.id);
     if (account === undefined || !isCurrent(channel)) continue;
     const moment = { channel, policy: parts.policy.claims, nowMs: parts.now() };
     const why = claimReason(account, moment);
-    if (why !== undefined) await claim(parts, account, why);
+    if (why === undefined) continue;
+    try {
+      await claim(parts, account, why);
+    } catch (error) {
+      parts.channels.change(channel.id, { unsentMs: parts.now() });
+      throw error;
+    }
   }
 }
 
@@ -73,7 +79,7 @@ async function claim(parts: ClaimParts, account: Account, why: ClaimReason): Pro
   } else if (!(await sendClaim(parts, channel, signed))) {
     return { outcome: 'none', code: 'refused' };
   }
-  parts.channels.change(channel, { sentMs: parts.now() });
+  parts.channels.change(channel, { sentMs: parts.now(), unsentMs: undefined });
   parts.emit('settler.claim_sent', { channel, charged: amount(signed.charged), why });
   return { outcome: 'sent', why };
 }
@@ -108,7 +114,7 @@ async function sendClaim(
     if (!hasCode(error, 'ton.not_accepted')) throw error;
     const exitCode = Number(error.facts['exitCode'] ?? 0);
     emit('settler.claim_refused', { channel, code: error.code, exitCode });
-    channels.change(channel, { sentMs: now() });
+    channels.change(channel, { sentMs: now(), unsentMs: undefined });
     await syncChannel(parts, channel, signal);
     return false;
   }

@@ -44,9 +44,41 @@ export const SETTLER_EVENTS = defineEvents({
   /** Our wallet executed what no order of this ledger explains. */
   'settler.foreign_order': { level: 'error', fields: { lt: 'amount' } },
   'settler.history_missing': { level: 'error', fields: { afterLt: 'amount' } },
+  'settler.worker_channel_funding': {
+    level: 'info',
+    fields: { worker: 'digest', channel: 'digest', funded: 'amount' },
+  },
+  'settler.worker_channel_filled': {
+    level: 'info',
+    fields: { worker: 'digest', channel: 'digest', deposited: 'amount' },
+  },
+  /** Our own treasury takes its coins back: only somebody else with its key can have asked for that. */
+  'settler.worker_channel_closing': {
+    level: 'error',
+    fields: { worker: 'digest', channel: 'digest', withdrawing: 'amount' },
+  },
+  /** Claimed with a voucher that this ledger does not remember. */
+  'settler.worker_channel_behind': {
+    level: 'error',
+    fields: { worker: 'digest', channel: 'digest', claimed: 'amount', promised: 'amount' },
+  },
+  'settler.worker_channel_contradicted': {
+    level: 'error',
+    fields: { worker: 'digest', channel: 'digest' },
+  },
+  /** Beyond its reserve the treasury has less than the deposits that are due. Nobody waits: transfers pay meanwhile. */
+  'settler.worker_channels_short': {
+    level: 'warn',
+    fields: { needed: 'amount', balance: 'amount' },
+  },
+  'settler.worker_channels_full': { level: 'warn', fields: { max: 'count' } },
   'settler.anchored': { level: 'info', fields: { seq: 'amount' } },
   'settler.topped_up': { level: 'info', fields: { account: 'digest', credited: 'amount' } },
-  'settler.top_up_unmatched': { level: 'warn', fields: { transaction: 'digest', value: 'amount' } },
+  /** Sent with a memo of ours, and credited to nobody. */
+  'settler.top_up_unmatched': {
+    level: 'warn',
+    fields: { transaction: 'digest', value: 'amount', reason: 'id' },
+  },
 });
 
 export type SettlerEvents = typeof SETTLER_EVENTS;

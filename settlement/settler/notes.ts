@@ -20,6 +20,8 @@ const DIGITS = z
   .transform((digits) => BigInt(digits));
 const MS = z.int().min(0);
 const CELL_TEXT_MAX = 8192;
+const NAME_MAX_CHARS = 160;
+const EPOCH_MAX = 0xffff;
 const ADDRESS = z.string().regex(/^0:[0-9a-f]{64}$/);
 
 /** A channel that is watched and claimed. Without its terms it could be neither after a restart. */
@@ -40,12 +42,15 @@ export interface OrderNote {
   readonly wallet: 'new' | 'deployed';
   /** Empty of payouts: the ledger has the plan. */
   readonly transfers: readonly Transfer[];
+  /** What the transfers were asked for as, in their order. */
+  readonly names: readonly string[];
   /** By the wallet's own transactions. `accepted`: taken, and about to be carried out. */
   readonly fate: OrderFate;
 }
 export type OrderKind = 'payouts' | 'transfers';
 export type OrderFate = 'none' | 'accepted' | 'paid' | 'failed';
 
+const NAMES = z.array(z.string().max(NAME_MAX_CHARS)).max(PAYOUTS_MAX);
 const CELL = z.string().max(CELL_TEXT_MAX);
 const TRANSFER = z.strictObject({
   to: ADDRESS,
@@ -58,8 +63,16 @@ const ORDER_NOTE = z.strictObject({
   kind: z.enum(['payouts', 'transfers']),
   wallet: z.enum(['new', 'deployed']),
   transfers: z.array(TRANSFER).max(PAYOUTS_MAX),
+  names: NAMES.default([]),
   fate: z.enum(['none', 'accepted', 'paid', 'failed']),
 });
+
+/** An order that is over: until the chain had time to show what it paid for, nobody asks for that again. */
+export interface EndedNote {
+  readonly names: readonly string[];
+  readonly atMs: number;
+}
+const ENDED_NOTE = z.strictObject({ names: NAMES, atMs: MS });
 
 /** How far the settler has come. */
 export interface ProgressNote {
@@ -78,11 +91,19 @@ export interface WorkerChannelNote {
   readonly terms: ChannelTerms;
   /** What was put in, and is to be put in, in all. */
   readonly funded: bigint;
+  /** The highest voucher of `epoch`: written before it is signed. Of a new epoch, at first what was claimed before it. */
+  readonly promised: bigint;
+  readonly epoch: number;
+  /** As the chain showed it: never less, whatever is said after a restart. */
+  readonly deposited: bigint;
 }
 const WORKER_CHANNEL_NOTE = z.strictObject({
   workerId: hexField(32),
   terms: CHANNEL_TERMS,
   funded: DIGITS,
+  promised: DIGITS,
+  deposited: DIGITS,
+  epoch: z.int().min(0).max(EPOCH_MAX),
 });
 
 export interface Shelf<Value> {
@@ -95,6 +116,7 @@ export interface Shelf<Value> {
 export interface SettlerNotes {
   readonly channels: Shelf<ChannelNote>;
   readonly orders: Shelf<OrderNote>;
+  readonly ended: Shelf<EndedNote>;
   readonly progress: Shelf<ProgressNote>;
   readonly workerChannels: Shelf<WorkerChannelNote>;
 }
@@ -120,7 +142,15 @@ export function openNotes(ledger: Ledger): SettlerNotes {
     }),
     orders: shelf<OrderNote>(ledger, 'order', {
       decode: (json) => ORDER_NOTE.parse(json),
-      encode: ({ transfers, ...rest }) => ({ ...rest, transfers: transfers.map(transferJson) }),
+      encode: ({ transfers, names, ...rest }) => ({
+        ...rest,
+        names: [...names],
+        transfers: transfers.map(transferJson),
+      }),
+    }),
+    ended: shelf<EndedNote>(ledger, 'ended', {
+      decode: (json) => ENDED_NOTE.parse(json),
+      encode: ({ names, atMs }) => ({ names: [...names], atMs }),
     }),
     progress: shelf<ProgressNote>(ledger, 'progress', {
       decode: (json) => PROGRESS_NOTE.parse(json),
@@ -128,10 +158,13 @@ export function openNotes(ledger: Ledger): SettlerNotes {
     }),
     workerChannels: shelf<WorkerChannelNote>(ledger, 'worker-channel', {
       decode: (json) => WORKER_CHANNEL_NOTE.parse(json),
-      encode: ({ workerId, terms, funded }) => ({
+      encode: ({ workerId, terms, funded, promised, epoch, deposited }) => ({
         workerId: toHex(workerId),
         terms: channelTermsJson(terms),
         funded: funded.toString(),
+        promised: promised.toString(),
+        deposited: deposited.toString(),
+        epoch,
       }),
     }),
   };

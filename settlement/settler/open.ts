@@ -17,7 +17,7 @@ import { openToncenter, type ProviderOptions, type ProviderReport } from '../ton
 import { openTreasury, TREASURY_TIMEOUT_S, type Treasury } from '../ton/treasury.ts';
 import { loadOrMakeSeed, loadSeed } from '../ton/wallet/seed-file.ts';
 import { settlerError } from './errors.ts';
-import { SETTLER_POLICY, type SettlerPolicy } from './policy.ts';
+import { SETTLER_POLICY, WORKER_DEPOSIT_MIN, type SettlerPolicy } from './policy.ts';
 import { createSettler, type Settler, type SettlerOptions } from './settler.ts';
 
 export interface SettlementOptions {
@@ -50,7 +50,10 @@ export interface OpenedSettlement {
   /** To open the ledger with, so that it admits what the settler claims. */
   readonly rampCaps: RampCaps;
   createSettler(
-    rest: Pick<SettlerOptions, 'ledger' | 'payees' | 'accountOfMemo' | 'onEvent'>,
+    rest: Pick<
+      SettlerOptions,
+      'ledger' | 'payees' | 'accountOfMemo' | 'onWorkerChannel' | 'onEvent'
+    >,
   ): Settler;
   /** After the settler. */
   close(): Promise<void>;
@@ -67,6 +70,10 @@ export function openSettlement(options: SettlementOptions): OpenedSettlement {
   const { now, providers, onReport } = options;
   const network = networkNamed(options.network);
   const policy = { ...SETTLER_POLICY, ...options.policy };
+  const { workerChannels } = policy;
+  if (workerChannels !== 'off' && workerChannels.deposit < WORKER_DEPOSIT_MIN) {
+    throw settlerError('settler.config', `worker channels: ${WORKER_DEPOSIT_MIN} nanoTON at least`);
+  }
   const settlementSeed = seedOf(network, options.settlementKeyFile);
   const treasurySeed = seedOf(network, options.treasuryKeyFile);
   const treasury = openTreasury(treasurySeed, {

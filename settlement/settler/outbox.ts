@@ -7,33 +7,44 @@
 
 import { VeilError } from '../../core/errors.ts';
 import type { Payout } from '../ledger/ledger.ts';
-import { NOTHING } from '../money.ts';
+import type { Bytes } from '../../core/bytes.ts';
+import { NOTHING, type Amount } from '../money.ts';
 import type { SignedOrder, TreasuryOrder, TreasuryState } from '../ton/treasury.ts';
 import type { WalletStep } from '../ton/wallet/highload.ts';
 import { rawAddress, type Transfer } from '../ton/wallet/transfer.ts';
-import { orderKey, type OrderNote } from './notes.ts';
+import { orderKey, type OrderKind, type OrderNote } from './notes.ts';
 import type { SettlerParts } from './parts.ts';
 import { selectPayees } from './payouts.ts';
 import { ORDER_CLOCK_MARGIN_S, ORDER_FEE, ORDER_GRACE_S, ORDERS_MAX, PAID_FEE } from './policy.ts';
 
 const MS_PER_S = 1000;
 
+interface Wanted {
+  readonly transfer: Transfer;
+  readonly leaves: Amount;
+}
+
 export class Outbox {
   readonly #parts: SettlerParts;
   #order: OrderNote | undefined;
   /** Duties say each round what should be paid, by a name; what is paid they do not say again. */
-  readonly #wanted = new Map<string, Transfer>();
-  /** Names in the order on its way, and of the orders before with when they ended. */
-  #names: readonly string[] = [];
+  readonly #wanted = new Map<string, Wanted>();
+  /** Names in orders that are over, with when that was: durable, or a restart would pay again what the chain is slow to show. */
   readonly #endedMs = new Map<string, number>();
   #isHalted = false;
+  /** Of the order before. */
+  #lastKind: OrderKind | undefined;
 
   constructor(parts: SettlerParts) {
     this.#parts = parts;
   }
 
   async load(): Promise<void> {
-    for await (const [, order] of this.#parts.notes.orders.list()) this.#order = order;
+    const { notes } = this.#parts;
+    for await (const [, order] of notes.orders.list()) this.#order = order;
+    for await (const [, { names, atMs }] of notes.ended.list()) {
+      for (const name of names) this.#endedMs.set(name, atMs);
+    }
   }
 
   /** Our wallet did what this ledger does not explain: until somebody has looked, it pays nobody. */
@@ -45,13 +56,16 @@ export class Outbox {
     return this.#order;
   }
 
-  /** Asked again each round until the chain shows it. Lately paid, it is left alone until the chain had time to show it. */
-  want(name: string, transfer: Transfer): void {
+  /**
+   * Asked again each round until the chain shows it. Lately paid, it is left alone until the chain had time to show it. What
+   * would leave less than `leaves` in the treasury waits, and nobody is told.
+   */
+  want(name: string, transfer: Transfer, leaves: Amount = NOTHING): void {
     const endedMs = this.#endedMs.get(name);
     const { now, policy } = this.#parts;
     if (endedMs !== undefined && now() - endedMs < policy.settleMs) return;
-    if (this.#names.includes(name) || this.#wanted.size >= ORDERS_MAX) return;
-    this.#wanted.set(name, transfer);
+    if (this.#order?.names.includes(name) === true || this.#wanted.size >= ORDERS_MAX) return;
+    this.#wanted.set(name, { transfer, leaves });
   }
 
   /** What a transaction of the wallet says about an order; durable when it returns. */
@@ -118,11 +132,27 @@ export class Outbox {
     return answer.outcome === 'expired' || answer.code !== 'payout_pending';
   }
 
-  async #end(order: OrderNote): Promise<void> {
-    await this.#parts.notes.orders.drop(orderKey(order.createdAtS));
-    for (const name of this.#names) this.#endedMs.set(name, this.#parts.now());
-    this.#names = [];
+  async #end({ createdAtS, names, kind }: OrderNote): Promise<void> {
+    const { notes, now } = this.#parts;
+    const atMs = now();
+    if (names.length > 0) await notes.ended.save(orderKey(createdAtS), { names, atMs });
+    for (const name of names) this.#endedMs.set(name, atMs);
+    await notes.orders.drop(orderKey(createdAtS));
     this.#order = undefined;
+    this.#lastKind = kind;
+    await this.#forgetEnded();
+  }
+
+  async #forgetEnded(): Promise<void> {
+    const { notes, now, policy } = this.#parts;
+    const old: Bytes<32>[] = [];
+    for await (const [key, { atMs }] of notes.ended.list()) {
+      if (now() - atMs >= policy.settleMs) old.push(key);
+    }
+    for (const key of old) await notes.ended.drop(key);
+    for (const [name, atMs] of this.#endedMs) {
+      if (now() - atMs >= policy.settleMs) this.#endedMs.delete(name);
+    }
   }
 
   async #begin(state: TreasuryState): Promise<void> {
@@ -134,46 +164,55 @@ export class Outbox {
     );
     if (createdAtS > state.timeS) return;
     const wallet = state.isDeployed ? 'deployed' : 'new';
-    const order = { createdAtS, wallet, transfers: [], fate: 'none' } as const;
-    if (this.#wanted.size > 0) await this.#beginTransfers(order, state);
-    else await this.#beginPayouts(order, state);
+    const order = { createdAtS, wallet, transfers: [], names: [], fate: 'none' } as const;
+    // In turn: strangers can have transfers wanted without end, and workers are paid all the same.
+    const isPayoutsTurn = this.#lastKind === 'transfers';
+    if (isPayoutsTurn) await this.#beginPayouts(order, state);
+    if (this.#order === undefined) await this.#beginTransfers(order, state);
+    if (this.#order === undefined && !isPayoutsTurn) await this.#beginPayouts(order, state);
   }
 
   async #beginTransfers(order: Omit<OrderNote, 'kind'>, state: TreasuryState): Promise<void> {
-    const chosen: [string, Transfer][] = [];
+    const names: string[] = [];
+    const transfers: Transfer[] = [];
     let left = state.balance - ORDER_FEE;
-    for (const [name, transfer] of this.#wanted) {
+    let needed = 0n;
+    for (const [name, { transfer, leaves }] of this.#wanted) {
       const cost = transfer.nanoton + PAID_FEE;
-      if (cost > left) continue;
+      if (cost + leaves > left) {
+        if (leaves === 0n) needed += transfer.nanoton;
+        continue;
+      }
       left -= cost;
-      chosen.push([name, transfer]);
-      if (chosen.length >= TRANSFERS_MAX) break;
+      names.push(name);
+      transfers.push(transfer);
+      if (names.length >= TRANSFERS_MAX) break;
     }
-    const wanted = [...this.#wanted.values()];
     this.#wanted.clear();
-    if (chosen.length === 0) {
-      const needed = wanted.reduce((sum, { nanoton }) => sum + nanoton, 0n);
+    if (names.length > 0) await this.#keep({ ...order, kind: 'transfers', names, transfers });
+    else if (needed > 0n) {
       this.#parts.emit('settler.treasury_low', { needed, balance: state.balance });
-      return;
     }
-    await this.#keep({ ...order, kind: 'transfers', transfers: chosen.map(([, each]) => each) });
-    this.#names = chosen.map(([name]) => name);
   }
 
   async #beginPayouts(order: Omit<OrderNote, 'kind'>, state: TreasuryState): Promise<void> {
     const { ledger, treasury, emit, progress, now } = this.#parts;
     const selected = await selectPayees(this.#parts, state.balance - ORDER_FEE);
-    if (selected.payees.length > 0) {
-      await this.#keep({ ...order, kind: 'payouts' });
-      const { createdAtS } = order;
-      await ledger.planPayouts({
-        queryId: BigInt(createdAtS),
-        asset: 'TON',
-        payees: selected.payees,
-        minimum: selected.minimum,
-        validUntilMs: treasury.expiresAtS(createdAtS) * MS_PER_S,
-      });
-      emit('settler.payouts_planned', { order: createdAtS, workers: selected.payees.length });
+    try {
+      if (selected.payees.length > 0) {
+        await this.#keep({ ...order, kind: 'payouts' });
+        const { createdAtS } = order;
+        await ledger.planPayouts({
+          queryId: BigInt(createdAtS),
+          asset: 'TON',
+          payees: selected.payees,
+          minimum: selected.minimum,
+          validUntilMs: treasury.expiresAtS(createdAtS) * MS_PER_S,
+        });
+        emit('settler.payouts_planned', { order: createdAtS, workers: selected.payees.length });
+      }
+    } finally {
+      selected.release();
     }
     if (selected.isSweepDone) await progress.save({ sweptMs: now() });
   }
@@ -221,7 +260,8 @@ export class Outbox {
   }
 }
 
-const TRANSFERS_MAX = 100;
+/** With the code of a contract in each, a note of the ledger holds eighty. */
+const TRANSFERS_MAX = 50;
 
 function payment({ destination, amount: nanoton }: Payout): Transfer {
   return { to: rawAddress(destination) ?? destination, nanoton, body: null, init: null };

@@ -28,6 +28,16 @@ export interface PayoutPolicy {
   readonly agedAmount: Amount;
 }
 
+/** Channels of ours to workers. Into one of them goes what its worker has earned and one deposit, in all, and never more. */
+export interface WorkerChannelPolicy {
+  /** Beyond what is owed, at first; and when less than half of it is still to be earned, as much again as is missing. */
+  readonly deposit: Amount;
+  /** A deposit leaves this in the treasury, beside what is owed by transfers. */
+  readonly reserve: Amount;
+  /** So many at once; whoever comes later is paid by transfers. */
+  readonly max: number;
+}
+
 export interface SettlerPolicy {
   /** Between two rounds. */
   readonly roundMs: number;
@@ -42,6 +52,8 @@ export interface SettlerPolicy {
   readonly startMs: number;
   /** Custodial accounts are paid in by transfers with a memo. */
   readonly topUps: { readonly minimum: Amount } | 'off';
+  /** `off`: none is opened or filled; those that are there pay out what they hold. */
+  readonly workerChannels: WorkerChannelPolicy | 'off';
 }
 
 export const SETTLER_POLICY: SettlerPolicy = {
@@ -60,6 +72,7 @@ export const SETTLER_POLICY: SettlerPolicy = {
   settleMs: 5 * MINUTE_MS,
   startMs: 30_000,
   topUps: 'off',
+  workerChannels: 'off',
 };
 
 /** The message of an order to the wallet itself, and the gas of both. */
@@ -69,6 +82,17 @@ export const PAID_FEE: Amount = amount(5_000_000n);
 /** Of what one settler keeps and asks for. */
 export const CHANNELS_MAX = 100_000;
 export const WORKER_CHANNELS_MAX = 10_000;
+/** Less would be eaten by rent and fees, which are 0.07 for one that is opened and claimed once. */
+export const WORKER_DEPOSIT_MIN: Amount = amount(100_000_000n);
+/**
+ * Of the deposit, earned here in all before a worker gets a channel: whoever registers many workers has to bring a deposit's
+ * worth of paid work for each.
+ */
+export const WORKER_EARNED_MIN_PERCENT = 100n;
+/** Of the deposit: when less is still to be earned, the channel is filled again. */
+export const WORKER_REFILL_PERCENT = 50n;
+/** Of an operator's page. */
+export const WORKER_CHANNELS_SHOWN_MAX = 100;
 export const ORDERS_MAX = 1000;
 /** Reads of channels that are on their way together. */
 export const READS_TOGETHER = 4;
@@ -79,6 +103,8 @@ export const HISTORY_DEADLINE_MS = 10 * MINUTE_MS;
 /** A claim that was sent should be on chain by then. */
 export const CLAIM_SEEN_AFTER_MS = 15_000;
 export const READS_PER_WITHDRAW_DELAY = 8;
+/** Unread for longer than this part of its withdraw delay, a channel is not served. */
+export const DOUBTS_PER_WITHDRAW_DELAY = 2;
 /** Behind the chain's clock, so that an order is never of its future. */
 export const ORDER_CLOCK_MARGIN_S = 5;
 /** After an order's end: clocks of block makers differ a little. */

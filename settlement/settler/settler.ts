@@ -14,7 +14,6 @@ import type { AnnouncedChannel } from '../channel-terms.ts';
 import type { Ledger, Payee } from '../ledger/ledger.ts';
 import type { TonChain } from '../ton/chain.ts';
 import type { Treasury, TreasuryState } from '../ton/treasury.ts';
-import type { Voucher } from '../voucher.ts';
 import { anchorOf, checkAnchor, moveAnchor } from './anchor.ts';
 import { ChannelBook } from './channels.ts';
 import {
@@ -34,8 +33,10 @@ import { SETTLER_POLICY, type SettlerPolicy } from './policy.ts';
 import { Progress } from './progress.ts';
 import { statusOf, type SettlerState, type SettlerStatus } from './status.ts';
 import { syncChannel, type SyncOutcome } from './sync.ts';
-import { lookAtTreasury, readDue } from './watch.ts';
-import { WorkerChannels, type FundOutcome, type FundWorkerChannel } from './worker-channels.ts';
+import { doubtOld, lookAtTreasury, readDue } from './watch.ts';
+import { WorkerBook, type ChannelAnswer } from './worker-book.ts';
+import { WorkerChannels } from './worker-channels.ts';
+import { showWorkerChannel, type ShownWorkerChannel, type WorkerAt } from './worker-vouchers.ts';
 
 export interface SettlerOptions {
   readonly chain: TonChain;
@@ -48,6 +49,8 @@ export interface SettlerOptions {
   readonly payees?: () => Promise<readonly Payee[]>;
   readonly accountOfMemo?: (memo: string) => Promise<Bytes<32> | undefined>;
   readonly policy?: Partial<SettlerPolicy>;
+  /** There is more in this worker's channel than before: its voucher may rise. Must not throw. */
+  readonly onWorkerChannel?: (workerId: Bytes<32>) => void;
   readonly onEvent: OnSettlerEvent;
   readonly now: Clock;
 }
@@ -68,8 +71,10 @@ export interface Settler {
   claim(channel: Bytes<32>): Promise<ClaimOutcome | ChainAway>;
   /** The caller has checked that the payer asks. */
   closeChannel(channel: Bytes<32>): Promise<CloseChannelOutcome | ChainAway>;
-  fundWorkerChannel(wish: FundWorkerChannel): Promise<FundOutcome>;
-  voucherFor(workerId: Bytes<32>): Promise<Voucher | undefined>;
+  /** For a notice of settlement, with a fresh voucher. Undefined: it is paid by transfers. Throws `ledger.*`. */
+  showWorkerChannel(worker: WorkerAt): Promise<ShownWorkerChannel | undefined>;
+  /** Until it says otherwise, or the next start, nothing more goes into or is promised on a channel that was refused. */
+  answeredWorkerChannel(workerId: Bytes<32>, answer: ChannelAnswer): void;
   status(): SettlerStatus;
   /** What is on its way is left to the next start. */
   close(): Promise<void>;
@@ -118,7 +123,7 @@ class RunningSettler implements Settler {
       await channels.load();
       await progress.load();
       await outbox.load();
-      await this.#workerChannels.load();
+      await this.#parts.workers.load();
       for (const { id, terms } of channels.all()) {
         const { payerKey } = terms;
         await ledger.openAccount({ kind: 'channel', id, asset: 'TON', payerKey });
@@ -162,12 +167,15 @@ class RunningSettler implements Settler {
     const parts = this.#parts;
     if (!this.#isChecked && !(await this.#duty('check', () => this.#check()))) return;
     const isRead = await this.#duty('read', () => readDue(parts));
+    await this.#duty('doubt', () => doubtOld(parts));
     const isSeen = await this.#duty('watch', async () => {
       this.#treasury = await lookAtTreasury(parts);
     });
     await this.#duty('claim', () => claimDue(parts));
     await this.#duty('anchor', () => this.#anchor());
-    await this.#duty('worker_channels', () => this.#workerChannels.round());
+    await this.#duty('worker_channels', () =>
+      this.#workerChannels.round(isSeen ? this.#treasury : undefined),
+    );
     const treasury = this.#treasury;
     if (isSeen && treasury !== undefined) {
       await this.#duty('orders', () => parts.outbox.advance(treasury));
@@ -256,12 +264,14 @@ class RunningSettler implements Settler {
     }
   }
 
-  async fundWorkerChannel(wish: FundWorkerChannel): Promise<FundOutcome> {
-    return await this.#workerChannels.fund(wish);
+  async showWorkerChannel(worker: WorkerAt): Promise<ShownWorkerChannel | undefined> {
+    // An older copy of these books does not know what was paid since, and would promise it once more.
+    if (!this.#isChecked || this.#state === 'refused') return undefined;
+    return await showWorkerChannel(this.#parts, worker);
   }
 
-  async voucherFor(workerId: Bytes<32>): Promise<Voucher | undefined> {
-    return await this.#workerChannels.voucherFor(workerId);
+  answeredWorkerChannel(workerId: Bytes<32>, answer: ChannelAnswer): void {
+    this.#parts.workers.answered(workerId, answer);
   }
 
   status(): SettlerStatus {
@@ -270,7 +280,6 @@ class RunningSettler implements Settler {
       treasury: this.#treasury,
       anchor: anchorOf(this.#parts),
       anchoredMs: this.#anchoredMs,
-      workerChannels: this.#workerChannels.size,
     });
   }
 
@@ -318,9 +327,11 @@ function partsOf(options: SettlerOptions, signal: AbortSignal): ClaimParts {
     signal,
     channels: new ChannelBook(notes),
     progress: new Progress(notes),
+    workers: new WorkerBook(notes, treasury),
     policy: { ...SETTLER_POLICY, ...options.policy },
     payees: options.payees ?? (() => Promise.resolve([])),
     accountOfMemo: options.accountOfMemo ?? (() => Promise.resolve(undefined)),
+    onWorkerChannel: options.onWorkerChannel ?? (() => undefined),
   };
   return { ...parts, outbox: new Outbox(parts) };
 }

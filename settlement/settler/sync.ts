@@ -92,7 +92,8 @@ function noteStatus(
   if (status === 'closing' && known?.status !== 'closing') {
     emit('settler.channel_closing', { channel, withdrawing, unlockAtS });
   }
-  channels.change(channel, { status, unlockAtS, witnesses, readMs: now() });
+  const read = { readMs: now(), unreadMs: undefined, isDoubted: false };
+  channels.change(channel, { status, unlockAtS, witnesses, ...read });
 }
 
 /**

@@ -17,19 +17,24 @@ export async function creditTopUp(
   { value, comment, hash }: Extract<TreasuryEvent, { kind: 'transfer' }>,
 ): Promise<void> {
   const { policy, ledger, emit, now } = parts;
-  if (policy.topUps === 'off' || value > AMOUNT_MAX || value < policy.topUps.minimum) return;
+  if (policy.topUps === 'off' || value > AMOUNT_MAX) return;
   const memo = MEMO.exec(comment.trim())?.[1];
+  // Whatever else is sent here is a gift: strangers' words make nobody look.
   if (memo === undefined) return;
+  const unmatched = (reason: string): void =>
+    emit('settler.top_up_unmatched', { transaction: hash, value, reason });
+  if (value < policy.topUps.minimum) return unmatched('below_minimum');
   const account = await accountOf(parts, memo);
-  const answer =
-    account === undefined
-      ? undefined
-      : await ledger.credit({ account, amount: amount(value), reference: hash, nowMs: now() });
-  if (account === undefined || answer?.outcome !== 'credited') {
-    emit('settler.top_up_unmatched', { transaction: hash, value });
-  } else if (!answer.repeated) {
-    emit('settler.topped_up', { account, credited: value });
-  }
+  if (account === undefined) return unmatched('memo_unknown');
+  const answer = await ledger.credit({
+    account,
+    asset: 'TON',
+    amount: amount(value),
+    reference: hash,
+    nowMs: now(),
+  });
+  if (answer.outcome === 'refused') return unmatched(answer.code);
+  if (!answer.repeated) emit('settler.topped_up', { account, credited: value });
 }
 
 /** An account's id, or a short code that the gateway gave out. */

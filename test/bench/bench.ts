@@ -35,6 +35,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'policy', file: 'policy.ts' },
   { name: 'ton', file: 'ton.ts' },
   { name: 'ledger', file: 'ledger.ts' },
+  { name: 'e2e', file: 'e2e.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {

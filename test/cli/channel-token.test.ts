@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { equalPublic } from '../../core/bytes.ts';
+import { STRANDED_MS } from '../../client/limits.ts';
 import { readCount } from '../../client/node/channel-file.ts';
 import { encodePayState, newPayState } from '../../client/pay/pay-state.ts';
 import { findChannel } from '../../cli/channel/channel-files.ts';
@@ -10,7 +11,8 @@ import { runChannelOpen } from '../../cli/channel/open.ts';
 import { runChannelResume } from '../../cli/channel/resume.ts';
 import { runChannelToken } from '../../cli/channel/token.ts';
 import { saveOver } from '../../core/node/private-files.ts';
-import { parseBearerUnverified } from '../../settlement/bearer.ts';
+import { endOf } from '../../settlement/pass.ts';
+import { parseTokenUnverified } from '../../settlement/token.ts';
 import { textOf, withPayLab, type PayLab } from '../support/pay-lab.ts';
 
 async function withOpened(work: (lab: PayLab & { readonly path: string }) => Promise<void>) {
@@ -27,20 +29,21 @@ test('a token says its limits, and its limit is counted before it is printed', a
       asked === '/v1/payments/voucher' ? { status: 200, json: {} } : undefined;
     const asked = { ...common, limit: '0.25', expires: '2h', model: ['one', 'two'] };
     const { json } = await runChannelToken({ ...asked, requestMax: '0.01' }, io());
-    const bearer = parseBearerUnverified(textOf(json['token']));
-    assert.ok(bearer.kind === 'narrowed');
-    assert.ok(equalPublic(bearer.terms.channel, findChannel(common).channel.id));
-    assert.equal(bearer.terms.ceiling, 250_000_000n);
+    const { voucher, pass } = parseTokenUnverified(textOf(json['token']));
+    assert.ok(equalPublic(voucher.channel, findChannel(common).channel.id));
+    assert.equal(voucher.ceiling, 250_000_000n);
     assert.deepEqual(
-      bearer.caveats.map(({ kind }) => kind),
-      ['expiry', 'models', 'request-cap'],
+      pass.caveats.map(({ kind }) => kind),
+      ['expiry', 'models', 'request-cap', 'ceiling'],
     );
     assert.equal(readCount(path)?.stranded, 250_000_000n);
     assert.equal(readCount(path)?.ceiling, 250_000_000n);
-    const again = parseBearerUnverified(
+    const untilMs = readCount(path)?.strandedUntilMs ?? 0;
+    assert.equal(untilMs, endOf(pass.caveats) + STRANDED_MS, 'its last request may run so long');
+    const again = parseTokenUnverified(
       textOf((await runChannelToken({ ...asked, limit: '0.1' }, io())).json['token']),
     );
-    assert.ok(again.kind === 'narrowed' && again.terms.ceiling === 350_000_000n);
+    assert.equal(again.voucher.ceiling, 350_000_000n);
   });
 });
 

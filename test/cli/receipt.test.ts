@@ -135,3 +135,14 @@ test('show says what stands in a bill, in whole and in parts of TON', () => {
     .parse(JSON.parse(receipt('show', '--json', path).stdout));
   assert.equal(json['number'], '9');
 });
+
+test('a bill of an answer that broke off shows what the worker metered, and what had been read', () => {
+  const bill = { receipt: undefined, line: undefined, recount: undefined };
+  const path = saved('metered.json', { meter: { completion: 40 }, bill });
+  const { stdout } = receipt('show', path);
+  assert.match(stdout, /receipt +none/);
+  assert.match(stdout, /meter +40 tokens, 0\.000001027 TON; read by then: at most 2/);
+  const verified = receipt('verify', path);
+  assert.equal(verified.status, 1);
+  assert.match(verified.stdout, /fail {5}meter\.recount/);
+});

@@ -225,7 +225,7 @@ suite('veilgate up', () => {
     });
     await paying.close();
     assert.equal(bills[1]?.n, bill.n + 1n, 'what the token spent is no fault');
-    await assert.rejects(ask(), { status: 402, code: 'voucher_bad_signature' });
+    await assert.rejects(ask(), { status: 402, code: 'voucher_stale' });
   });
 
   test('its secrets are for their owner alone', () => {

@@ -13,7 +13,8 @@ import { encodeBill, parseBill, type Bill } from '../../client/pay/bill.ts';
 import { checkBill, contradictionsIn } from '../../client/pay/check-bill.ts';
 import { amount } from '../../settlement/money.ts';
 import { formatVoucher, parseVoucherTextUnverified } from '../../settlement/voucher.ts';
-import { BILL_AT_MS, BILL_COST, billOf, type Lies } from '../support/bill-lab.ts';
+import { METER_BYTES } from '../../protocol/meter.ts';
+import { BILL_AT_MS, BILL_COST, billOf, METER_COST, type Lies } from '../support/bill-lab.ts';
 import { paidGateway, payingApp } from '../support/paying.ts';
 
 function failed(bill: Bill): readonly string[] {
@@ -44,16 +45,19 @@ test('a bill comes back from its text', () => {
     bill: { payment: undefined, line: undefined, recount: undefined, seen: [] },
   });
   assert.deepEqual(parseBill(encodeBill(bare)), bare);
+  const cut = billOf({ meter: {}, bill: { receipt: undefined, line: undefined } });
+  assert.deepEqual(parseBill(encodeBill(cut)), cut);
+  assert.deepEqual(failed(billOf({ meter: {} })), []);
 });
 
 test('any one bit of voucher, receipt or ledger line is found', () => {
   const bill = billOf();
   assert.deepEqual(failed(bill), []);
-  const { line, payment } = bill;
-  assert.ok(line && payment);
+  const { line, payment, receipt: signed } = bill;
+  assert.ok(line && payment && signed);
   const voucher = Buffer.from(formatVoucher(payment.voucher), 'base64url');
   const targets: readonly (readonly [Uint8Array, (changed: Uint8Array) => Bill])[] = [
-    [bill.receipt, (receipt) => ({ ...bill, receipt })],
+    [signed, (receipt) => ({ ...bill, receipt })],
     [line, (changed) => ({ ...bill, line: changed })],
     [
       voucher,
@@ -85,6 +89,8 @@ test('any one bit of voucher, receipt or ledger line is found', () => {
 
 const OTHER = randomBytes(32);
 const FOREIGN = generateEd25519();
+
+const NO_METER = { payload: new Uint8Array(METER_BYTES), recount: { prompt: 6, completion: 2 } };
 
 /** One change each, signed by whoever signs such things, and the checks that find it. */
 const LIES: readonly (readonly [what: string, lies: Lies, found: readonly string[]])[] = [
@@ -162,6 +168,25 @@ const LIES: readonly (readonly [what: string, lies: Lies, found: readonly string
     'more tokens than the texts are',
     { bill: { recount: { prompt: 6, completion: 1 } } },
     ['recount'],
+  ],
+  ['a METER that is none', { meter: {}, bill: { meter: NO_METER } }, ['meter.form']],
+  ['a METER of another key', { meter: { secret: FOREIGN.secretKey } }, ['meter.signature']],
+  ['a METER of another worker', { meter: { statementHash: OTHER } }, ['meter.statement']],
+  ['a METER of another request', { meter: { msgId: randomBytes(16) } }, ['meter.request']],
+  [
+    'a METER of more tokens than were read',
+    { meter: { completion: 3, amount: METER_COST } },
+    ['meter.recount'],
+  ],
+  [
+    'a METER of a higher price than what was read',
+    { meter: { amount: METER_COST + 2n } },
+    ['meter.recount'],
+  ],
+  [
+    'an answer that broke off',
+    { meter: {}, bill: { receipt: undefined, line: undefined, recount: undefined } },
+    ['receipt.form', 'line.present'],
   ],
   ['no line', { bill: { line: undefined } }, ['line.present']],
   ['a line that is none', { bill: { line: utf8('x') } }, ['line.form']],

@@ -3,8 +3,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8 } from '../../core/bytes.ts';
-import { SPECIAL_TOKENS_PER_CHOICE, SPECIAL_TOKENS_PER_TOOL_CALL } from '../../client/limits.ts';
-import { exceeds, Recount, type RecountInput } from '../../client/pay/recount.ts';
+import {
+  SPECIAL_TOKENS_PER_CHOICE,
+  SPECIAL_TOKENS_PER_TOOL_CALL,
+  TALLY_SPAN_CHARS,
+} from '../../client/limits.ts';
+import { exceeds, meterExceeds, Recount, type RecountInput } from '../../client/pay/recount.ts';
+import { TEST_PRICES } from '../support/attested-key.ts';
 
 const BODY = utf8('{"model":"m"}');
 const STREAM = 'text/event-stream; charset=utf-8';
@@ -50,6 +55,27 @@ test('a stream counts the same in whatever pieces it arrives', () => {
     for (let at = 0; at < bytes.length; at += size) recount.push(bytes.subarray(at, at + size));
     assert.equal(recount.bounds().completion, 8 + SPECIAL_TOKENS_PER_CHOICE);
   }
+});
+
+test('choices that nobody asked for cost no memory, and their text counts', () => {
+  let counted: string[] = [];
+  const recount = new Recount({
+    body: BODY,
+    choices: 2,
+    countTokens: (text) => {
+      counted.push(text);
+      return text.length;
+    },
+  });
+  recount.head(STREAM);
+  for (const index of [0, 1, 2, 0.5, -1, 1e300]) {
+    recount.push(utf8(event({ content: 'x' }, index)));
+  }
+  recount.soFar();
+  assert.deepEqual(counted.slice(0, 2), ['xxxxx', 'x']);
+  counted = [];
+  recount.bounds();
+  assert.deepEqual(counted.slice(0, 2), ['xxxxx', 'x']);
 });
 
 test('refusals, reasoning that is shown and calls of tools are visible too', () => {
@@ -103,4 +129,48 @@ test('prompt and cached tokens are held together, reasoning to nothing', () => {
   assert.equal(exceeds(usage, bounds), false);
   assert.equal(exceeds({ ...usage, cached: 5 }, bounds), true);
   assert.equal(exceeds({ ...usage, completion: 6 }, bounds), true);
+});
+
+test('a look while the answer runs counts the events that are whole, and changes nothing at the end', () => {
+  const recount = new Recount({ body: BODY, choices: 1 });
+  recount.head(STREAM);
+  const whole = event({ content: 'héllo' });
+  assert.equal(recount.soFar().completion, SPECIAL_TOKENS_PER_CHOICE);
+  recount.push(utf8(whole));
+  recount.push(utf8(whole.slice(0, -3)));
+  assert.equal(recount.soFar().completion, 6 + SPECIAL_TOKENS_PER_CHOICE);
+  assert.equal(recount.soFar().completion, 6 + SPECIAL_TOKENS_PER_CHOICE);
+  recount.push(utf8(whole.slice(-3)));
+  assert.equal(recount.soFar().completion, 12 + SPECIAL_TOKENS_PER_CHOICE);
+  assert.equal(recount.bounds().completion, 12 + SPECIAL_TOKENS_PER_CHOICE);
+});
+
+test('looks at a long answer cost its length once, not at each look, and count what the end counts', () => {
+  let read = 0;
+  const countTokens = (text: string): number => {
+    read += text.length;
+    return Math.ceil(text.length / 4);
+  };
+  const recount = new Recount({ body: BODY, choices: 1, countTokens });
+  recount.head(STREAM);
+  const looks = 500;
+  let completion = 0;
+  for (let at = 0; at < looks; at++) {
+    recount.push(utf8(event({ content: 'x'.repeat(200) })));
+    ({ completion } = recount.soFar());
+  }
+  const length = looks * 200;
+  assert.ok(read <= looks * TALLY_SPAN_CHARS, `${read} characters for ${length}`);
+  const spans = Math.ceil(length / TALLY_SPAN_CHARS);
+  const atEnd = recount.bounds().completion;
+  assert.ok(completion >= atEnd && completion <= atEnd + 2 * spans, `${completion} and ${atEnd}`);
+});
+
+test('a METER is held to the tokens and to the price of what could have been read', () => {
+  const bounds = { prompt: 10, completion: 5 };
+  const most = 1000n + 2n * 10n + 8n * 5n;
+  assert.equal(meterExceeds({ completion: 5, amount: most }, bounds, TEST_PRICES), false);
+  assert.equal(meterExceeds({ completion: 6, amount: most }, bounds, TEST_PRICES), true);
+  assert.equal(meterExceeds({ completion: 5, amount: most + 1n }, bounds, TEST_PRICES), true);
+  assert.equal(meterExceeds({ completion: 4, amount: most }, bounds, TEST_PRICES), true);
 });

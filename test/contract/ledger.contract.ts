@@ -101,6 +101,20 @@ for (const driver of LEDGERS) {
     });
   });
 
+  test(`${name}: whoever began to pay still does after a restart, and can be credited`, async (context) => {
+    const lab = await fresh(context);
+    const id = randomBytes(32);
+    await lab.ledger().openAccount({ kind: 'none', id, asset: 'TON' });
+    await lab.ledger().openAccount({ kind: 'custodial', id, asset: 'USDT' });
+    await lab.ledger().close();
+    const ledger = await lab.reopen();
+    const { kind, asset } = await accountOf(ledger, id);
+    assert.deepEqual([kind, asset], ['custodial', 'USDT']);
+    const credit = { account: id, asset: 'USDT', amount: amount(9n), nowMs: NOW_MS } as const;
+    const credited = await ledger.credit({ ...credit, reference: randomBytes(32) });
+    assert.equal(credited.outcome, 'credited');
+  });
+
   test(`${name}: what a running request may cost rises as far as its account covers`, async (context) => {
     const ledger = (await fresh(context)).ledger();
     const { id } = await fundedChannel(ledger, 100n);
@@ -154,6 +168,24 @@ for (const driver of LEDGERS) {
     assert.equal(frozen.code, 'account_frozen');
   });
 
+  test(`${name}: what one voucher alone pays for is admitted with it and grows no further once there is another`, async (context) => {
+    const ledger = (await fresh(context)).ledger();
+    const channel = await fundedChannel(ledger, 100n);
+    const sole = { epoch: 0, ceiling: amount(100n) };
+    const { requestId, ...rest } = reserveOf(channel.id, 60n, { sole });
+    assert.equal((await ledger.reserve({ requestId, ...rest })).outcome, 'reserved');
+    const grown = await ledger.extend({ requestId, need: amount(70n), sole });
+    assert.equal(grown.outcome, 'extended');
+    await ledger.acceptVoucher(channel.voucher(101n));
+    const kept = await ledger.extend({ requestId, need: amount(70n), sole });
+    assert.equal(kept.outcome, 'extended', 'what is reserved stays so');
+    const refused = await ledger.extend({ requestId, need: amount(71n), sole });
+    assert.ok(refused.outcome === 'refused');
+    assert.equal(refused.code, 'voucher_stale');
+    assert.equal((await accountOf(ledger, channel.id)).reserved, 70n);
+    assert.equal((await ledger.extend({ requestId, need: amount(71n) })).outcome, 'extended');
+  });
+
   /** What would be admitted, and one thing about it that is not as it should be. */
   const REFUSALS: readonly (readonly [
     code: AdmissionCode,
@@ -188,6 +220,8 @@ for (const driver of LEDGERS) {
         return Promise.resolve({ voucher });
       },
     ],
+    ['voucher_stale', () => Promise.resolve({ sole: { epoch: 0, ceiling: amount(899n) } })],
+    ['voucher_stale', () => Promise.resolve({ sole: { epoch: 1, ceiling: amount(900n) } })],
     ['insufficient_ceiling', () => Promise.resolve({ need: amount(901n) })],
     [
       'insufficient_deposit',
@@ -551,7 +585,9 @@ for (const driver of LEDGERS) {
     const ledger = (await fresh(context)).ledger();
     const id = randomBytes(32);
     await ledger.openAccount({ kind: 'custodial', id, asset: 'USDT' });
-    const credit = { account: id, amount: amount(50n), reference: randomBytes(32), nowMs: NOW_MS };
+    const reference = randomBytes(32);
+    const sum = { asset: 'USDT', amount: amount(50n) } as const;
+    const credit = { account: id, ...sum, reference, nowMs: NOW_MS };
     const first = await ledger.credit(credit);
     assert.ok(first.outcome === 'credited' && !first.repeated);
     const twice = await ledger.credit(credit);
@@ -562,6 +598,8 @@ for (const driver of LEDGERS) {
     assert.ok(more.outcome === 'refused' && more.code === 'insufficient_deposit');
     const flood = { ...credit, amount: amount(AMOUNT_MAX), reference: randomBytes(32) };
     assert.deepEqual(await ledger.credit(flood), { outcome: 'refused', code: 'out_of_range' });
+    const coins = { ...credit, asset: 'TON', reference: randomBytes(32) } as const;
+    assert.deepEqual(await ledger.credit(coins), { outcome: 'refused', code: 'asset_differs' });
     const { id: channel } = await fundedChannel(ledger);
     const elsewhere = { ...credit, reference: randomBytes(32), account: channel };
     assert.deepEqual(await ledger.credit(elsewhere), { outcome: 'refused', code: 'not_custodial' });
@@ -690,6 +728,24 @@ for (const driver of LEDGERS) {
     await ledger.close();
     const reopened = await lab.reopen();
     assert.equal((await reopened.findWorker(WORKER, 'TON')).paid, 190n);
+  });
+
+  test(`${name}: what something else pays is left out of a plan, and stays owed`, async (context) => {
+    const ledger = (await fresh(context)).ledger();
+    const channel = await fundedChannel(ledger);
+    await reservedAndSettled(ledger, channel.id, 100n);
+    const planned = async (queryId: bigint, covered: bigint, minimum = 0n) => {
+      const payees = [{ workerId: WORKER, destination: 'EQ', covered: amount(covered) }];
+      const plan = { queryId, asset: 'TON', payees, validUntilMs: 10 } as const;
+      const { payouts } = await ledger.planPayouts({ ...plan, minimum: amount(minimum) });
+      return payouts.map(({ amount: part }) => part);
+    };
+    assert.deepEqual(await planned(1n, 96n), []);
+    assert.deepEqual(await planned(2n, 95n), []);
+    assert.deepEqual(await planned(3n, 60n, 36n), []);
+    assert.deepEqual(await planned(4n, 60n, 35n), [35n]);
+    assert.deepEqual(await planned(5n, 60n), []);
+    assert.deepEqual(await planned(6n, 0n), [60n]);
   });
 
   test(`${name}: a nullifier is spent once, of many at once by one`, async (context) => {

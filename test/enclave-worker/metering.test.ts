@@ -60,17 +60,11 @@ test('the text that a METER counts stands before it', async () => {
   }
 });
 
-test('nobody asked, nobody is told; an answer in one piece has no steps', async () => {
+test('nobody asked, nobody is told', async () => {
   const worker = paidWorker({ engine: wordsEngine(5) });
   const quiet = openWire();
   await worker.fixture.exchange(worker.seal(50), quiet);
   assert.equal(metersOf(quiet).length, 0);
-  const whole = openWire({ meterEvery: 1 });
-  const body = { model: MODEL_ID, messages: [{ role: 'user', content: 'Go.' }] };
-  const bounds = { maxAmount: 10n ** 15n, maxPrompt: 150, maxOutput: 50, asset: 0 } as const;
-  const answer = await worker.fixture.exchange(worker.fixture.seal(body, { bounds }), whole);
-  assert.equal(answer.status, 200);
-  assert.equal(metersOf(whole).length, 0);
 });
 
 /** Three words, then as many as there is time for. */

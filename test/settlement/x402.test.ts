@@ -6,6 +6,7 @@ import { generateEd25519, randomBytes } from '#primitives';
 import { fromBase64, fromUtf8, toBase64, toHex, utf8 } from '../../core/bytes.ts';
 import { AMOUNT_MAX, amount } from '../../settlement/money.ts';
 import { signStatement, statementSigner } from '../../settlement/statement.ts';
+import { signPass } from '../../settlement/pass.ts';
 import { signVoucher } from '../../settlement/voucher.ts';
 import {
   encodePaymentRequired,
@@ -64,6 +65,7 @@ const FULL: PaymentRequired = {
 const PAID: PaymentSignature = {
   network: 'tvm:-3',
   voucher: VOUCHER,
+  pass: signPass(PAYER.secretKey, CHANNEL, [{ kind: 'expiry', notAfterMs: 5000 }]),
   terms: {
     network: 'tvm:-3',
     payer: ADDRESS,

@@ -19,6 +19,7 @@ import {
   type GatewayDocument,
 } from '../../protocol/gateway-document.ts';
 import { generateHpkeKeyPair } from '../../protocol/hpke.ts';
+import { encodeMeter, type Meter } from '../../protocol/meter.ts';
 import { amountDue } from '../../protocol/price.ts';
 import { encodeReceipt, parseReceiptUnverified, type Receipt } from '../../protocol/receipt.ts';
 import { encodePrelude, payerRefOf, routeTag, type Prelude } from '../../protocol/sx/prelude.ts';
@@ -51,6 +52,8 @@ const TERMS: ChannelTerms = {
 
 const CHANNEL = placeChannel(TERMS).id;
 
+type MeterLie = Partial<Meter> & { readonly secret?: Bytes<32> };
+
 /** What each party says that is not so. */
 export interface Lies {
   readonly document?: Partial<GatewayDocument>;
@@ -58,6 +61,8 @@ export interface Lies {
   readonly card?: Partial<CardFields>;
   readonly prelude?: Partial<Prelude>;
   readonly receipt?: Partial<Receipt>;
+  /** Present: the bill has one. */
+  readonly meter?: MeterLie;
   readonly voucher?: Partial<VoucherTerms>;
   readonly terms?: Partial<ChannelTerms>;
   readonly line?: Partial<Statement>;
@@ -70,6 +75,8 @@ export interface Lies {
 
 const USAGE = { prompt: 5, cached: 1, completion: 2, reasoning: 3 };
 export const BILL_COST = amountDue(TEST_PRICES, USAGE, 'ok');
+/** Of the same without what is not shown. */
+export const METER_COST = amountDue(TEST_PRICES, { ...USAGE, reasoning: 0 }, 'ok');
 const MAX = BILL_COST * 2n;
 
 export function billOf(lies: Lies = {}): Bill {
@@ -128,9 +135,30 @@ export function billOf(lies: Lies = {}): Bill {
       ceiling: lies.ceiling ?? ceiling,
     },
     recount: { prompt: 6, completion: 2 },
+    meter: lies.meter && {
+      payload: meterOf({ worker, prelude }, lies.meter),
+      recount: { prompt: 6, completion: 2 },
+    },
     seen,
     ...lies.bill,
   };
+}
+
+/** Counts what the receipt counts, but for the lie. */
+function meterOf(
+  { worker, prelude }: { readonly worker: Uint8Array; readonly prelude: Prelude },
+  { secret = WORKER.secretKey, ...lie }: MeterLie,
+): Uint8Array {
+  const body = encodeMeter({
+    msgId: prelude.msgId,
+    statementHash: statementHash(worker),
+    completion: USAGE.completion,
+    amount: METER_COST,
+    seq: 1,
+    frames: 2,
+    ...lie,
+  });
+  return concat(signEd25519(secret, body), body);
 }
 
 function preludeOf(msgId: Bytes<16>): Prelude {

@@ -35,7 +35,9 @@ export interface Lab {
   close(): Promise<void>;
 }
 
-export type WorkerMore = Partial<Pick<SxWorkerOptions, 'lifetimeS' | 'prices'>>;
+export type WorkerMore = Partial<
+  Pick<SxWorkerOptions, 'lifetimeS' | 'prices' | 'payout' | 'onNotice'>
+>;
 
 export interface LabOptions {
   readonly config?: Partial<GatewayConfigInput>;

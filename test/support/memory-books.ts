@@ -3,10 +3,13 @@
  * tests in which the gateway lies. @module
  */
 
+import { z } from 'zod';
 import { generateEd25519, randomBytes, sha256, type KeyPair } from '#primitives';
 import { fixed, fromHex, toHex, utf8, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
+import { parseJson } from '../../core/json.ts';
 import type { GatewaySettlement } from '../../protocol/gateway-document.ts';
+import type { Meter } from '../../protocol/meter.ts';
 import { parseReceiptUnverified, RECEIPT_BYTES } from '../../protocol/receipt.ts';
 import { parseClearRequest } from '../../protocol/sx/clear.ts';
 import { clearFrame, FRAME } from '../../protocol/sx/frames.ts';
@@ -20,14 +23,18 @@ import type {
   Reserve,
 } from '../../settlement/ledger/ledger.ts';
 import { amount } from '../../settlement/money.ts';
+import { ceilingOf } from '../../settlement/price.ts';
 import {
   parseStatementUnverified,
   signStatement,
   statementSigner,
   type Statement,
 } from '../../settlement/statement.ts';
+import { endOf, isPassSigned, parsePassUnverified } from '../../settlement/pass.ts';
+import { costOfMore, STEPS_AHEAD, stepTokens, tokensAtFirst } from '../../settlement/steps.ts';
 import { parseVoucherTextUnverified, verifyVoucher } from '../../settlement/voucher.ts';
-import { encodePaymentRequired, type PaymentRequired } from '../../settlement/x402.ts';
+import { encodePaymentRequired, PASS_HEADER, type PaymentRequired } from '../../settlement/x402.ts';
+import { TEST_PRICES } from './attested-key.ts';
 import { LEDGER_KEY, openLab, POLICY, type LedgerLab } from './ledger-lab.ts';
 
 /** What the gateway may do with money. Absent means: what is right. */
@@ -36,6 +43,8 @@ export interface BookMischief {
   line?: (honest: Statement) => Statement | Uint8Array | undefined;
   /** A refusal before anything is reserved; undefined goes on honestly. `asked` is filled in honestly. */
   demand?: (asked: PaymentRequired) => PaymentRequired | undefined;
+  /** In place of the answer to a raised voucher, which is not taken then; undefined goes on honestly. */
+  raise?: (ceiling: bigint) => Response | undefined | Promise<Response | undefined>;
   /** In place of anything else. */
   refuse?: () => Response;
   settlement?: (honest: GatewaySettlement) => GatewaySettlement;
@@ -55,6 +64,15 @@ export interface MemoryBooks {
   readonly account: () => Promise<Account>;
   /** Ceilings that came in, in order. */
   readonly vouchers: bigint[];
+  /** Those of them that were shown while an answer ran. */
+  readonly raised: bigint[];
+  /** `POST /v1/payments/voucher`. */
+  readonly raise: (
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>>,
+  ) => Promise<Response>;
+  /** Reserves three steps ahead of a METER, as soon as what was signed allows. */
+  readonly follow: (meter: Meter) => Promise<void>;
   readonly fund: (change?: Partial<ChainState>) => Promise<void>;
   readonly announce: (body: unknown) => Promise<Response>;
   /** Undefined: admitted. */
@@ -105,6 +123,9 @@ function build(parts: BookParts): MemoryBooks {
   const { lab, ledger, clock, channel, terms, payerKeys } = parts;
   const mischief: BookMischief = {};
   const vouchers: bigint[] = [];
+  const raised: bigint[] = [];
+  const flights = new Map<string, { readonly maxAmount: bigint; readonly step: number }>();
+  let heard = Promise.withResolvers<void>();
   const codeHash = randomBytes(32);
   const account = async (): Promise<Account> => {
     const found = await ledger.findAccount(channel);
@@ -160,14 +181,51 @@ function build(parts: BookParts): MemoryBooks {
   const keyed = async (authorization: string): Promise<Pick<Reserve, 'account'>> => {
     const id = sha256(utf8(authorization.replace('Bearer ', '')));
     await ledger.openAccount({ kind: 'custodial', id, asset: 'TON' });
-    await ledger.credit({ account: id, amount: amount(DEPOSIT), reference: id, nowMs: clock() });
+    const credit = { account: id, asset: 'TON', amount: amount(DEPOSIT) } as const;
+    await ledger.credit({ ...credit, reference: id, nowMs: clock() });
     return { account: id };
+  };
+  const assertPass = (headers: Readonly<Record<string, string>>): void => {
+    const pass = parsePassUnverified(headers[PASS_HEADER] ?? '');
+    const isGood = isPassSigned(pass, channel, terms.payerKey) && endOf(pass.caveats) > clock();
+    if (!isGood) throw new Error('a voucher comes with a pass');
+  };
+  const raise: MemoryBooks['raise'] = async (body, headers) => {
+    assertPass(headers);
+    const text = z.object({ voucher: z.string() }).parse(parseJson(body, 4096)).voucher;
+    const { ceiling } = parseVoucherTextUnverified(text);
+    raised.push(ceiling);
+    const lie = await mischief.raise?.(ceiling);
+    if (lie !== undefined) return lie;
+    const { voucher } = voucherOf(text, terms);
+    if (voucher === undefined) throw new Error('a raise shows a voucher');
+    const taken = await ledger.acceptVoucher(voucher);
+    if (taken.outcome === 'refused') return refusedRaise(taken.code);
+    heard.resolve();
+    heard = Promise.withResolvers<void>();
+    return Response.json({});
+  };
+  const follow: MemoryBooks['follow'] = async ({ msgId, amount: used }) => {
+    const { maxAmount = 0n, step = 0 } = flights.get(toHex(msgId)) ?? {};
+    const ahead = used + costOfMore(TEST_PRICES, step * STEPS_AHEAD);
+    const need = amount(ahead < maxAmount ? ahead : maxAmount);
+    for (;;) {
+      const next = heard.promise;
+      if ((await ledger.extend({ requestId: msgId, need })).outcome === 'extended') return;
+      await next;
+    }
   };
   const admit: MemoryBooks['admit'] = async (sealed, headers, workerIds) => {
     const { prelude } = parseClearRequest(sealed);
-    const need = prelude.maxAmount;
+    const chunk = Number(headers['x-vg-chunk'] ?? 0);
+    const step = stepTokens(chunk);
+    flights.set(toHex(prelude.msgId), { maxAmount: prelude.maxAmount, step });
+    const first = ceilingOf(TEST_PRICES, prelude.maxPrompt, tokensAtFirst(chunk));
+    const isMetered = chunk > 0 && first < prelude.maxAmount;
+    const need = isMetered ? first : prelude.maxAmount;
     const lie = mischief.demand?.(demandOf('asked', need, await ledger.findAccount(channel)));
     const text = headers['x-vg-voucher'];
+    if (text !== undefined) assertPass(headers);
     if (text !== undefined) vouchers.push(parseVoucherTextUnverified(text).ceiling);
     if (lie !== undefined) return demandResponse(lie);
     if (mischief.refuse !== undefined) return mischief.refuse();
@@ -196,6 +254,9 @@ function build(parts: BookParts): MemoryBooks {
     ledger,
     account,
     vouchers,
+    raised,
+    raise,
+    follow,
     fund,
     settlement: () => {
       const honest: GatewaySettlement = {
@@ -233,6 +294,13 @@ function build(parts: BookParts): MemoryBooks {
     },
     end: () => lab.end(),
   };
+}
+
+export function refusedRaise(code: string): Response {
+  return Response.json(
+    { error: { type: 'payment_required', code, message: 'x', param: null } },
+    { status: 402 },
+  );
 }
 
 function voucherOf(text: string, terms: ChannelTerms): Pick<Reserve, 'account' | 'voucher'> {

@@ -20,6 +20,8 @@ import { generateHpkeKeyPair } from '../../protocol/hpke.ts';
 import { openAiFailure } from '../../protocol/openai/errors.ts';
 import { ReceiptSigner, type Usage } from '../../protocol/receipt.ts';
 import { openRequest, type OpenedRequest } from '../../protocol/sx/open.ts';
+import { METER_BYTES, parseMeterUnverified, type Meter } from '../../protocol/meter.ts';
+import { FRAME, HEADER_BYTES } from '../../protocol/sx/frames.ts';
 import { RecipientKeys } from '../../protocol/sx/recipient-keys.ts';
 import { ReplaySet } from '../../protocol/sx/replay.ts';
 import { FREE_PRICES } from './attested-key.ts';
@@ -64,7 +66,8 @@ export interface WorkerInput {
 export interface Answer {
   readonly status: number;
   readonly type: string;
-  readonly pieces: readonly string[];
+  /** A number is a METER after so many tokens of output. */
+  readonly pieces: readonly (string | number)[];
 }
 
 export const JSON_ANSWER: Answer = {
@@ -110,6 +113,23 @@ export const STREAM_ANSWER: Answer = {
   ],
 };
 
+const WORD = 'word ';
+
+/** A stream of so many tokens, a METER behind each `step` of them. */
+export function meteredAnswer(tokens: number, step: number): Answer {
+  const pieces: (string | number)[] = [chunk({ role: 'assistant', content: '' }, null)];
+  for (let made = 0; made < tokens; made += step) {
+    const now = Math.min(step, tokens - made);
+    pieces.push(chunk({ content: WORD.repeat(now) }, null));
+    if (now === step) pieces.push(made + step);
+  }
+  return {
+    status: 200,
+    type: STREAM_ANSWER.type,
+    pieces: [...pieces, chunk({}, 'stop'), 'data: [DONE]\n\n'],
+  };
+}
+
 /** What the network may do to an exchange. Absent means: nothing. */
 export interface Mischief {
   gateway?: (json: unknown) => unknown;
@@ -124,6 +144,8 @@ export interface Mischief {
   respond?: (sealed: Uint8Array) => Response;
   /** Which worker gets the request; default: the first that can open it. */
   route?: (workers: readonly MemoryWorker[]) => readonly MemoryWorker[];
+  /** Of an answer that is paid as it goes, after each METER that was sent on. Absent: until the payer has followed. */
+  pace?: (meter: Meter, honest: () => Promise<void>) => Promise<void>;
   /** Waited for between the admission of a paid request and its worker. */
   hold?: () => Promise<void>;
 }
@@ -209,6 +231,11 @@ export async function memoryGateway(
         return books === undefined
           ? relay(init.body ?? new Uint8Array(), workers, mischief)
           : paidRelay(init, { workers, mischief, books });
+      case '/v1/payments/voucher':
+        return (
+          (await books?.raise(init.body ?? new Uint8Array(), init.headers)) ??
+          failure(404, 'unknown_url')
+        );
       case '/v1/channels':
         return (
           books?.announce(parseJson(init.body ?? new Uint8Array(), 4096)) ??
@@ -284,8 +311,26 @@ async function paidRelay(
   await mischief.hold?.();
   const served = firstServed(body, workers);
   if (served instanceof Response) return served;
+  const chunk = headers['x-vg-chunk'];
+  if (chunk !== undefined) return sealedResponse(asItGoes(served, { mischief, books }));
   const pieces = await books.settle(served);
   return sealedResponse(mischief.answer?.(pieces) ?? pieces);
+}
+
+/** Settled behind the last piece of text: what is reserved rises until then. */
+async function* asItGoes(
+  served: readonly Uint8Array[],
+  { mischief, books }: Pick<PaidRelay, 'mischief' | 'books'>,
+): AsyncGenerator<Uint8Array> {
+  const shown = mischief.answer?.(served) ?? served;
+  for (const piece of shown.slice(0, -2)) {
+    yield piece;
+    if (piece.length !== HEADER_BYTES + METER_BYTES || piece[0] !== FRAME.meter) continue;
+    const { meter } = parseMeterUnverified(piece.subarray(HEADER_BYTES));
+    const honest = (): Promise<void> => books.follow(meter);
+    await (mischief.pace === undefined ? honest() : mischief.pace(meter, honest));
+  }
+  yield* (await books.settle(served)).slice(served.length - 2);
 }
 
 /** An honest relay without a ledger, but for what the mischief does. */
@@ -315,19 +360,23 @@ function firstServed(
   return last;
 }
 
-export function sealedResponse(pieces: readonly Uint8Array[]): Response {
-  const queue = [...pieces];
+export function sealedResponse(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Response {
+  const queue = Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : values(pieces);
   const body = new ReadableStream<Uint8Array>({
     pull: async (controller) => {
       // As on a network: what came before has been read when the next piece, or the end, arrives.
       await new Promise((resolve) => setImmediate(resolve));
-      const piece = queue.shift();
-      if (piece === undefined) controller.close();
-      else if (piece.length > 0) controller.enqueue(piece);
+      const next = await queue.next();
+      if (next.done === true) controller.close();
+      else if (next.value.length > 0) controller.enqueue(next.value);
       else controller.enqueue(Uint8Array.of());
     },
   });
   return new Response(body, { headers: { 'content-type': 'application/vnd.sx1.res' } });
+}
+
+async function* values(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* pieces;
 }
 
 async function memoryWorker(
@@ -404,10 +453,15 @@ function answerPieces(
       responder.final(),
     ];
   }
+  let seq = 0;
   const said = answer ?? (prelude.flags.stream ? STREAM_ANSWER : JSON_ANSWER);
   const pieces = [
     responder.head(said.status, [['content-type', said.type]]),
-    ...said.pieces.map((piece) => responder.data(utf8(piece))),
+    ...said.pieces.map((piece) =>
+      typeof piece === 'string'
+        ? responder.data(utf8(piece))
+        : responder.meter({ signer, usage: { ...usage, completion: piece }, seq: ++seq }),
+    ),
   ];
   const { bytes } = responder.receipt({
     signer,

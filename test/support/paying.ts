@@ -2,7 +2,13 @@
 
 import OpenAI from 'openai';
 import type { TestContext } from 'node:test';
-import { sealedFetch, type PayFault, type PayMemory, type Settlement } from '../../client/index.ts';
+import {
+  sealedFetch,
+  type HeldBack,
+  type PayFault,
+  type PayMemory,
+  type Settlement,
+} from '../../client/index.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
 import type { ChannelParts, PayTerms } from '../../client/pay/open-payer.ts';
 import { decodePayState, type PayState } from '../../client/pay/pay-state.ts';
@@ -46,10 +52,11 @@ export class TestMemory implements PayMemory {
 export interface PayingApp {
   readonly memory: TestMemory;
   readonly faults: PayFault[];
+  readonly heldBack: HeldBack[];
   readonly settled: Settlement[];
   readonly sdk: OpenAI;
   readonly ask: () => Promise<string>;
-  readonly stream: () => Promise<string>;
+  readonly stream: (maxTokens?: number) => Promise<string>;
   readonly close: () => Promise<void>;
   readonly state: () => PayState;
 }
@@ -88,6 +95,7 @@ export function payingApp(gateway: PaidGateway, options: PayingOptions = {}): Pa
   const { fetch, policy, clock, books } = gateway;
   const { memory = new TestMemory() } = options;
   const faults: PayFault[] = [];
+  const heldBack: HeldBack[] = [];
   const settled: Settlement[] = [];
   const paying = sealedFetch({
     fetch,
@@ -97,6 +105,7 @@ export function payingApp(gateway: PaidGateway, options: PayingOptions = {}): Pa
     pay: {
       ...channelParts(gateway, memory),
       onFault: (fault) => void faults.push(fault),
+      onHeldBack: (held) => void heldBack.push(held),
       ...options.pay,
     },
     ...options.client,
@@ -111,15 +120,21 @@ export function payingApp(gateway: PaidGateway, options: PayingOptions = {}): Pa
   return {
     memory,
     faults,
+    heldBack,
     settled,
     sdk,
     ask: async () => {
       const answer = await sdk.chat.completions.create({ model: MODEL, messages });
       return answer.choices[0]?.message.content ?? '';
     },
-    stream: async () => {
+    stream: async (maxTokens) => {
       let text = '';
-      const stream = await sdk.chat.completions.create({ model: MODEL, messages, stream: true });
+      const stream = await sdk.chat.completions.create({
+        model: MODEL,
+        messages,
+        stream: true,
+        ...(maxTokens !== undefined && { max_completion_tokens: maxTokens }),
+      });
       for await (const part of stream) text += part.choices[0]?.delta.content ?? '';
       return text;
     },

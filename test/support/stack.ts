@@ -33,6 +33,7 @@ import { keepTimestamp, publishDevelopment } from '../../cli/up/publication.ts';
 import { startWorkerProcess, type WorkerProcess } from '../../cli/up/worker-process.ts';
 import { sealedFetch } from '../../client/index.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
+import type { WorkerConfigInput } from '../../enclave-worker/config.ts';
 import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
 import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
@@ -42,6 +43,7 @@ import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts
 import { creditBalance } from '../../gateway/payments/balances.ts';
 import type { Capability } from '../../protocol/openai/endpoints.ts';
 import { amount } from '../../settlement/money.ts';
+import type { SettlerPolicy } from '../../settlement/settler/policy.ts';
 
 export const STACK_MODEL = DEMO_MODEL.id;
 
@@ -65,6 +67,12 @@ export interface StackOptions {
   readonly maxConcurrent?: number;
   /** Absent: all there are. */
   readonly capabilities?: readonly Capability[];
+  /** TON address on every worker's card. */
+  readonly payout?: string;
+  readonly prices?: PriceList;
+  /** Over the configuration of the worker of this number. */
+  readonly workerConfig?: (index: number) => Partial<Omit<WorkerConfigInput, 'card'>>;
+  readonly settlerPolicy?: Partial<SettlerPolicy>;
 }
 
 export interface Stack {
@@ -159,6 +167,7 @@ async function assemble(
     }),
     logDestination: { write: (line) => void (log += line) },
     sealer: plainModeSealer,
+    ...(options.settlerPolicy === undefined ? {} : { settlerPolicy: options.settlerPolicy }),
   });
   closers.push(() => gateway.close());
   const { httpPort, adminPort } = await gateway.listen();
@@ -210,7 +219,7 @@ async function assemble(
   };
 }
 
-interface WorkersInput extends Omit<StackOptions, 'gateway'> {
+interface WorkersInput extends Omit<StackOptions, 'gateway' | 'settlerPolicy'> {
   readonly gatewayUrl: string;
   readonly gateway: Gateway;
   readonly pkiDir: string;
@@ -236,8 +245,8 @@ async function startWorkers(
         weights: DEMO_MODEL.sha256,
       },
       limits: { maxPromptTokens: 160, maxOutputTokens: 128, maxConcurrent },
-      prices: PRICES,
-      payout: null,
+      prices: input.prices ?? PRICES,
+      payout: input.payout ?? null,
     });
     const log = openSync(join(dataDir, `worker-${index}.log`), 'a');
     const worker = await startWorkerProcess({
@@ -254,6 +263,7 @@ async function startWorkers(
         engine: { name: 'llama-cpp', modelPath: DEMO_MODEL.path, copyRoot: dataDir },
         evidence: { provider: input.provider, pkiDir },
         drainMs: 1000,
+        ...input.workerConfig?.(index),
       },
       onEnded: () => undefined,
     });

@@ -74,6 +74,10 @@ export interface SxWorkerOptions {
   readonly prices?: PriceList;
   readonly maxConcurrent?: number;
   readonly lifetimeS?: number;
+  /** TON address on its card. */
+  readonly payout?: string;
+  /** In place of the worker's own checks, which say 204. */
+  readonly onNotice?: (notice: Settled) => number;
 }
 
 export interface SxWorker {
@@ -124,14 +128,14 @@ export function receiptOf(opened: OpenedRequest, epoch: Epoch, completion = 1) {
 
 export function demoCard(
   owner: Bytes<32>,
-  { maxConcurrent = 64, prices = FREE_PRICES }: Partial<SxWorkerOptions> = {},
+  { maxConcurrent = 64, prices = FREE_PRICES, payout }: Partial<SxWorkerOptions> = {},
 ): CardFields {
   return {
     owner,
     model: { id: DEMO_MODEL, contextLength: 192, capabilities: ['chat'], weights: DEMO_WEIGHTS },
     limits: { maxPromptTokens: 128, maxOutputTokens: 128, maxConcurrent },
     prices,
-    payout: null,
+    payout: payout ?? null,
   };
 }
 
@@ -196,6 +200,7 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
   const receipts = new Map<string, Uint8Array>();
   const notices: Settled[] = [];
   const stops: string[] = [];
+  const { onNotice = () => 204 } = options;
   let script: Script = options.script ?? answering('{"ok":true}');
   const onExchange: Routed['onExchange'] = (bytes, response, meterEvery) => {
     seen.count++;
@@ -216,7 +221,8 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
       rejectUnauthorized: false,
       minVersion: 'TLSv1.3',
     },
-    (request, response) => route(request, response, { receipts, notices, stops, onExchange }),
+    (request, response) =>
+      route(request, response, { receipts, notices, stops, onExchange, onNotice }),
   );
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
@@ -275,6 +281,7 @@ interface Routed {
   readonly notices: Settled[];
   readonly stops: string[];
   readonly onExchange: (bytes: Uint8Array, response: ServerResponse, meterEvery: number) => void;
+  readonly onNotice: (notice: Settled) => number;
 }
 
 function route(request: IncomingMessage, response: ServerResponse, routed: Routed): void {
@@ -305,7 +312,8 @@ function route(request: IncomingMessage, response: ServerResponse, routed: Route
       onExchange(concat(...chunks), response, Number(request.headers[METER_HEADER] ?? 0));
       return;
     }
-    notices.push(parseSettled(concat(...chunks)));
-    response.writeHead(204).end();
+    const notice = parseSettled(concat(...chunks));
+    notices.push(notice);
+    response.writeHead(routed.onNotice(notice)).end();
   });
 }

@@ -1,6 +1,6 @@
 /**
  * The engine process: loads one verified model into llama.cpp and generates for a fixed pool of sequences. It has no
- * standard streams, no environment and no secrets; what it knows arrives over IPC and leaves over IPC. A native crash
+ * standard streams, no environment but a home, and no secrets; what it knows arrives over IPC and leaves over IPC. A native crash
  * ends this process and nothing else. Spec: openai-gateway-and-engine §5.3, §5.4.
  * @module
  */

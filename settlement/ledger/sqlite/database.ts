@@ -14,7 +14,7 @@ import {
 import { ledgerError } from '../../errors.ts';
 import { BUSY_TIMEOUT_MS, CACHE_KIB, CHECKPOINT_PAGES } from '../limits.ts';
 
-const SCHEMA_VERSION = 2n;
+const SCHEMA_VERSION = 3n;
 
 /**
  * `request` is where an id is taken, whatever became of it; `journal` only ever grows. Both keep their rowid, so that rows
@@ -63,6 +63,12 @@ CREATE TABLE note (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** Settled requests stay for good, and forgetting the released ones must not look at all of them. */
+const SCHEMA_3 = `
+CREATE INDEX request_released ON request (expires_ms) WHERE state = 1;
+`;
+const STEPS = [SCHEMA, SCHEMA_2, SCHEMA_3] as const;
+
 const SQL = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
@@ -70,7 +76,7 @@ const SQL = {
   account: 'SELECT * FROM account WHERE id = ?',
   accounts: 'SELECT * FROM account',
   putAccount:
-    'INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, deposited = excluded.deposited, refunded = excluded.refunded, withdrawing = excluded.withdrawing, claimed = excluded.claimed, ceiling = excluded.ceiling, voucher_signature = excluded.voucher_signature, charged = excluded.charged, reserved = excluded.reserved, n = excluded.n, frozen = excluded.frozen, block_seqno = excluded.block_seqno',
+    'INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, asset = excluded.asset, payer_key = excluded.payer_key, epoch = excluded.epoch, deposited = excluded.deposited, refunded = excluded.refunded, withdrawing = excluded.withdrawing, claimed = excluded.claimed, ceiling = excluded.ceiling, voucher_signature = excluded.voucher_signature, charged = excluded.charged, reserved = excluded.reserved, n = excluded.n, frozen = excluded.frozen, block_seqno = excluded.block_seqno',
   request: 'SELECT * FROM request WHERE request_id = ?',
   openRequests: 'SELECT * FROM request WHERE state = 0',
   settledRequests: 'SELECT request_id, account, seq FROM request WHERE state = 2',
@@ -144,8 +150,9 @@ export class LedgerDatabase {
   #migrate(): void {
     const version = this.#versionOf();
     if (version === SCHEMA_VERSION) return;
-    if (version !== 0n && version !== 1n) throw ledgerError('ledger.schema', `version ${version}`);
-    const steps = version === 0n ? SCHEMA + SCHEMA_2 : SCHEMA_2;
+    if (version < 0n || version > SCHEMA_VERSION)
+      throw ledgerError('ledger.schema', `version ${version}`);
+    const steps = STEPS.slice(Number(version)).join('');
     this.#database.exec(
       `BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
     );

@@ -6,12 +6,19 @@ import { z } from 'zod';
 import { fixed, toBase64Url, toHex, utf8 } from '../../../core/bytes.ts';
 import { parseJson } from '../../../core/json.ts';
 import { signEd25519 } from '#primitives';
-import { formatBearer, narrow } from '../../../settlement/bearer.ts';
+import {
+  formatPass,
+  parsePassUnverified,
+  signPass,
+  type Caveat,
+} from '../../../settlement/pass.ts';
 import { amount, NOTHING } from '../../../settlement/money.ts';
 import {
   encodePaymentSignature,
   parsePaymentRequired,
+  PASS_HEADER,
   PAYMENT_REQUIRED_HEADER,
+  paymentHeaders,
 } from '../../../settlement/x402.ts';
 import { formatVoucher, type Voucher } from '../../../settlement/voucher.ts';
 import { encodeWithdraw } from '../../../settlement/withdraw.ts';
@@ -55,13 +62,11 @@ function ask(payer: TestPayer, headers: Readonly<Record<string, string>>): Promi
   });
 }
 
-const withVoucher = (voucher: Voucher) => ({ 'x-vg-voucher': formatVoucher(voucher) });
-
 test('a voucher pays for a request, and the same one for as many as fit under it', async () => {
   const payer = await lab.payer();
   const voucher = payer.voucher(NEED + COST);
   for (const status of [200, 200, 402]) {
-    assert.equal((await ask(payer, withVoucher(voucher))).status, status);
+    assert.equal((await ask(payer, payer.shown(voucher))).status, status);
   }
   const account = await lab.gateway.ledger.findAccount(payer.channel);
   assert.deepEqual([account?.charged, account?.reserved], [2n * COST, 0n]);
@@ -70,7 +75,7 @@ test('a voucher pays for a request, and the same one for as many as fit under it
 test('a refusal says where the channel stands and which voucher is held, so that the next one fits', async () => {
   const payer = await lab.payer();
   const low = payer.voucher(NEED - 1n);
-  const answer = await ask(payer, withVoucher(low));
+  const answer = await ask(payer, payer.shown(low));
   assert.equal(answer.status, 402);
   assert.equal(codeOf(answer), 'insufficient_ceiling');
   const required = parsePaymentRequired(String(answer.headers[PAYMENT_REQUIRED_HEADER]));
@@ -80,33 +85,71 @@ test('a refusal says where the channel stands and which voucher is held, so that
   assert.equal(required.channelState?.charged, 0n);
   assert.equal(required.channelState.deposited, TON);
   assert.deepEqual(required.voucherState?.signature, low.signature);
-  assert.equal((await ask(payer, withVoucher(payer.voucher(required.amount)))).status, 200);
+  assert.equal((await ask(payer, payer.shown(payer.voucher(required.amount)))).status, 200);
 });
 
 test('the standard header pays as the compact one does', async () => {
   const payer = await lab.payer();
   const { network } = lab.payee;
-  const value = encodePaymentSignature({ network, voucher: payer.voucher(NEED) });
+  const value = encodePaymentSignature({
+    network,
+    voucher: payer.voucher(NEED),
+    pass: parsePassUnverified(payer.shown(payer.voucher(NEED))[PASS_HEADER] ?? ''),
+  });
   assert.equal((await ask(payer, { 'payment-signature': value })).status, 200);
 });
 
-test('a voucher as bearer token pays until it is spent, and narrowed only for what it allows', async () => {
+test('a token pays until it is spent, and only for what it allows', async () => {
   const payer = await lab.payer();
   const voucher = payer.voucher(2n * NEED);
-  const whole = { kind: 'whole', voucher } as const;
-  const asKey = (bearer: Parameters<typeof formatBearer>[0]) => ({
-    authorization: `Bearer ${formatBearer(bearer)}`,
+  const asKey = (...caveats: readonly Caveat[]) => ({
+    authorization: `Bearer ${payer.token(voucher, caveats)}`,
   });
-  assert.equal((await ask(payer, asKey(whole))).status, 200);
-  const capped = narrow(whole, { kind: 'request-cap', cap: MODEL_CAP });
-  assert.equal((await ask(payer, asKey(capped))).status, 200);
-  const tight = narrow(whole, { kind: 'request-cap', cap: amount(NEED - 1n) });
-  const refused = await ask(payer, asKey(tight));
+  assert.equal((await ask(payer, asKey())).status, 200);
+  assert.equal((await ask(payer, asKey({ kind: 'request-cap', cap: MODEL_CAP }))).status, 200);
+  const tight = asKey({ kind: 'request-cap', cap: amount(NEED - 1n) });
+  const refused = await ask(payer, tight);
   assert.deepEqual([refused.status, codeOf(refused)], [403, 'bearer_forbids']);
-  const elsewhere = narrow(whole, { kind: 'models', models: ['other/model'] });
-  assert.equal((await ask(payer, asKey(elsewhere))).status, 403);
-  const late = narrow(whole, { kind: 'expiry', notAfterMs: lab.gateway.clock() - 1 });
-  assert.equal((await ask(payer, asKey(late))).status, 403);
+  const elsewhere = asKey({ kind: 'models', models: ['other/model'] });
+  assert.equal(codeOf(await ask(payer, elsewhere)), 'bearer_forbids');
+  const late = asKey({ kind: 'expiry', notAfterMs: lab.gateway.clock() - 1 });
+  assert.equal(codeOf(await ask(payer, late)), 'pass_invalid');
+  const endless = lab.gateway.clock() + 40 * 86_400_000;
+  const { secretKey, channel } = payer;
+  const pass = signPass(secretKey, channel, [{ kind: 'expiry', notAfterMs: endless }]);
+  assert.equal(codeOf(await ask(payer, paymentHeaders({ voucher, pass }))), 'pass_invalid');
+});
+
+test('a token ends with the next voucher of its channel', async () => {
+  const payer = await lab.payer();
+  const token = { authorization: `Bearer ${payer.token(payer.voucher(2n * NEED))}` };
+  assert.equal((await ask(payer, token)).status, 200);
+  assert.equal((await ask(payer, payer.shown(payer.voucher(3n * NEED)))).status, 200);
+  const refused = await ask(payer, token);
+  assert.deepEqual([refused.status, codeOf(refused)], [402, 'voucher_stale']);
+});
+
+test('a pass is of its channel, of its key, and whole', async () => {
+  const payer = await lab.payer();
+  const other = await lab.payer();
+  const voucher = payer.voucher(NEED);
+  const { [PASS_HEADER]: good = '', ...alone } = payer.shown(voucher);
+  const { [PASS_HEADER]: others = '' } = other.shown(other.voucher(NEED));
+  const [caveats = '', signature = ''] = good.split('.');
+  const notAfterMs = lab.gateway.clock() + 120_000;
+  const later = signPass(payer.secretKey, payer.channel, [{ kind: 'expiry', notAfterMs }]);
+  const [longer = ''] = formatPass(later).split('.');
+  for (const [pass, code] of [
+    [undefined, 'pass_invalid'],
+    [others, 'pass_invalid'],
+    [`${longer}.${signature}`, 'pass_invalid'],
+    [`${caveats}.${'A'.repeat(86)}`, 'pass_invalid'],
+    [caveats, 'settlement.artefact'],
+  ] as const) {
+    const headers = pass === undefined ? alone : { ...alone, [PASS_HEADER]: pass };
+    assert.equal(codeOf(await ask(payer, headers)), code, pass);
+  }
+  assert.equal((await ask(payer, payer.shown(voucher))).status, 200);
 });
 
 test('vouchers are refused each for its own reason', async () => {
@@ -121,7 +164,7 @@ test('vouchers are refused each for its own reason', async () => {
     [payer.voucher(NEED, 1), 'epoch_mismatch'],
     [payer.voucher(2n * TON), undefined],
   ] as const) {
-    const answer = await ask(payer, withVoucher(voucher));
+    const answer = await ask(payer, payer.shown(voucher));
     assert.equal(answer.status === 200 ? undefined : codeOf(answer), code);
   }
 });
@@ -129,7 +172,7 @@ test('vouchers are refused each for its own reason', async () => {
 test('a request sealed for another payer is refused with a good voucher', async () => {
   const payer = await lab.payer();
   const other = await lab.payer();
-  const answer = await ask(other, withVoucher(payer.voucher(NEED)));
+  const answer = await ask(other, payer.shown(payer.voucher(NEED)));
   assert.deepEqual([answer.status, codeOf(answer)], [403, 'gateway.payer']);
 });
 
@@ -141,7 +184,7 @@ test('no more is served than was deposited, whatever the voucher promises', asyn
     reference: fixed(new Uint8Array(32), 32),
     nowMs: lab.gateway.clock(),
   });
-  const answer = await ask(payer, withVoucher(payer.voucher(TON)));
+  const answer = await ask(payer, payer.shown(payer.voucher(TON)));
   assert.equal(codeOf(answer), 'insufficient_deposit');
 });
 
@@ -154,7 +197,7 @@ test('until a claim is seen on chain a channel owes no more than the ramp', asyn
     reference: fixed(new Uint8Array(32), 32),
     nowMs: lab.gateway.clock(),
   });
-  const answer = await ask(payer, withVoucher(payer.voucher(TON)));
+  const answer = await ask(payer, payer.shown(payer.voucher(TON)));
   assert.equal(codeOf(answer), 'ramp_cap');
 });
 
@@ -184,17 +227,17 @@ test('what is announced is computed and read, not believed', async () => {
 
 test('strangers see of a channel what the chain shows, its payer where it stands', async () => {
   const payer = await lab.payer();
-  await ask(payer, withVoucher(payer.voucher(NEED)));
+  await ask(payer, payer.shown(payer.voucher(NEED)));
   const path = `/v1/channels/${toHex(payer.channel)}`;
   const shown = async (headers: Readonly<Record<string, string>>) =>
     z
       .looseObject({ deposited: z.string() })
       .parse(parseJson((await post(lab, path, new Uint8Array(), headers, 'GET')).body, 65_536));
   assert.equal((await shown({}))['charged'], undefined);
-  const own = await shown(withVoucher(payer.voucher(0n)));
+  const own = await shown(payer.shown(payer.voucher(0n)));
   assert.deepEqual([own['charged'], own['ceiling']], [COST.toString(), NEED.toString()]);
   const nosy = await lab.payer();
-  assert.equal((await shown(withVoucher(nosy.voucher(0n))))['charged'], undefined);
+  assert.equal((await shown(nosy.shown(nosy.voucher(0n))))['charged'], undefined);
 });
 
 test('a higher voucher can be brought without a request', async () => {
@@ -202,6 +245,7 @@ test('a higher voucher can be brought without a request', async () => {
   const bring = (voucher: Voucher) =>
     post(lab, '/v1/payments/voucher', utf8(JSON.stringify({ voucher: formatVoucher(voucher) })), {
       'content-type': 'application/json',
+      ...payer.shown(voucher),
     });
   assert.equal((await bring(payer.voucher(NEED))).status, 200);
   const stale = await bring(payer.voucher(NEED - 1n));
@@ -210,7 +254,7 @@ test('a higher voucher can be brought without a request', async () => {
 
 test('only its payer closes a channel: what was charged is paid, and the rest goes back', async () => {
   const payer = await lab.payer();
-  await ask(payer, withVoucher(payer.voucher(NEED)));
+  await ask(payer, payer.shown(payer.voucher(NEED)));
   const validUntil = lab.devnet.nowS() + 600;
   const terms = { channel: payer.channel, epoch: 0, amount: NOTHING, validUntilS: validUntil };
   const wish = (secretKey: typeof payer.secretKey) => ({
@@ -231,6 +275,6 @@ test('only its payer closes a channel: what was charged is paid, and the rest go
   await until(
     async () => (await lab.gateway.ledger.findAccount(payer.channel))?.isClosing === true,
   );
-  const later = await ask(payer, withVoucher(payer.voucher(NEED)));
+  const later = await ask(payer, payer.shown(payer.voucher(NEED)));
   assert.ok(['channel_closing', 'epoch_mismatch'].includes(codeOf(later)));
 });

@@ -66,7 +66,7 @@ async function begin(ceiling: bigint, chunk: string | null = String(CHUNK)): Pro
   const answer = post(lab, '/sx/v1/exchange', sealed.bytes, {
     'content-type': 'application/vnd.sx1.req',
     'content-length': String(sealed.bytes.length),
-    'x-vg-voucher': formatVoucher(payer.voucher(ceiling)),
+    ...payer.shown(payer.voucher(ceiling)),
     ...(chunk === null ? {} : { 'x-vg-chunk': chunk }),
   });
   const begun = await Promise.race([turn.promise, answer.then(() => undefined)]);
@@ -101,6 +101,7 @@ async function raise(payer: TestPayer, ceiling: bigint): Promise<void> {
   const body = utf8(JSON.stringify({ voucher: formatVoucher(voucher) }));
   const answer = await post(lab, '/v1/payments/voucher', body, {
     'content-type': 'application/json',
+    ...payer.shown(voucher),
   });
   assert.equal(answer.status, 200);
 }
@@ -182,7 +183,7 @@ for (const chunk of ['0', '-1', '1e3', 'all', '99999999']) {
     const answer = await post(lab, '/sx/v1/exchange', new Uint8Array(8), {
       'content-type': 'application/vnd.sx1.req',
       'content-length': '8',
-      'x-vg-voucher': formatVoucher(payer.voucher(WHOLE)),
+      ...payer.shown(payer.voucher(WHOLE)),
       'x-vg-chunk': chunk,
     });
     assert.equal(answer.status, 400);

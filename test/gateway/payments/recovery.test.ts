@@ -4,10 +4,13 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { fixed, toHex, type Bytes } from '../../../core/bytes.ts';
 import { keyHashOf } from '../../../gateway/accounts.ts';
+import { RECOVERY_UNHEARD_MS } from '../../../gateway/limits.ts';
 import { Cashier } from '../../../gateway/payments/cashier.ts';
 import { PaymentRecovery } from '../../../gateway/payments/recovery.ts';
 import { parseClearRequest } from '../../../protocol/sx/clear.ts';
 import type { SealedRequest } from '../../../protocol/sx/seal.ts';
+import { amount } from '../../../settlement/money.ts';
+import { TEST_PRICES } from '../../support/attested-key.ts';
 import { exchange, openLab, type Lab } from '../../support/gateway-lab.ts';
 import { receiptOf, type Script, type SxWorker } from '../../support/sx-worker.ts';
 import { until } from '../../support/until.ts';
@@ -113,6 +116,38 @@ test('without a receipt it stays reserved until its time is over, and is let go 
   await afterCrash(lab).recovery.round(AbortSignal.timeout(10_000));
   assert.equal(await stateOf(lab, sealed), 'reserved');
   const later = lab.gateway.clock() + 3_600_000;
+  await afterCrash(lab, () => later).recovery.round(AbortSignal.timeout(10_000));
+  await until(async () => (await stateOf(lab, sealed)) === 'released');
+});
+
+test('after a start nothing is let go before its worker was heard, or waited for long enough', async (context) => {
+  const lab = await opened(context);
+  const worker = await lab.worker(undefined, { prices: TEST_PRICES });
+  worker.script = signsOnly(() => worker);
+  const payer = keyHashOf(lab.apiKey);
+  await lab.gateway.ledger.openAccount({ kind: 'custodial', id: payer, asset: 'TON' });
+  await lab.gateway.ledger.credit({
+    account: payer,
+    asset: 'TON',
+    amount: amount(10_000n),
+    reference: payer,
+    nowMs: lab.gateway.clock(),
+  });
+  const sealed = lab.seal(lab.keysOf(worker), '{}', { maxAmount: 1640n });
+  const account = { keyId: 'k', payer, means: { kind: 'custodial' } } as const;
+  const { cashier } = afterCrash(lab);
+  const all = lab.gateway.registry.all();
+  const reserved = await cashier.reserve(account, parseClearRequest(sealed.bytes), all);
+  assert.equal(reserved.outcome, 'reserved');
+  const [live] = lab.gateway.registry.byWorkerId(worker.workerId);
+  assert.ok(live);
+  lab.gateway.registry.remove(live.kid, 'key_gone');
+  const { expiresMs } = (await lab.gateway.ledger.listReservations(undefined, 1))[0] ?? {};
+  assert.ok(expiresMs !== undefined);
+  await afterCrash(lab, () => expiresMs + 1).recovery.round(AbortSignal.timeout(10_000));
+  await lab.gateway.ledger.journalHead();
+  assert.equal(await stateOf(lab, sealed), 'reserved');
+  const later = expiresMs + RECOVERY_UNHEARD_MS + 1;
   await afterCrash(lab, () => later).recovery.round(AbortSignal.timeout(10_000));
   await until(async () => (await stateOf(lab, sealed)) === 'released');
 });

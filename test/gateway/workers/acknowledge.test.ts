@@ -141,15 +141,24 @@ test('a worker that is gone, or books that cannot be read, cost nobody anything'
   await unread.close();
 });
 
-test('a refresh says where the worker stands without a receipt', async () => {
+test('where the worker stands is said again, and not before anything was settled over its link', async () => {
   const linked = await linkedWorker();
-  const { acknowledger, balance, reports } = books();
-  balance.earned = 9n;
-  balance.paid = 9n;
-  acknowledger.refresh(linked.live);
+  const [receipt] = await receiptsOf(linked, 1);
+  assert.ok(receipt !== undefined);
+  const { acknowledger, settle, balance, reports } = books();
+  acknowledger.again(linked.live);
+  settle(linked, receipt);
   await until(() => reports.length === 1);
-  assert.deepEqual([reports[0]?.workerSeq, reports[0]?.outcome], [0n, 'acknowledged']);
-  assert.equal(linked.fixture.deps.earnings.earned(), 9n);
+  balance.earned += 9n;
+  acknowledger.again(linked.live);
+  await until(() => reports.length === 2);
+  assert.deepEqual(
+    reports.map(({ workerSeq, outcome }) => [workerSeq, outcome]),
+    [
+      [1n, 'acknowledged'],
+      [1n, 'acknowledged'],
+    ],
+  );
   await acknowledger.close();
   await linked.close();
 });

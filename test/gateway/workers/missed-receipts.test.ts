@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generateEd25519, randomBytes, signEd25519 } from '#primitives';
-import { concat, fixed } from '../../../core/bytes.ts';
+import { concat, equalPublic, fixed } from '../../../core/bytes.ts';
 import {
   settleMissedReceipts,
   verifyMissedReceipt,
@@ -35,6 +35,33 @@ test('all that was missed comes over the link, page by page, and the books decid
   assert.deepEqual([got[0], got.at(-1), got.length], [11n, 300n, 290]);
   const again = await settleMissedReceipts({ worker: linked.live, afterSeq: 300n, settle, signal });
   assert.deepEqual(again, { settled: 0, unknown: 0, lastSeq: 300n });
+  await linked.close();
+});
+
+test('only what is wanted is verified and settled, and what is false beside it fails nobody', async () => {
+  const linked = await linkedWorker();
+  for (let count = 0; count < 3; count++) await linked.ask(1);
+  const [first, second, third] = linked.fixture.deps.receipts.unacknowledged();
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  const spoiled = new Uint8Array([...first.payload, ...second.payload, ...third.payload]);
+  spoiled.set([(spoiled[0] ?? 0) ^ 1], 0);
+  const pages = [spoiled, new Uint8Array(0)];
+  const link = {
+    ...linked.link,
+    fetchReceiptsAfter: () => Promise.resolve(pages.shift() ?? spoiled),
+  };
+  const got: bigint[] = [];
+  const done = await settleMissedReceipts({
+    worker: { ...linked.live, link },
+    afterSeq: 0n,
+    isWanted: (requestId) => equalPublic(requestId, third.receipt.requestId),
+    settle: ({ receipt }) => {
+      got.push(receipt.workerSeq);
+      return Promise.resolve('settled');
+    },
+    signal,
+  });
+  assert.deepEqual([done.settled, done.unknown, got], [1, 2, [3n]]);
   await linked.close();
 });
 

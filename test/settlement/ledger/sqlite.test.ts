@@ -37,7 +37,8 @@ async function usedLedger(context: TestContext): Promise<LedgerLab> {
   const id = randomBytes(32);
   await ledger.openAccount({ kind: 'custodial', id, asset: 'TON' });
   const reference = randomBytes(32);
-  await ledger.credit({ account: id, amount: amount(9n), reference, nowMs: NOW_MS });
+  const credit = { account: id, asset: 'TON', amount: amount(9n) } as const;
+  await ledger.credit({ ...credit, reference, nowMs: NOW_MS });
   const payees = [{ workerId: WORKER, destination: 'EQ' }];
   const minimum = amount(1n);
   await ledger.planPayouts({ queryId: 1n, asset: 'TON', payees, minimum, validUntilMs: 1 });
@@ -89,8 +90,10 @@ test('a file that nobody changed opens, and only its owner can read it', async (
 
 test('a file of another version, or that is none, is refused', async (context) => {
   const lab = await usedLedger(context);
-  edit(lab, 'PRAGMA user_version = 99');
-  await assert.rejects(lab.reopen(), { code: 'ledger.schema' });
+  for (const version of [99, -1]) {
+    edit(lab, `PRAGMA user_version = ${version}`);
+    await assert.rejects(lab.reopen(), { code: 'ledger.schema' });
+  }
   copyFileSync(import.meta.filename, join(lab.dir, 'ledger.sqlite'));
   await assert.rejects(lab.reopen(), { code: 'ledger.store' });
 });
@@ -104,12 +107,25 @@ test('a file whose table is gone fails once, loudly, and answers nothing after t
   await assert.rejects(ledger.journalHead(), { code: 'ledger.store' });
 });
 
-test('a ledger of the schema before is taken over with everything in it', async (context) => {
-  const lab = await usedLedger(context);
-  edit(lab, 'DROP TABLE note; PRAGMA user_version = 1');
-  const ledger = await lab.reopen();
-  const note = { kind: 'a', key: randomBytes(32), value: Uint8Array.of(1) };
-  await ledger.saveNote(note);
-  assert.deepEqual(await ledger.findNote('a', note.key), note);
-  assert.equal((await ledger.journalHead()).seq, 4n);
-});
+for (const [version, sql] of [
+  [1, 'DROP INDEX request_released; DROP TABLE note'],
+  [2, 'DROP INDEX request_released'],
+] as const) {
+  test(`a ledger of schema ${version} is taken over with everything in it`, async (context) => {
+    const lab = await usedLedger(context);
+    edit(lab, `${sql}; PRAGMA user_version = ${version}`);
+    const ledger = await lab.reopen();
+    const note = { kind: 'a', key: randomBytes(32), value: Uint8Array.of(1) };
+    await ledger.saveNote(note);
+    assert.deepEqual(await ledger.findNote('a', note.key), note);
+    assert.equal((await ledger.journalHead()).seq, 4n);
+    assert.match(planOf(lab, 'DELETE FROM request WHERE state = 1 AND expires_ms <= 5'), /USING/);
+  });
+}
+
+function planOf(lab: LedgerLab, sql: string): string {
+  const database = new DatabaseSync(join(lab.dir, 'ledger.sqlite'), { readOnly: true });
+  const [step] = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
+  database.close();
+  return String(step?.['detail']);
+}

@@ -13,6 +13,7 @@ import type { SettlerPolicy } from '../../../settlement/settler/policy.ts';
 import type { TonChain } from '../../../settlement/ton/chain.ts';
 import { openHighloadWallet } from '../../../settlement/ton/wallet/highload.ts';
 import type { Fault } from '../../../settlement/ton/devnet/devnet.ts';
+import { fragile } from '../../support/fragile.ts';
 import { WORKER } from '../../support/ledger-lab.ts';
 import {
   OWNER,
@@ -173,30 +174,6 @@ test('who is owed a little is paid once a period', async () => {
 async function isOver(lab: SettlerLab): Promise<boolean> {
   const page = { kind: 'order', after: undefined, limit: 1 };
   return (await isPaid(lab)) && (await lab.ledger.listNotes(page)).length === 0;
-}
-
-class Crash extends Error {}
-
-/** Lets so many calls through, then dies before the next; or after it, when what it did is done and nobody knows. */
-function fragile<Target extends object>(
-  target: Target,
-  left: { calls: number },
-  moment: 'before' | 'after',
-): Target {
-  return new Proxy(target, {
-    get: (of, name) => {
-      const member: unknown = Reflect.get(of, name);
-      if (typeof member !== 'function') return member;
-      return (...parameters: unknown[]): unknown => {
-        if (name === 'health' || name === 'providers') return Reflect.apply(member, of, parameters);
-        left.calls--;
-        if (left.calls < 0) return Promise.reject(new Crash('dead'));
-        const done: unknown = Reflect.apply(member, of, parameters);
-        if (moment === 'before' || left.calls > 0) return done;
-        return Promise.resolve(done).then(() => Promise.reject(new Crash('dead')));
-      };
-    },
-  });
 }
 
 /** Of a payout from the start of a settler on: if it takes fewer, crashes are missed. */

@@ -2,24 +2,19 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Address, beginCell, external, storeMessage, type Cell } from '@ton/core';
+import { Address, beginCell, type Cell } from '@ton/core';
 import { ed25519PublicKey } from '#primitives';
 import { toHex } from '../../../core/bytes.ts';
 import { amount } from '../../../settlement/money.ts';
-import { addressOfId } from '../../../settlement/ton/channels/place.ts';
-import { readChannel } from '../../../settlement/ton/channels/read.ts';
 import {
   CHANNEL_OP,
-  claimExternalBody,
   finalizeWithdrawBody,
   requestWithdrawBody,
 } from '../../../settlement/ton/contracts/pay-channel.ts';
-import { verifyVoucher, type Voucher } from '../../../settlement/voucher.ts';
+import { verifyVoucher } from '../../../settlement/voucher.ts';
 import { signVoucher } from '../../../settlement/voucher.ts';
-import { reserveOf, WORKER } from '../../support/ledger-lab.ts';
+import { reserveOf } from '../../support/ledger-lab.ts';
 import {
-  OWNER,
-  PAYEES,
   PAYER_SEED,
   seed,
   TON,
@@ -29,8 +24,6 @@ import {
 } from '../../support/settler-lab.ts';
 import { impatientChain } from '../../support/ton/told-chain.ts';
 import { until } from '../../support/until.ts';
-
-const AMPLE = 100n * TON;
 
 async function promise(lab: SettlerLab, { channel }: PaidChannel, ceiling: bigint) {
   const terms = { channel, epoch: 0, ceiling: amount(ceiling) };
@@ -226,64 +219,6 @@ test('the anchor is put on chain, moved by one with each new head, and left alon
   });
 });
 
-test('a worker that asks for a channel gets vouchers for what it earned, which the chain pays, and no payouts', async () => {
-  await withSettler({ providers: 2, payees: PAYEES, rampCap: AMPLE }, async (lab) => {
-    await lab.devnet.faucet(Address.parse(lab.treasury.address), 20n * TON);
-    const channel = await lab.open(10n * TON);
-    const funded = amount(3n * TON);
-    const wish = { workerId: WORKER, destination: OWNER, funded };
-    assert.equal(await lab.settler.voucherFor(WORKER), undefined);
-    const answer = await lab.settler.fundWorkerChannel(wish);
-    assert.ok(answer.outcome === 'funding');
-    assert.deepEqual(await lab.settler.fundWorkerChannel(wish), answer);
-    const holds = async () => {
-      const reading = await readChannel(lab.chain, answer.channel);
-      return reading.outcome === 'read' ? reading.deposited : 0n;
-    };
-    await lab.rounds(async () => (await holds()) === 3n * TON);
-    await lab.use(channel, 2n * TON);
-    await lab.settler.round();
-    const voucher = await lab.settler.voucherFor(WORKER);
-    assert.equal(voucher?.ceiling, (TON * 19n) / 10n);
-    assert.ok(voucher && verifyVoucher(voucher, lab.treasury.publicKey));
-    await cashIn(lab, voucher);
-    await until(async () => (await lab.balanceOf(OWNER)) > (TON * 18n) / 10n);
-    await lab.use(channel, 4n * TON);
-    for (let more = 0; more < 3; more++) await lab.settler.round();
-    assert.equal((await lab.settler.voucherFor(WORKER))?.ceiling, 3n * TON, 'what it holds');
-    assert.equal((await lab.ledger.findWorker(WORKER, 'TON')).paid, 0n);
-    assert.equal(lab.named('settler.payouts_planned').length, 0);
-    const again = await lab.settler.fundWorkerChannel({ ...wish, funded: amount(6n * TON) });
-    assert.equal(again.outcome, 'funding');
-    const earned = (TON * 57n) / 10n;
-    await lab.rounds(async () => (await lab.settler.voucherFor(WORKER))?.ceiling === earned);
-    assert.equal(await holds(), 6n * TON);
-  });
-});
-
-test('a worker’s channel is refused for another address, for less, and for no address', async () => {
-  await withSettler({}, async (lab) => {
-    const wish = { workerId: WORKER, destination: OWNER, funded: amount(TON) };
-    const codeOf = async (change: Partial<typeof wish>) => {
-      const answer = await lab.settler.fundWorkerChannel({ ...wish, ...change });
-      return answer.outcome === 'refused' ? answer.code : answer.outcome;
-    };
-    assert.equal(await codeOf({ destination: 'nowhere' }), 'address_unusable');
-    assert.equal(await codeOf({ destination: `-1:${'11'.repeat(32)}` }), 'address_unusable');
-    assert.equal(await codeOf({}), 'funding');
-    assert.equal(await codeOf({ destination: `0:${'11'.repeat(32)}` }), 'address_differs');
-    assert.equal(await codeOf({ funded: amount(TON - 1n) }), 'funded_less');
-  });
-});
-
-async function cashIn(lab: SettlerLab, voucher: Voucher): Promise<void> {
-  const { epoch, ceiling, signature: voucherSignature } = voucher;
-  const claim = { epoch, ceiling, charged: ceiling, voucherSignature, ends: 'open' as const };
-  const to = addressOfId(voucher.channel);
-  const message = external({ to, body: claimExternalBody(claim) });
-  await lab.chain.send(beginCell().store(storeMessage(message)).endCell());
-}
-
 function memo(text: string): Cell {
   return beginCell().storeUint(0, 32).storeStringTail(text).endCell();
 }
@@ -317,7 +252,10 @@ test('a transfer with a memo is credited to the account it names, once', async (
     }
     await lab.settler.round();
     assert.equal(await credited(), 2n * TON);
-    assert.equal(lab.named('settler.top_up_unmatched').length, 1);
+    assert.deepEqual(
+      lab.named('settler.top_up_unmatched').map(({ fields }) => fields['reason']),
+      ['memo_unknown', 'below_minimum'],
+    );
     assert.equal(lab.named('settler.topped_up').length, 2);
   });
 });

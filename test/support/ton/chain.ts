@@ -39,6 +39,8 @@ type Transaction = Awaited<ReturnType<Blockchain['sendMessage']>>['transactions'
 
 export class Chain {
   readonly blockchain: Blockchain;
+  #minted = 0n;
+  #fees = 0n;
 
   private constructor(blockchain: Blockchain) {
     this.blockchain = blockchain;
@@ -48,6 +50,11 @@ export class Chain {
     const blockchain = await Blockchain.create({ config: 'slim' });
     blockchain.now = START_S;
     return new Chain(blockchain);
+  }
+
+  /** What came in by messages so far less what validators kept of it: as much as all accounts hold. */
+  get circulating(): bigint {
+    return this.#minted - this.#fees;
   }
 
   get now(): number {
@@ -70,7 +77,8 @@ export class Chain {
       bounced: bounced === true,
     });
     const { transactions } = await this.blockchain.sendMessage(message);
-    return outcomeOf(transactions, to);
+    this.#minted += value;
+    return this.#counted(outcomeOf(transactions, to));
   }
 
   /** A refused external message is no transaction: only its exit code is known. */
@@ -78,7 +86,7 @@ export class Chain {
     try {
       const message = external({ to, body, ...(init === undefined ? {} : { init }) });
       const { transactions } = await this.blockchain.sendMessage(message);
-      return outcomeOf(transactions, to);
+      return this.#counted(outcomeOf(transactions, to));
     } catch (cause) {
       if (!(cause instanceof EmulationError) || cause.exitCode === undefined) throw cause;
       return {
@@ -91,6 +99,11 @@ export class Chain {
         isExternal: true,
       };
     }
+  }
+
+  #counted(outcome: Outcome): Outcome {
+    this.#fees += outcome.fees;
+    return outcome;
   }
 
   async balance(of: Address): Promise<bigint> {

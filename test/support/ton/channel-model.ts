@@ -101,7 +101,9 @@ export class ChannelWorld {
     withdrawing: 0n,
     unlockAt: 0,
   };
-  #highestCharge = 0n;
+  /** The most that was ever signed, by whom it binds; whether it was sent or not. */
+  #promised = 0n;
+  #charged = 0n;
 
   constructor(lab: ChannelLab, other: ChannelLab) {
     this.#lab = lab;
@@ -140,6 +142,32 @@ export class ChannelWorld {
     this.#lab.chain.pass(DELAY_S + WITHDRAW_WINDOW_S);
     await this.#must(this.#lab.send(finalizeWithdrawBody(1n), PAYER));
     assert.equal((await this.#lab.state()).status, 'idle');
+  }
+
+  /** I6: with both signatures in hand the payee has everything, at any time before it unlocks. */
+  async payeeCollects(): Promise<void> {
+    const { status, unlockAt, claimed, epoch } = this.#model;
+    const { now } = this.#lab.chain;
+    const available = this.#available();
+    if (status === 'idle' || available === 0n) return;
+    if (status === 'closing' && now >= unlockAt) return;
+    if (status === 'closing') this.#lab.chain.pass(unlockAt - 1 - now);
+    const charged = claimed + available;
+    const before = await this.#lab.chain.balance(PAYEE);
+    const claim = claimBody(this.#lab.signed({ charged, epoch }), 1n);
+    await this.#must(this.#lab.send(claim, STRANGER, ATTACHED));
+    const got = (await this.#lab.chain.balance(PAYEE)) - before;
+    assert.ok(got + EXTERNAL_FEES_MAX >= available, `I6: ${got} of ${available}`);
+    this.#model.claimed = charged;
+  }
+
+  /** I10: every coin that came in is in an account of somebody, or was a fee. */
+  async conserved(): Promise<void> {
+    const { chain, address } = this.#lab;
+    const accounts = [address, this.#other.address, PAYER, PAYEE, STRANGER];
+    const held = await Promise.all(accounts.map((account) => chain.balance(account)));
+    const total = held.reduce((sum, balance) => sum + balance, 0n);
+    assert.equal(total, chain.circulating, 'I10');
   }
 
   async #must(outcome: Promise<Outcome>): Promise<void> {
@@ -231,6 +259,10 @@ export class ChannelWorld {
     }
     const body = step.way === 'internal' ? claimBody(signed, 1n) : claimExternalBody(signed);
     const expected = this.#claimCode(step, { charged, ceiling, epoch });
+    if (step.flaw !== 'salt') {
+      this.#promised = most(this.#promised, step.flaw === 'voucher' ? ceiling + 1n : ceiling);
+      this.#charged = most(this.#charged, step.flaw === 'charge' ? charged + 1n : charged);
+    }
     if (step.flaw === 'none') this.#sent.push({ way: step.way, body });
     const outcome = await this.#send({ way: step.way, body });
     const code = this.#covered(outcome, expected, step.way);
@@ -257,7 +289,6 @@ export class ChannelWorld {
   #applyClaim(charged: bigint, isFinal: boolean): void {
     const model = this.#model;
     model.claimed = charged;
-    if (charged > this.#highestCharge) this.#highestCharge = charged;
     if (!isFinal) return;
     model.refunded += this.#available();
     this.#becomeIdle();
@@ -283,14 +314,8 @@ export class ChannelWorld {
     if (outcome.exitCode !== 0) return { outcome, code: outcome.exitCode, way: message.way };
     const after = await this.#lab.state();
     assert.ok(after.claimed > state.claimed || after.refunded > state.refunded, 'it was new');
-    assert.ok(after.claimed <= this.#highestSigned(), 'never beyond what was signed');
     this.#model = { ...after };
-    if (after.claimed > this.#highestCharge) this.#highestCharge = after.claimed;
     return { outcome, code: 0, way: message.way };
-  }
-
-  #highestSigned(): bigint {
-    return this.#model.deposited;
   }
 
   async #send({ way, body }: Sent): Promise<Outcome> {
@@ -393,10 +418,14 @@ export class ChannelWorld {
     assert.ok(deposited >= before.deposited, 'I1: deposited only rises');
     assert.ok(claimed >= before.claimed && refunded >= before.refunded, 'I1: counters only rise');
     assert.ok(state.epoch >= before.epoch && state.unlockAt >= before.unlockAt, 'I8');
-    assert.ok(claimed <= this.#highestCharge, 'I3');
+    assert.ok(claimed <= this.#promised && claimed <= this.#charged, 'I3');
     const balance = await this.#lab.balance();
     assert.ok(balance + EXTERNAL_FEES_MAX >= deposited - claimed - refunded, 'I2');
   }
+}
+
+function most(one: bigint, other: bigint): bigint {
+  return one > other ? one : other;
 }
 
 function positive(value: bigint): bigint {

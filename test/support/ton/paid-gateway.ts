@@ -22,7 +22,10 @@ import { DEVNET } from '../../../settlement/ton/network.ts';
 import { openToncenter } from '../../../settlement/ton/toncenter.ts';
 import { openWallet, type TonWallet } from '../../../settlement/ton/wallet.ts';
 import { paymentOf } from '../../../settlement/ton/wallet/transfer.ts';
+import { signPass, type Caveat } from '../../../settlement/pass.ts';
+import { formatToken, signToken } from '../../../settlement/token.ts';
 import { signVoucher, type Voucher } from '../../../settlement/voucher.ts';
+import { paymentHeaders } from '../../../settlement/x402.ts';
 import { openLab, post, type Lab, type LabOptions } from '../gateway-lab.ts';
 import { until } from '../until.ts';
 import { parseJson } from '../../../core/json.ts';
@@ -47,6 +50,10 @@ export interface TestPayer extends AnnouncedChannel {
   readonly secretKey: Bytes<32>;
   readonly wallet: TonWallet;
   voucher(ceiling: bigint, epoch?: number): Voucher;
+  /** The headers that a voucher is shown with. */
+  shown(voucher: Voucher): Readonly<Record<string, string>>;
+  /** An API key of the voucher; for a minute, unless caveats say otherwise. */
+  token(voucher: Voucher, caveats?: readonly Caveat[]): string;
   announce(): ReturnType<typeof post>;
   /** Sends from the wallet. */
   send(payment: Parameters<TonWallet['order']>[0]['payments'][number]): Promise<void>;
@@ -55,9 +62,11 @@ export interface TestPayer extends AnnouncedChannel {
 export interface PaidLabOptions extends LabOptions {
   readonly devnet?: Devnet;
   readonly settlement?: Partial<NonNullable<GatewayConfigInput['settlement']>>;
+  readonly ton?: Partial<NonNullable<NonNullable<GatewayConfigInput['settlement']>['ton']>>;
 }
 
 const WITHDRAW_DELAY_S = 600;
+const PASS_MS = 60_000;
 
 export async function openPaidLab(options: PaidLabOptions = {}): Promise<PaidLab> {
   const devnet = options.devnet ?? (await openDevnet());
@@ -76,6 +85,7 @@ export async function openPaidLab(options: PaidLabOptions = {}): Promise<PaidLab
           treasuryKeyFile: join(dataDir, 'treasury.key'),
           withdrawDelayMinS: WITHDRAW_DELAY_S,
           anchor: 'off',
+          ...options.ton,
         },
         ...options.settlement,
       },
@@ -138,6 +148,7 @@ async function openPayer(
   };
   const { id: channel, init } = placeChannel(terms);
   await devnet.faucet(wallet.address, deposit + 2n * TON);
+  const end = (): Caveat => ({ kind: 'expiry', notAfterMs: lab.gateway.clock() + PASS_MS });
   const send: TestPayer['send'] = async (payment) => {
     const { seqno } = await wallet.readState(chain);
     const order = { payments: [payment], seqno, validUntilS: devnet.nowS() + 60 };
@@ -153,6 +164,9 @@ async function openPayer(
     send,
     voucher: (ceiling, epoch = 0) =>
       signVoucher(secretKey, { channel, epoch, ceiling: amount(ceiling) }),
+    shown: (voucher) => paymentHeaders({ voucher, pass: signPass(secretKey, channel, [end()]) }),
+    token: (voucher, caveats = []) =>
+      formatToken(signToken(secretKey, voucher, [end(), ...caveats])),
     announce: () => announced(lab, { channel, terms }),
   };
   if (announce) {
