@@ -75,6 +75,12 @@ export const clientError = defineErrors({
     recovery: 'fix_request',
     public: 'The API key would travel in clear: use https, or a loopback address.',
   },
+  /** Workers prove the model, and none of their cards promises this endpoint. */
+  'client.endpoint': {
+    status: 404,
+    recovery: 'fix_request',
+    public: 'The model is not served at this path.',
+  },
   'client.path': {
     status: 404,
     recovery: 'fix_request',

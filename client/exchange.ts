@@ -9,6 +9,7 @@ import { equalPublic, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { hasCode } from '../core/errors.ts';
 import type { AttestedKey, KemName } from '../attestation/verdict.ts';
+import { endpointAt, type EndpointPath } from '../protocol/openai/endpoints.ts';
 import { ceilingOf } from '../protocol/price.ts';
 import { RECIPIENTS_MAX } from '../protocol/sx/limits.ts';
 import { sealRequest, type SealedRequest } from '../protocol/sx/seal.ts';
@@ -27,8 +28,8 @@ import type { Recount } from './pay/recount.ts';
 import { shuffled } from './shuffle.ts';
 
 export interface ExchangeRequest {
-  /** Inner path, such as `/v1/chat/completions`. */
-  readonly path: string;
+  /** Inner path. */
+  readonly path: EndpointPath;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Uint8Array;
   readonly model: string;
@@ -166,8 +167,10 @@ function seal(
   known: readonly AttestedKey[],
 ): SealedTo {
   const allowed = options.allowedKems ?? DEFAULT_KEMS;
+  const serving = known.filter((key) => serves(key, request.path));
+  if (serving.length === 0) throw clientError('client.endpoint');
   // Channels hold TON.
-  const payable = options.payer === undefined ? known : known.filter(isPaidInTon);
+  const payable = options.payer === undefined ? serving : serving.filter(isPaidInTon);
   const { keys, bounds } = recipients(options, request, ofOneKind(payable, allowed));
   const [some] = keys;
   if (some === undefined) throw clientError('client.none_usable');
@@ -188,6 +191,12 @@ function seal(
       allowedKems: allowed,
     }),
   };
+}
+
+/** A worker is asked only for what its card promises. */
+function serves({ model }: AttestedKey, path: EndpointPath): boolean {
+  const capability = endpointAt(path)?.capability;
+  return capability !== undefined && model.capabilities.includes(capability);
 }
 
 /** The best allowed KEM that any key has, never a worse one beside it; and one asset, that of most keys. */

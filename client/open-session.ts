@@ -7,7 +7,8 @@
 import { Gatherer, toHex, utf8, type Bytes } from '../core/bytes.ts';
 import { systemClock, type Clock } from '../core/clock.ts';
 import type { AttestedKey, KemName } from '../attestation/verdict.ts';
-import { decodeChatEnvelope } from '../protocol/openai/envelope.ts';
+import { endpointAt } from '../protocol/openai/endpoints.ts';
+import { decodeEnvelope } from '../protocol/openai/envelope.ts';
 import type { VerifiedReceipt } from '../protocol/sx/read-response.ts';
 import { isToken, parseTokenUnverified } from '../settlement/token.ts';
 import { sha256 } from '#primitives';
@@ -194,10 +195,12 @@ function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
   });
   const payer = reach.opened?.payer.through(session, reach.paying);
   const stream: SealedSession['stream'] = async (call, sink, signal) => {
-    const envelope = decodeChatEnvelope(call.body, REQUEST_BODY_MAX_BYTES);
+    const endpoint = endpointAt(call.path);
+    if (endpoint === undefined) throw clientError('client.path');
+    const envelope = decodeEnvelope(endpoint.path, call.body, REQUEST_BODY_MAX_BYTES);
     const opened = await exchange(
       { ...options, session, clock, ...(payer && { payer }) },
-      { ...call, ...envelope, payer: reach.payer },
+      { ...call, ...envelope, path: endpoint.path, payer: reach.payer },
       { send: reach.send, sink, signal },
     );
     if (opened.receipt !== undefined) options.onReceipt?.(opened.receipt);

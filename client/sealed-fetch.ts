@@ -6,7 +6,7 @@
 
 import { toHex, utf8 } from '../core/bytes.ts';
 import type { AttestedModel } from '../attestation/verdict.ts';
-import { CHAT_PATH } from '../protocol/openai/envelope.ts';
+import { endpointAt, type EndpointPath } from '../protocol/openai/endpoints.ts';
 import { modelList, modelObject } from '../protocol/openai/models.ts';
 import type { AnswerHead, AnswerSink } from './answer-opener.ts';
 import { clientError } from './errors.ts';
@@ -131,8 +131,9 @@ async function answer(sessions: Sessions, request: Request): Promise<Response> {
   if (at === -1 || url.search !== '') throw clientError('client.path');
   const baseUrl = `${url.origin}${url.pathname.slice(0, at)}/v1`;
   const session = (): Promise<SealedSession> => sessions.for(baseUrl, apiKeyOf(request));
-  if (request.method === 'POST' && path === CHAT_PATH) {
-    return sealedAnswer(await session(), request);
+  const endpoint = endpointAt(path);
+  if (request.method === 'POST' && endpoint !== undefined) {
+    return sealedAnswer(await session(), endpoint.path, request);
   }
   if (request.method === 'GET' && path === MODELS_PATH) {
     return provenModels(await session(), request.signal);
@@ -161,10 +162,14 @@ function apiKeyOf(request: Request): string {
 /** A `Response` with one of these refuses a body. Spec: WHATWG Fetch, "null body status". */
 const BODILESS_STATUSES: readonly number[] = [204, 205, 304];
 
-async function sealedAnswer(session: SealedSession, request: Request): Promise<Response> {
+async function sealedAnswer(
+  session: SealedSession,
+  path: EndpointPath,
+  request: Request,
+): Promise<Response> {
   const body = new Uint8Array(await request.arrayBuffer());
   if (body.length > REQUEST_BODY_MAX_BYTES) throw clientError('client.request', 'size');
-  const call: SealedCall = { path: CHAT_PATH, headers: innerHeaders(request), body };
+  const call: SealedCall = { path, headers: innerHeaders(request), body };
   const started = Promise.withResolvers<Response>();
   const leave = new AbortController();
   const pipe = new Pipe(leave, (head, stream) => {

@@ -41,11 +41,20 @@ test('a crash fails the running stream in-band and the engine is started again',
     },
   });
   const job = {
-    messages: [{ role: 'user', content: 'Tell me a story about a fox.' }],
+    prompts: [
+      { kind: 'chat', messages: [{ role: 'user', content: 'Tell me a story about a fox.' }] },
+    ],
+    choices: 1,
     maxPromptTokens: 100,
     maxOutputTokens: 100,
-    temperature: 0,
-    topP: 1,
+    sampling: {
+      temperature: 0,
+      topP: 1,
+      frequencyPenalty: 0,
+      presencePenalty: 0,
+      logitBias: [],
+      seed: undefined,
+    },
     stop: [],
   } as const;
   const { signal } = new AbortController();
