@@ -35,6 +35,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'policy', file: 'policy.ts' },
   { name: 'ton', file: 'ton.ts' },
   { name: 'ledger', file: 'ledger.ts' },
+  { name: 'grammar', file: 'grammar.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {

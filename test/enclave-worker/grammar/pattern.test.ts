@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { FORMAT_PATTERNS } from '../../../enclave-worker/grammar/formats.ts';
 import { schemaGrammar } from '../../../enclave-worker/grammar/grammar.ts';
 import { readGbnf, Recogniser, Sampler } from '../../support/grammar/gbnf.ts';
@@ -52,7 +52,7 @@ const PATTERNS: readonly string[] = [
   '^(?:(?:a|b)?c){0,2}$',
   '^[\\b\\f\\0]$',
 ];
-const CHARS = fc.constantFrom(...'abcdx01-"\\^].\n\t\b\0 é\u2028', '\u{1F30D}');
+const CHARS = fc.constantFrom(...Array.from('abcdx01-"\\^].\n\t\b\0 é\u2028\u{1F30D}'));
 
 for (const pattern of PATTERNS) {
   test(`${JSON.stringify(pattern)} accepts what RegExp accepts`, () => {

@@ -1,6 +1,6 @@
 /** Random schemas of the subset, each with a value that satisfies it and is written in the order of the schema. @module */
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 export interface Sample {
   readonly schema: unknown;
