@@ -4,7 +4,14 @@
  * @module
  */
 
-import { ALL_CHARS, intersection, union, type CharSet, type Range } from './char-set.ts';
+import {
+  ALL_CHARS,
+  intersection,
+  ONE_UNIT_CHARS,
+  union,
+  type CharSet,
+  type Range,
+} from './char-set.ts';
 import { frontOf, type Expression, type Regular } from './regular.ts';
 
 export interface Move {
@@ -44,7 +51,10 @@ export function automatonOf(
   return withoutDeadEnds(states);
 }
 
-/** The texts of an automaton that have between `min` and `max` characters. */
+/**
+ * The texts of an automaton that have between `min` and `max` characters. With an upper bound each is one UTF-16 unit,
+ * because some libraries count those.
+ */
 export function withLength(
   automaton: Automaton,
   { min, max }: { readonly min: number; readonly max: number },
@@ -70,7 +80,11 @@ export function withLength(
     const isFull = max !== Infinity && count === max;
     const moves = isFull
       ? []
-      : state.moves.map(({ on, to }) => ({ on, to: numberOf(to, Math.min(count + 1, counted)) }));
+      : state.moves.flatMap(({ on, to }) => {
+          const counts = max === Infinity ? on : intersection(on, ONE_UNIT_CHARS);
+          if (counts.length === 0) return [];
+          return [{ on: counts, to: numberOf(to, Math.min(count + 1, counted)) }];
+        });
     states.push({ accepts: state.accepts && count >= min, moves });
   }
   return withoutDeadEnds(states);

@@ -57,10 +57,18 @@ export class Branches {
       return;
     }
     seen.open.add(id);
-    if (node.rule === 'one') this.#assertApart(node.branches, node.path);
     for (const branch of node.branches) this.#collect(branch, found, seen);
     seen.open.delete(id);
     seen.done.add(id);
+  }
+
+  /** `oneOf` is honoured where it says the same as `anyOf`. Throws `grammar.unsupported`. */
+  assertOneOfs(): void {
+    for (const node of this.#graph.nodes) {
+      if (node.kind === 'union' && node.rule === 'one') {
+        this.#assertApart(node.branches, node.path);
+      }
+    }
   }
 
   /** How many of the leaves may be open together when a nested value begins in one of them; at least 1. */
@@ -93,11 +101,13 @@ export class Branches {
   }
 
   #recordAlike(values: NodeId, { members }: { members: readonly Member[] }, path: Path): boolean {
+    this.#work.spend(members.length, path, 'anyOf');
     return members.some(({ value }) => this.#nestAlike(values, value, path));
   }
 
   /** Alternatives part at the first member that both must have and that differs in its name or its constants. */
   #membersAlike(a: readonly Member[], b: readonly Member[], path: Path): boolean {
+    this.#work.spend(a.length + b.length, path, 'anyOf');
     let at = 0;
     for (; at < a.length && at < b.length; at++) {
       const [left, right] = [a[at], b[at]];
@@ -146,7 +156,6 @@ export class Branches {
     return !kindsOfLeaf(b).some((kind) => kinds.has(kind));
   }
 
-  /** `oneOf` is honoured where it says the same as `anyOf`. Throws `grammar.unsupported`. */
   #assertApart(branches: readonly NodeId[], path: Path): void {
     branches.forEach((a, index) => {
       for (const b of branches.slice(index + 1)) {
@@ -170,6 +179,7 @@ export class Branches {
 
   /** A member that both must have and that no value satisfies for both. */
   #tagged(a: readonly Member[], b: readonly Member[], path: Path): boolean {
+    this.#work.spend(a.length + b.length, path, 'oneOf');
     const others = new Map(
       b.filter(({ presence }) => presence === 'required').map(({ name, value }) => [name, value]),
     );

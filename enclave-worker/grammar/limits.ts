@@ -35,6 +35,7 @@ export const AMBIGUITY_MAX = 16;
 /** Steps of the compiler that are not bounded by the other limits: pairs of alternatives, states of patterns. */
 export const WORK_MAX = 250_000;
 export const RULES_MAX = 16_384;
+/** Of the whole text, so that whoever passes it on knows. */
 export const GRAMMAR_MAX_CHARS = 524_288;
 
 export const PATTERN_MAX_CHARS = 1024;

@@ -6,7 +6,7 @@
 
 import { automatonOf, withLength, type Automaton } from './automaton.ts';
 import { automatonRules, spellInString, spellPlain } from './automaton-rules.ts';
-import { charRule, integerRule, numberRule, stringRule } from './free-json.ts';
+import { charRule, countedCharRule, integerRule, numberRule, stringRule } from './free-json.ts';
 import { LENGTH_BLOCK, PATTERN_EXPRESSIONS_MAX, PATTERN_STATES_MAX, REPEAT_MAX } from './limits.ts';
 import type { NumberBounds, StringBounds } from './nodes.ts';
 import { incomparableBound, numbersBetween } from './numbers.ts';
@@ -122,7 +122,7 @@ export class Scalars {
   /** Two paths at most: this block ends within, or it is full and more may follow. */
   #counted(min: number, max: number, path: Path): string {
     const rules = this.#rules;
-    const char = charRule(rules, path);
+    const char = max === Infinity ? charRule(rules, path) : countedCharRule(rules, path);
     const keyword = max === Infinity ? 'minLength' : 'maxLength';
     const times = (low: number, high: number): string => {
       rules.count(char, low, high, path, keyword);
