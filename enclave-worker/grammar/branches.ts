@@ -19,6 +19,14 @@ import type { Work } from './work.ts';
 
 type Leaf = Exclude<Node, { kind: 'union' }>;
 
+interface Seen {
+  /** On the way to where we are. */
+  readonly open: Set<NodeId>;
+  readonly done: Set<NodeId>;
+  /** Of the union that is taken apart. */
+  readonly path: Path;
+}
+
 export class Branches {
   readonly #graph: SchemaGraph;
   readonly #work: Work;
@@ -40,20 +48,21 @@ export class Branches {
     const known = this.#leaves.get(id);
     if (known !== undefined) return known;
     const found = new Set<NodeId>();
-    this.#collect(id, found, { open: new Set(), done: new Set() });
+    const { path } = this.node(id);
+    this.#collect(id, found, { open: new Set(), done: new Set(), path });
     const leaves = [...found];
     this.#leaves.set(id, leaves);
     return leaves;
   }
 
-  #collect(id: NodeId, found: Set<NodeId>, seen: { open: Set<NodeId>; done: Set<NodeId> }): void {
+  #collect(id: NodeId, found: Set<NodeId>, seen: Seen): void {
     const node = this.node(id);
     this.#work.spend(1, node.path, 'anyOf');
     if (seen.open.has(id)) throw refuse('grammar.unsatisfiable', node.path, '$ref');
     if (seen.done.has(id)) return;
     if (node.kind !== 'union') {
       found.add(id);
-      if (found.size > BRANCHES_MAX) throw refuse('grammar.limit', node.path, 'anyOf');
+      if (found.size > BRANCHES_MAX) throw refuse('grammar.limit', seen.path, 'anyOf');
       return;
     }
     seen.open.add(id);

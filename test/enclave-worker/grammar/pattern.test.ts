@@ -118,16 +118,29 @@ for (const pattern of REFUSED) {
 }
 
 test('a pattern that nothing matches is unsatisfiable', () => {
-  for (const schema of [
-    { type: 'string', pattern: '^(?!a)a$' },
-    { type: 'string', pattern: '^a{3}$', maxLength: 2 },
-    { type: 'string', pattern: '^[]$' },
-    { type: 'string', format: 'date', pattern: '^x' },
-  ]) {
+  for (const [keyword, schema] of [
+    ['pattern', { type: 'string', pattern: '^(?!a)a$' }],
+    ['maxLength', { type: 'string', pattern: '^a{3}$', maxLength: 2 }],
+    ['minLength', { type: 'string', pattern: '^a{3}$', minLength: 4 }],
+    ['pattern', { type: 'string', pattern: '^[]$' }],
+    ['pattern', { type: 'string', format: 'date', pattern: '^x' }],
+  ] as const) {
     const decision = schemaGrammar(schema, 'schema');
     assert.equal(decision.outcome, 'refused');
-    assert.equal(decision.refusal.code, 'grammar.unsatisfiable');
+    assert.deepEqual(
+      [decision.refusal.code, decision.refusal.keyword],
+      ['grammar.unsatisfiable', keyword],
+    );
   }
+});
+
+test('groups nest as deep as they may', () => {
+  const nested = (depth: number): unknown => ({
+    type: 'string',
+    pattern: `^${'(?:'.repeat(depth)}a${')'.repeat(depth)}$`,
+  });
+  assert.equal(schemaGrammar(nested(24), 'schema').outcome, 'compiled');
+  assert.equal(schemaGrammar(nested(25), 'schema').outcome, 'refused');
 });
 
 for (const [format, pattern] of Object.entries(FORMAT_PATTERNS)) {

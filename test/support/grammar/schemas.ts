@@ -11,11 +11,17 @@ const DEPTH = 3;
 const TEXT = fc.string({ unit: 'binary', maxLength: 12 });
 /** Of characters that every library counts as one. */
 const COUNTED_TEXT = TEXT.map((text) => text.replaceAll(/[\u{10000}-\u{10FFFF}]/gu, 'x'));
-const NAME = fc.oneof(
-  { weight: 4, arbitrary: fc.stringMatching(/^[a-z]{1,6}$/) },
-  { weight: 1, arbitrary: fc.constantFrom('', '__proto__', 'constructor', '"', '\\', 'é🌍', '\n') },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 8 }) },
-);
+/**
+ * Without backslashes: `JSON.parse` of V8 13.6, when an earlier object had a name with one in the same place, takes an
+ * escape in a name for that name (`{"a":1,"\\\\":2}` and then `{"a":1,"\\n":2}`). schema-bomb.test.ts has such names.
+ */
+const NAME = fc
+  .oneof(
+    { weight: 4, arbitrary: fc.stringMatching(/^[a-z]{1,6}$/) },
+    { weight: 1, arbitrary: fc.constantFrom('', '__proto__', 'constructor', '"', 'é🌍', '\n') },
+    { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 8 }) },
+  )
+  .filter((name) => !name.includes('\\'));
 /** Few enough digits that a double keeps them. */
 const NUMBER = fc
   .tuple(fc.integer({ min: -999_999, max: 999_999 }), fc.constantFrom(1, 10, 1000))
