@@ -62,6 +62,7 @@ export function withLength(
 ): Automaton {
   // Without an upper bound, what is long enough need not be counted on.
   const counted = max === Infinity ? min : max;
+  const source = max === Infinity ? automaton : automaton.map(countable);
   const numbers = new Map<string, number>();
   const todo: { readonly state: State; readonly count: number }[] = [];
   const numberOf = (index: number, count: number): number => {
@@ -69,25 +70,32 @@ export function withLength(
     const known = numbers.get(key);
     if (known !== undefined) return known;
     numbers.set(key, todo.length);
-    todo.push({ state: automaton[index] ?? NO_STATE, count });
+    todo.push({ state: source[index] ?? NO_STATE, count });
     return todo.length - 1;
   };
-  if (automaton.length > 0) numberOf(0, 0);
+  if (source.length > 0) numberOf(0, 0);
   const states: State[] = [];
   for (let at = 0; at < todo.length; at++) {
     const { state, count } = todo[at] ?? { state: NO_STATE, count: 0 };
     onStep(1 + state.moves.length, todo.length);
-    const isFull = max !== Infinity && count === max;
-    const moves = isFull
-      ? []
-      : state.moves.flatMap(({ on, to }) => {
-          const counts = max === Infinity ? on : intersection(on, ONE_UNIT_CHARS);
-          if (counts.length === 0) return [];
-          return [{ on: counts, to: numberOf(to, Math.min(count + 1, counted)) }];
-        });
+    const open = count < max ? state.moves : [];
+    const moves = open.map(({ on, to }) => ({
+      on,
+      to: numberOf(to, Math.min(count + 1, counted)),
+    }));
     states.push({ accepts: state.accepts && count >= min, moves });
   }
   return withoutDeadEnds(states);
+}
+
+function countable({ accepts, moves }: State): State {
+  return {
+    accepts,
+    moves: moves.flatMap(({ on, to }) => {
+      const counts = intersection(on, ONE_UNIT_CHARS);
+      return counts.length === 0 ? [] : [{ on: counts, to }];
+    }),
+  };
 }
 
 const NO_STATE: State = { accepts: false, moves: [] };

@@ -13,7 +13,7 @@ const TEXT = fc.string({ unit: 'binary', maxLength: 12 });
 const COUNTED_TEXT = TEXT.map((text) => text.replaceAll(/[\u{10000}-\u{10FFFF}]/gu, 'x'));
 /**
  * Without backslashes: `JSON.parse` of V8 13.6, when an earlier object had a name with one in the same place, takes an
- * escape in a name for that name (`{"a":1,"\\\\":2}` and then `{"a":1,"\\n":2}`). schema-bomb.test.ts has such names.
+ * escape in a name for that name (the JSON texts `{"a":1,"\\":2}` and then `{"a":1,"\n":2}`). schema-bomb.test.ts has such names.
  */
 const NAME = fc
   .oneof(
