@@ -4,7 +4,14 @@
  * @module
  */
 
-import { ALL_CHARS, intersection, union, type CharSet, type Range } from './char-set.ts';
+import {
+  ALL_CHARS,
+  intersection,
+  ONE_UNIT_CHARS,
+  union,
+  type CharSet,
+  type Range,
+} from './char-set.ts';
 import { frontOf, type Expression, type Regular } from './regular.ts';
 
 export interface Move {
@@ -44,7 +51,10 @@ export function automatonOf(
   return withoutDeadEnds(states);
 }
 
-/** The texts of an automaton that have between `min` and `max` characters. */
+/**
+ * The texts of an automaton that have between `min` and `max` characters. With an upper bound each is one UTF-16 unit,
+ * because some libraries count those.
+ */
 export function withLength(
   automaton: Automaton,
   { min, max }: { readonly min: number; readonly max: number },
@@ -52,6 +62,7 @@ export function withLength(
 ): Automaton {
   // Without an upper bound, what is long enough need not be counted on.
   const counted = max === Infinity ? min : max;
+  const source = max === Infinity ? automaton : automaton.map(countable);
   const numbers = new Map<string, number>();
   const todo: { readonly state: State; readonly count: number }[] = [];
   const numberOf = (index: number, count: number): number => {
@@ -59,21 +70,32 @@ export function withLength(
     const known = numbers.get(key);
     if (known !== undefined) return known;
     numbers.set(key, todo.length);
-    todo.push({ state: automaton[index] ?? NO_STATE, count });
+    todo.push({ state: source[index] ?? NO_STATE, count });
     return todo.length - 1;
   };
-  if (automaton.length > 0) numberOf(0, 0);
+  if (source.length > 0) numberOf(0, 0);
   const states: State[] = [];
   for (let at = 0; at < todo.length; at++) {
     const { state, count } = todo[at] ?? { state: NO_STATE, count: 0 };
     onStep(1 + state.moves.length, todo.length);
-    const isFull = max !== Infinity && count === max;
-    const moves = isFull
-      ? []
-      : state.moves.map(({ on, to }) => ({ on, to: numberOf(to, Math.min(count + 1, counted)) }));
+    const open = count < max ? state.moves : [];
+    const moves = open.map(({ on, to }) => ({
+      on,
+      to: numberOf(to, Math.min(count + 1, counted)),
+    }));
     states.push({ accepts: state.accepts && count >= min, moves });
   }
   return withoutDeadEnds(states);
+}
+
+function countable({ accepts, moves }: State): State {
+  return {
+    accepts,
+    moves: moves.flatMap(({ on, to }) => {
+      const counts = intersection(on, ONE_UNIT_CHARS);
+      return counts.length === 0 ? [] : [{ on: counts, to }];
+    }),
+  };
 }
 
 const NO_STATE: State = { accepts: false, moves: [] };

@@ -19,6 +19,14 @@ import type { Work } from './work.ts';
 
 type Leaf = Exclude<Node, { kind: 'union' }>;
 
+interface Seen {
+  /** On the way to where we are. */
+  readonly open: Set<NodeId>;
+  readonly done: Set<NodeId>;
+  /** Of the union that is taken apart. */
+  readonly path: Path;
+}
+
 export class Branches {
   readonly #graph: SchemaGraph;
   readonly #work: Work;
@@ -40,27 +48,36 @@ export class Branches {
     const known = this.#leaves.get(id);
     if (known !== undefined) return known;
     const found = new Set<NodeId>();
-    this.#collect(id, found, { open: new Set(), done: new Set() });
+    const { path } = this.node(id);
+    this.#collect(id, found, { open: new Set(), done: new Set(), path });
     const leaves = [...found];
     this.#leaves.set(id, leaves);
     return leaves;
   }
 
-  #collect(id: NodeId, found: Set<NodeId>, seen: { open: Set<NodeId>; done: Set<NodeId> }): void {
+  #collect(id: NodeId, found: Set<NodeId>, seen: Seen): void {
     const node = this.node(id);
     this.#work.spend(1, node.path, 'anyOf');
     if (seen.open.has(id)) throw refuse('grammar.unsatisfiable', node.path, '$ref');
     if (seen.done.has(id)) return;
     if (node.kind !== 'union') {
       found.add(id);
-      if (found.size > BRANCHES_MAX) throw refuse('grammar.limit', node.path, 'anyOf');
+      if (found.size > BRANCHES_MAX) throw refuse('grammar.limit', seen.path, 'anyOf');
       return;
     }
     seen.open.add(id);
-    if (node.rule === 'one') this.#assertApart(node.branches, node.path);
     for (const branch of node.branches) this.#collect(branch, found, seen);
     seen.open.delete(id);
     seen.done.add(id);
+  }
+
+  /** `oneOf` is honoured where it says the same as `anyOf`. Throws `grammar.unsupported`. */
+  assertOneOfs(): void {
+    for (const node of this.#graph.nodes) {
+      if (node.kind === 'union' && node.rule === 'one') {
+        this.#assertApart(node.branches, node.path);
+      }
+    }
   }
 
   /** How many of the leaves may be open together when a nested value begins in one of them; at least 1. */
@@ -93,11 +110,13 @@ export class Branches {
   }
 
   #recordAlike(values: NodeId, { members }: { members: readonly Member[] }, path: Path): boolean {
+    this.#work.spend(members.length, path, 'anyOf');
     return members.some(({ value }) => this.#nestAlike(values, value, path));
   }
 
   /** Alternatives part at the first member that both must have and that differs in its name or its constants. */
   #membersAlike(a: readonly Member[], b: readonly Member[], path: Path): boolean {
+    this.#work.spend(a.length + b.length, path, 'anyOf');
     let at = 0;
     for (; at < a.length && at < b.length; at++) {
       const [left, right] = [a[at], b[at]];
@@ -146,7 +165,6 @@ export class Branches {
     return !kindsOfLeaf(b).some((kind) => kinds.has(kind));
   }
 
-  /** `oneOf` is honoured where it says the same as `anyOf`. Throws `grammar.unsupported`. */
   #assertApart(branches: readonly NodeId[], path: Path): void {
     branches.forEach((a, index) => {
       for (const b of branches.slice(index + 1)) {
@@ -170,6 +188,7 @@ export class Branches {
 
   /** A member that both must have and that no value satisfies for both. */
   #tagged(a: readonly Member[], b: readonly Member[], path: Path): boolean {
+    this.#work.spend(a.length + b.length, path, 'oneOf');
     const others = new Map(
       b.filter(({ presence }) => presence === 'required').map(({ name, value }) => [name, value]),
     );

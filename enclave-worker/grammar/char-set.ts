@@ -17,6 +17,12 @@ export const ALL_CHARS: CharSet = [
   [SURROGATES_LAST + 1, LAST],
 ];
 
+/** One UTF-16 unit each: every library counts them alike. */
+export const ONE_UNIT_CHARS: CharSet = [
+  [0, SURROGATES_FIRST - 1],
+  [SURROGATES_LAST + 1, 0xffff],
+];
+
 export function charSet(...ranges: readonly Range[]): CharSet {
   return intersection(normal(ranges), ALL_CHARS);
 }

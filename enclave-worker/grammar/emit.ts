@@ -13,21 +13,29 @@ export class Emitter {
   readonly #rules: Rules;
   readonly #branches: Branches;
   readonly #scalars: Scalars;
+  readonly #root: NodeId;
   readonly #names = new Map<NodeId, string>();
 
   constructor(graph: SchemaGraph, rules: Rules, work: Work) {
     this.#rules = rules;
+    this.#root = graph.root;
     this.#branches = new Branches(graph, work);
     this.#scalars = new Scalars(rules, work);
   }
 
-  /** What a value can be, unions taken apart. */
-  kinds(id: NodeId): readonly Node['kind'][] {
-    return this.#branches.leavesOf(id).map((leaf) => this.#branches.node(leaf).kind);
+  /** What the whole can be, unions taken apart. */
+  kinds(): readonly Node['kind'][] {
+    return this.#branches.leavesOf(this.#root).map((leaf) => this.#branches.node(leaf).kind);
   }
 
-  /** The rule of a value. Throws `grammar.*`. */
-  rule(id: NodeId): string {
+  /** The rule of the whole. Throws `grammar.*`. */
+  root(): string {
+    this.#branches.assertOneOfs();
+    return this.#rule(this.#root);
+  }
+
+  /** The rule of a value. */
+  #rule(id: NodeId): string {
     const known = this.#names.get(id);
     if (known !== undefined) return known;
     const node = this.#branches.node(id);
@@ -58,7 +66,7 @@ export class Emitter {
   #ruleOf(id: NodeId, node: Node): Rule {
     const { path } = node;
     if (node.kind === 'object') return this.#object(node.members, path);
-    if (node.kind === 'record') return recordBody(this.#rules, this.rule(node.values), path);
+    if (node.kind === 'record') return recordBody(this.#rules, this.#rule(node.values), path);
     if (node.kind === 'array') return this.#array(node, path);
     return this.#union(id, path);
   }
@@ -67,7 +75,7 @@ export class Emitter {
   #union(id: NodeId, path: Path): Rule {
     const leaves = this.#branches.leavesOf(id);
     const openPaths = this.#branches.openPaths(leaves, path);
-    const refs = [...new Set(leaves.map((leaf) => this.rule(leaf)))];
+    const refs = [...new Set(leaves.map((leaf) => this.#rule(leaf)))];
     return { body: oneOf(refs), needs: refs.map((ref) => [ref]), refs, openPaths, path };
   }
 
@@ -75,7 +83,7 @@ export class Emitter {
     { items, min, max }: { readonly items: NodeId; readonly min: number; readonly max: number },
     path: Path,
   ): Rule {
-    const item = this.rule(items);
+    const item = this.#rule(items);
     if (max === 0) return { body: '"[" "]"', needs: [[]], refs: [], openPaths: 1, path };
     const more = this.#rules.add({
       body: `"," ${SPACE} ${item}`,
@@ -123,7 +131,7 @@ export class Emitter {
   }
 
   #member({ name, value }: Member, path: Path): string {
-    const rule = this.rule(value);
+    const rule = this.#rule(value);
     const key = literal(`${JSON.stringify(name)}:`);
     const body = `${key} ${SPACE} ${rule}`;
     return this.#rules.add({ body, needs: [[rule]], refs: [rule], openPaths: 1, path });

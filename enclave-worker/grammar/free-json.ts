@@ -6,18 +6,29 @@
  */
 
 import { charClass, RAW } from './automaton-rules.ts';
+import { intersection, ONE_UNIT_CHARS, type CharSet } from './char-set.ts';
 import { FREE_JSON_DEPTH } from './limits.ts';
 import type { Path } from './refusal.ts';
 import { literal, oneOf, SPACE, type Rules } from './rules.ts';
 
 const HEX = '[0-9A-Fa-f]';
+/** Four digits that are no half of a pair. */
+const SINGLE = `([0-9A-Ca-cEeFf] ${HEX}{3} | [Dd] [0-7] ${HEX}{2})`;
 
 /** One character of a JSON string. Halves of surrogate pairs are spelled together or not at all. */
 export function charRule(rules: Rules, path: Path): string {
-  const single = `([0-9A-Ca-cEeFf] ${HEX}{3} | [Dd] [0-7] ${HEX}{2})`;
   const pair = `[Dd] [89ABab] ${HEX}{2} ${literal('\\u')} [Dd] [C-Fc-f] ${HEX}{2}`;
-  const escapes = `(["\\\\/bfnrt] | "u" (${single} | ${pair}))`;
-  return rules.flat(oneOf([charClass(RAW), `${literal('\\')} ${escapes}`]), path);
+  return charBody(rules, path, RAW, `(${SINGLE} | ${pair})`);
+}
+
+/** One character that every library counts as one: those of two UTF-16 units count as two for some. */
+export function countedCharRule(rules: Rules, path: Path): string {
+  return charBody(rules, path, intersection(RAW, ONE_UNIT_CHARS), SINGLE);
+}
+
+function charBody(rules: Rules, path: Path, raw: CharSet, hex: string): string {
+  const escapes = `(["\\\\/bfnrt] | "u" ${hex})`;
+  return rules.flat(oneOf([charClass(raw), `${literal('\\')} ${escapes}`]), path);
 }
 
 /** Any string. */

@@ -33,7 +33,7 @@ export function schemaGrammar(schema: unknown, param: string): GrammarDecision {
   return decide(() => {
     const rules = new Rules();
     const graph = readSchema(schema, param.split('.'));
-    return rules.text(new Emitter(graph, rules, new Work()).rule(graph.root));
+    return rules.text(new Emitter(graph, rules, new Work()).root());
   });
 }
 

@@ -33,18 +33,19 @@ export const REPEATS_TOTAL_MAX = 40_000;
 export const AMBIGUITY_MAX = 16;
 
 /** Steps of the compiler that are not bounded by the other limits: pairs of alternatives, states of patterns. */
-export const WORK_MAX = 250_000;
+export const WORK_MAX = 400_000;
 export const RULES_MAX = 16_384;
+/** Of the whole text, so that whoever passes it on knows. */
 export const GRAMMAR_MAX_CHARS = 524_288;
 
 export const PATTERN_MAX_CHARS = 1024;
 export const PATTERN_DEPTH_MAX = 24;
-export const PATTERN_EXPRESSIONS_MAX = 20_000;
 export const PATTERN_STATES_MAX = 4096;
 
 /** Digits before the decimal point, so that every integer is one that JavaScript holds exactly. */
 export const INTEGER_DIGITS_MAX = 15;
-export const FRACTION_DIGITS_MAX = 15;
+/** Of numbers with bounds: as many as a double keeps. */
+export const SIGNIFICANT_DIGITS_MAX = 15;
 
 /** Of JSON that no schema describes. */
 export const FREE_JSON_DEPTH = 12;

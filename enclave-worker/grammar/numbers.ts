@@ -6,7 +6,7 @@
  */
 
 import { charSet } from './char-set.ts';
-import { FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX } from './limits.ts';
+import { INTEGER_DIGITS_MAX, SIGNIFICANT_DIGITS_MAX } from './limits.ts';
 import type { Bound, NumberBounds } from './nodes.ts';
 import type { Expression, Regular } from './regular.ts';
 
@@ -61,7 +61,8 @@ function digitsOf(value: number): Omit<Size, 'inclusive'> | 'beyond' | undefined
   const size = Math.abs(value);
   if (size > Number(BEYOND)) return 'beyond';
   const [, whole, fraction = ''] = /^(\d+)(?:\.(\d+))?$/.exec(String(size)) ?? [];
-  if (whole === undefined || whole.length + fraction.length > FRACTION_DIGITS_MAX) return undefined;
+  if (whole === undefined || whole.length + fraction.length > SIGNIFICANT_DIGITS_MAX)
+    return undefined;
   return { whole, fraction };
 }
 
@@ -90,18 +91,12 @@ class Sizes {
   #form(): Expression {
     const regular = this.#regular;
     const lead = regular.set(charSet([0x31, 0x39]));
-    const wholes = Array.from({ length: INTEGER_DIGITS_MAX }, (_, more) => {
-      const whole = regular.concat(lead, regular.repeat(this.#digit, more, more));
-      const start = more === 0 ? regular.or([regular.text('0'), whole]) : whole;
-      return regular.concat(start, this.#fraction(FRACTION_DIGITS_MAX - 1 - more));
-    });
-    return regular.or(wholes);
-  }
-
-  #fraction(max: number): Expression {
-    const regular = this.#regular;
-    if (this.#whole || max < 1) return regular.empty;
-    return regular.optional(regular.concat(regular.text('.'), regular.repeat(this.#digit, 1, max)));
+    const more = regular.repeat(this.#digit, 0, INTEGER_DIGITS_MAX - 1);
+    const whole = regular.or([regular.text('0'), regular.concat(lead, more)]);
+    if (this.#whole) return whole;
+    const fraction = regular.optional(this.#point(regular.concat(this.#digit, this.#digits)));
+    const short = regular.repeat(regular.any, 1, SIGNIFICANT_DIGITS_MAX + 1);
+    return regular.and([regular.concat(whole, fraction), short]);
   }
 
   #atLeast({ whole, fraction, inclusive }: Size): Expression {

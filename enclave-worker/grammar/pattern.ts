@@ -5,7 +5,15 @@
  * @module
  */
 
-import { charSet, charsOf, complement, union, type CharSet } from './char-set.ts';
+import {
+  charSet,
+  charsOf,
+  complement,
+  intersection,
+  ONE_UNIT_CHARS,
+  union,
+  type CharSet,
+} from './char-set.ts';
 import { PATTERN_DEPTH_MAX, REPEAT_MAX } from './limits.ts';
 import type { Expression, Regular } from './regular.ts';
 
@@ -19,15 +27,15 @@ const WORD = charSet([0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]);
 const SPACE = charsOf(
   '\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff',
 );
-const DOT = complement(charsOf('\n\r\u2028\u2029'));
+const DOT = others(charsOf('\n\r\u2028\u2029'));
 
 const CLASS_ESCAPES: Readonly<Record<string, CharSet>> = {
   d: DIGITS,
-  D: complement(DIGITS),
+  D: others(DIGITS),
   w: WORD,
-  W: complement(WORD),
+  W: others(WORD),
   s: SPACE,
-  S: complement(SPACE),
+  S: others(SPACE),
 };
 const CHAR_ESCAPES: Readonly<Record<string, string>> = {
   n: '\n',
@@ -36,6 +44,14 @@ const CHAR_ESCAPES: Readonly<Record<string, string>> = {
   f: '\f',
   v: '\v',
 };
+/**
+ * What a negation leaves: characters that are one UTF-16 unit. Validators disagree about the others, because many run
+ * patterns without the flag `u`. A pattern that names such a character has it.
+ */
+function others(set: CharSet): CharSet {
+  return intersection(complement(set), ONE_UNIT_CHARS);
+}
+
 /** What may stand after a backslash as itself; the hyphen because ever so many patterns have it. */
 const SYNTAX = '^$\\.*+?()[]{}|/-\'"@#%&,:;<=>!~` ';
 /** What ends or opens something and is no character by itself. */
@@ -229,7 +245,7 @@ class PatternReader {
       sets.push(set);
     }
     const set = union(...sets);
-    return this.#regular.set(negated ? complement(set) : set);
+    return this.#regular.set(negated ? others(set) : set);
   }
 
   #classRange(): CharSet | undefined {

@@ -51,8 +51,7 @@ export function follow(reference: string, root: Place): Place | undefined {
 
 function childOf({ schema, path }: Place, keyword: string, step: string): Place | undefined {
   if (MAPS.has(keyword) && isObject(schema)) {
-    const position = Object.keys(schema).indexOf(step);
-    return { schema: own(schema, step), path: [...path, stepOf(step, position)] };
+    return { schema: own(schema, step), path: [...path, stepOf(step, 'unnamed')] };
   }
   if (LISTS.has(keyword) && Array.isArray(schema) && /^(0|[1-9]\d{0,4})$/.test(step)) {
     const list: readonly unknown[] = schema;

@@ -149,7 +149,7 @@ class SchemaReader {
       assertName(name, path, 'properties');
       const place = {
         schema: own(properties, name),
-        path: [...path, 'properties', stepOf(name, position)],
+        path: [...path, 'properties', stepOf(name, String(position))],
       };
       const presence = required.has(name) ? 'required' : 'optional';
       return { name, value: this.#read(place, depth + 1), presence };

@@ -81,8 +81,8 @@ function paramOf(path: Path): string {
   return steps.join('.');
 }
 
-/** A name as a step of a path, or its position where the name is not plain. */
-export function stepOf(name: string, position: number): string {
+/** A name as a step of a path, or what stands for it where the name is not plain. */
+export function stepOf(name: string, otherwise: string): string {
   const isPlain = /^[A-Za-z0-9_-]+$/.test(name) && name.length <= PARAM_STEP_MAX_CHARS;
-  return isPlain ? name : String(position);
+  return isPlain ? name : otherwise;
 }

@@ -29,8 +29,8 @@ export type Form =
       readonly max: number;
     };
 
-/** What an operation cost, and how many expressions there are now. May throw to end it. */
-export type OnWork = (steps: number, expressions: number) => void;
+/** What an operation costs; every new expression costs one. May throw to end it. */
+export type OnWork = (steps: number) => void;
 
 /** Makes expressions and holds all of them. */
 export class Regular {
@@ -54,7 +54,7 @@ export class Regular {
   #make(key: string, nullable: boolean, form: Form): Expression {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    this.#onWork(1, this.#known.size);
+    this.#onWork(1);
     const made: Expression = { id: this.#known.size, nullable, form };
     this.#known.set(key, made);
     return made;
@@ -91,7 +91,7 @@ export class Regular {
 
   or(parts: readonly Expression[]): Expression {
     const flat = parts.flatMap((part) => (part.form.kind === 'or' ? part.form.parts : [part]));
-    this.#onWork(flat.length, this.#known.size);
+    this.#onWork(flat.length);
     if (flat.includes(this.all)) return this.all;
     const sets = flat.flatMap(({ form }) => (form.kind === 'set' ? [form.set] : []));
     const merged = this.set(union(...sets));
@@ -106,7 +106,7 @@ export class Regular {
 
   and(parts: readonly Expression[]): Expression {
     const flat = parts.flatMap((part) => (part.form.kind === 'and' ? part.form.parts : [part]));
-    this.#onWork(flat.length, this.#known.size);
+    this.#onWork(flat.length);
     const kept = distinct(flat).filter((part) => part !== this.all);
     if (kept.includes(this.none)) return this.none;
     const [only] = kept;

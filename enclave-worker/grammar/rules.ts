@@ -5,7 +5,13 @@
  * @module
  */
 
-import { AMBIGUITY_MAX, GRAMMAR_MAX_CHARS, REPEATS_TOTAL_MAX, RULES_MAX } from './limits.ts';
+import {
+  AMBIGUITY_MAX,
+  GRAMMAR_MAX_CHARS,
+  NAME_MAX_CHARS,
+  REPEATS_TOTAL_MAX,
+  RULES_MAX,
+} from './limits.ts';
 import { refuse, type Path } from './refusal.ts';
 
 export interface Rule {
@@ -26,7 +32,8 @@ export class Rules {
   readonly #byBody = new Map<string, string>();
   readonly #repeats = new Set<string>();
   #names = 0;
-  #chars = 0;
+  /** With room for the start rule. */
+  #chars = NAME_MAX_CHARS;
   #repeated = 0;
 
   /** A name for a rule that refers to itself; `define` must follow. */
@@ -37,7 +44,7 @@ export class Rules {
   }
 
   define(name: string, rule: Rule): string {
-    this.#chars += name.length + rule.body.length;
+    this.#chars += lineOf(name, rule.body).length;
     if (this.#chars > GRAMMAR_MAX_CHARS) throw refuse('grammar.limit', rule.path, 'schema');
     this.#rules.set(name, rule);
     return name;
@@ -70,8 +77,8 @@ export class Rules {
   text(root: string): string {
     this.#assertEnds();
     this.#assertFewPaths();
-    const lines = [...this.#rules].map(([name, { body }]) => `${name} ::= ${body}`);
-    return [`root ::= ${root}`, ...lines, ''].join('\n');
+    const lines = [...this.#rules].map(([name, { body }]) => lineOf(name, body));
+    return lineOf('root', root) + lines.join('');
   }
 
   #assertEnds(): void {
@@ -118,6 +125,10 @@ export class Rules {
     }
     return users;
   }
+}
+
+function lineOf(name: string, body: string): string {
+  return `${name} ::= ${body}\n`;
 }
 
 /** A text as a GBNF literal. The text is printable or JSON, so that it holds no control characters but newlines. */

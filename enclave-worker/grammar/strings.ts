@@ -6,8 +6,8 @@
 
 import { automatonOf, withLength, type Automaton } from './automaton.ts';
 import { automatonRules, spellInString, spellPlain } from './automaton-rules.ts';
-import { charRule, integerRule, numberRule, stringRule } from './free-json.ts';
-import { LENGTH_BLOCK, PATTERN_EXPRESSIONS_MAX, PATTERN_STATES_MAX, REPEAT_MAX } from './limits.ts';
+import { charRule, countedCharRule, integerRule, numberRule, stringRule } from './free-json.ts';
+import { LENGTH_BLOCK, PATTERN_STATES_MAX, REPEAT_MAX } from './limits.ts';
 import type { NumberBounds, StringBounds } from './nodes.ts';
 import { incomparableBound, numbersBetween } from './numbers.ts';
 import { parsePattern } from './pattern.ts';
@@ -102,17 +102,11 @@ export class Scalars {
     { path, keyword }: { path: Path; keyword: string },
     make: (regular: Regular) => Expression | undefined,
   ): Automaton {
-    const tooMuch = (): never => {
-      throw refuse('grammar.limit', path, keyword);
-    };
-    const regular = new Regular((steps, expressions) => {
-      if (expressions > PATTERN_EXPRESSIONS_MAX) tooMuch();
-      this.#work.spend(steps, path, keyword);
-    });
+    const regular = new Regular((steps) => this.#work.spend(steps, path, keyword));
     const expression = make(regular);
     if (expression === undefined) throw refuse('grammar.unsupported', path, keyword);
     const automaton = automatonOf(regular, expression, (steps, states) => {
-      if (states > PATTERN_STATES_MAX) tooMuch();
+      if (states > PATTERN_STATES_MAX) throw refuse('grammar.limit', path, keyword);
       this.#work.spend(steps, path, keyword);
     });
     if (automaton.length === 0) throw refuse('grammar.unsatisfiable', path, keyword);
@@ -122,7 +116,7 @@ export class Scalars {
   /** Two paths at most: this block ends within, or it is full and more may follow. */
   #counted(min: number, max: number, path: Path): string {
     const rules = this.#rules;
-    const char = charRule(rules, path);
+    const char = max === Infinity ? charRule(rules, path) : countedCharRule(rules, path);
     const keyword = max === Infinity ? 'minLength' : 'maxLength';
     const times = (low: number, high: number): string => {
       rules.count(char, low, high, path, keyword);

@@ -76,7 +76,7 @@ function answerRule(
 ): string {
   if (answer.kind === 'json_object') return objectRule(rules, TOP);
   const graph = readSchema(answer.schema, answer.param.split('.'));
-  return new Emitter(graph, rules, work).rule(graph.root);
+  return new Emitter(graph, rules, work).root();
 }
 
 function assertTools(tools: readonly ToolFunction[]): void {
@@ -117,11 +117,9 @@ function argumentsRule(
   if (parameters === undefined || parameters === null) return rules.flat('"{" "}"', path);
   const graph = readSchema(parameters, path);
   const emitter = new Emitter(graph, rules, work);
-  const isObject = emitter
-    .kinds(graph.root)
-    .every((kind) => kind === 'object' || kind === 'record');
+  const isObject = emitter.kinds().every((kind) => kind === 'object' || kind === 'record');
   if (!isObject) throw refuse('grammar.unsupported', path, 'type');
-  return emitter.rule(graph.root);
+  return emitter.root();
 }
 
 function callsRule(rules: Rules, call: string, parallel: boolean): string {

@@ -74,6 +74,26 @@ test('a reference that leads back without a value in between is refused', () => 
   assertRefused(self, 'grammar.unsatisfiable', '$ref');
 });
 
+test('a oneOf that contains itself is judged without end in sight', () => {
+  const either = (other: unknown): unknown => ({
+    $defs: { either: { oneOf: [other, { type: 'null' }] } },
+    $ref: '#/$defs/either',
+  });
+  assertRefused(either({ $ref: '#/$defs/either' }), 'grammar.unsatisfiable', '$ref');
+  const member = (inner: unknown): unknown => ({
+    type: 'object',
+    properties: { k: inner },
+    required: ['k'],
+  });
+  const again = { $ref: '#/$defs/either' };
+  assert.equal(compile(either(member(again))).outcome, 'compiled');
+  const twice = { oneOf: [member(again), member({ type: 'object' })] };
+  assertRefused(either(twice), 'grammar.unsupported', 'oneOf');
+  const apart = compile(either({ oneOf: [member(again), member({ type: 'string' })] }));
+  assert.equal(apart.outcome, 'compiled');
+  assert.ok(stacksOf(apart.grammar, `${'{"k":'.repeat(50)}"x"${'}'.repeat(50)}`) < 10);
+});
+
 test('a value that must contain itself is refused, wherever it hides', () => {
   const endless = {
     type: 'object',
@@ -203,6 +223,37 @@ test('depth, size and repetition are bounded', () => {
   assert.equal(compile({ anyOf: wider }).outcome, 'refused');
   const chainOf = compile(chain(4000, (next) => ({ type: 'array', items: next })));
   assert.equal(chainOf.outcome, 'refused');
+});
+
+test('schemas, rules and text of a grammar are counted', () => {
+  const objects = (count: number, inner: unknown): unknown => ({
+    type: 'object',
+    properties: Object.fromEntries(
+      Array.from({ length: count }, (_, index) => [`o${index}`, structuredClone(inner)]),
+    ),
+    required: Array.from({ length: count }, (_, index) => `o${index}`),
+  });
+  assertRefused(objects(9, objects(500, { type: 'null' })), 'grammar.limit', 'schema');
+  const names = Array.from({ length: 400 }, (_, index) => String(index).padStart(256, 'n'));
+  const long = {
+    type: 'object',
+    properties: Object.fromEntries(names.map((name) => [name, { type: 'null' }])),
+    required: names,
+  };
+  assert.equal(compile(long).outcome, 'compiled');
+  const longer = (index: number): unknown =>
+    JSON.parse(JSON.stringify(long).replaceAll('nn', `${index}n`));
+  const list = Array.from({ length: 7 }, (_, index) => longer(index));
+  assertRefused({ anyOf: list }, 'grammar.limit', 'schema');
+  const chars = Array.from('abcdefghi');
+  const patterns = Object.fromEntries(
+    chars.map((char) => [char, { type: 'string', pattern: `^${char}{0,2000}$` }]),
+  );
+  assertRefused(
+    { type: 'object', properties: patterns, required: chars },
+    'grammar.limit',
+    'schema',
+  );
 });
 
 test('an object of many optional members is a few paths, or refused', () => {

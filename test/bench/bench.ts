@@ -36,6 +36,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'ton', file: 'ton.ts' },
   { name: 'ledger', file: 'ledger.ts' },
   { name: 'e2e', file: 'e2e.ts' },
+  { name: 'grammar', file: 'grammar.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {

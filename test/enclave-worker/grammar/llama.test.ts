@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { LlamaGrammar } from 'node-llama-cpp';
 import {
   jsonObjectGrammar,
@@ -46,7 +46,7 @@ function seeded(seed: number): (limit: number) => number {
 }
 
 test('llama.cpp reads every grammar and accepts the same texts as we do', async () => {
-  const samples = fc.sample(SAMPLES, { numRuns: 150, seed: 42 });
+  const samples = fc.sample(SAMPLES, { numRuns: 100, seed: 42 });
   let judged = 0;
   for (const { schema, value } of samples) {
     const decision = schemaGrammar(JSON.parse(JSON.stringify(schema)), 'schema');
@@ -63,7 +63,7 @@ test('llama.cpp reads every grammar and accepts the same texts as we do', async 
       assert.equal(llamaAccepts(theirs, text), agreed, text);
     }
   }
-  assert.ok(judged > 500);
+  assert.ok(judged > 300);
 });
 
 test('llama.cpp reads the largest repetitions, and keeps their bounds', async () => {
@@ -105,8 +105,8 @@ const SCHEMA = {
   },
   type: 'object',
   properties: {
-    name: { type: 'string', minLength: 1, maxLength: 8 },
-    note: { type: ['string', 'null'], maxLength: 6 },
+    name: { type: 'string', minLength: 1, maxLength: 5 },
+    note: { type: ['string', 'null'], maxLength: 4 },
     price: { type: 'number', minimum: 0, exclusiveMaximum: 10 },
     code: { type: 'string', pattern: '^[A-Z]{2}-\\d{2}$' },
     parts: { type: 'array', items: { $ref: '#/$defs/part' }, minItems: 1, maxItems: 2 },
@@ -150,7 +150,7 @@ test('tools that must be called are called, with arguments that satisfy their sc
   );
   const grammar = await grammarOf(text);
   const names = new Set<string>();
-  for (let seed = 1; seed <= SAMPLES_EACH / 2; seed++) {
+  for (let seed = 1; seed <= SAMPLES_EACH / 4; seed++) {
     const written = await lab.write({ grammar, prompt: 'Weather?', temperature: 1, seed });
     assert.equal(written.end, 'stop', written.text);
     const { calls, outcome } = readToolCalls(written.text, {
@@ -185,7 +185,7 @@ test('a model that may call tools and does not want to says what it says without
 test('any JSON object is one object', async () => {
   const grammar = await grammarOf(jsonObjectGrammar());
   let whole = 0;
-  for (let seed = 1; seed <= 20; seed++) {
+  for (let seed = 1; seed <= 10; seed++) {
     const { text, end } = await lab.write({ grammar, prompt: 'JSON', temperature: 1, seed });
     assert.ok(text.startsWith('{'));
     if (end === 'length') continue;

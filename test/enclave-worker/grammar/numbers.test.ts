@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { schemaGrammar } from '../../../enclave-worker/grammar/grammar.ts';
 import { readGbnf, Recogniser, Sampler } from '../../support/grammar/gbnf.ts';
 import { isValid } from '../../support/grammar/validate.ts';

@@ -7,7 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { schemaGrammar } from '../../../enclave-worker/grammar/grammar.ts';
 import { readGbnf, Recogniser, Sampler } from '../../support/grammar/gbnf.ts';
 import { SAMPLES, type Sample } from '../../support/grammar/schemas.ts';

@@ -33,7 +33,6 @@ const UNSUPPORTED: readonly (readonly [keyword: string, schema: unknown])[] = [
   ['allOf', { allOf: [{ type: 'string' }] }],
   ['not', { type: 'string', not: { const: 'x' } }],
   ['if', { if: {}, type: 'string' }],
-  ['then', { then: {}, type: 'string' }],
   ['else', { else: {}, type: 'string' }],
   ['dependentRequired', { type: 'object', dependentRequired: {} }],
   ['dependentSchemas', { type: 'object', dependentSchemas: {} }],
@@ -156,6 +155,9 @@ const LIMITS: readonly (readonly [keyword: string, schema: unknown])[] = [
   ['properties', { type: 'object', properties: named(513, {}) }],
   ['required', { type: 'object', properties: named(65, {}) }],
   ['anyOf', { anyOf: Array.from({ length: 65 }, () => ({ type: 'string' })) }],
+  ['anyOf', { anyOf: [0, 40].map((from) => ({ anyOf: constants(from) })) }],
+  ['pattern', { type: 'string', pattern: '^a{0,2000}b{0,2000}c{0,2000}$' }],
+  ['maxLength', { type: 'string', pattern: '^[a-z]*[0-9]*$', maxLength: 4000 }],
   ['enum', { enum: Array.from({ length: 2049 }, (_, index) => index) }],
   ['enum', { enum: ['x'.repeat(70_000)] }],
   ['const', { const: nested(9) }],
@@ -163,6 +165,10 @@ const LIMITS: readonly (readonly [keyword: string, schema: unknown])[] = [
 
 function named(count: number, schema: unknown): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`p${index}`, schema]));
+}
+
+function constants(from: number): readonly unknown[] {
+  return Array.from({ length: 40 }, (_, index) => ({ const: from + index }));
 }
 
 function nested(depth: number): unknown {

@@ -248,6 +248,18 @@ test('wherever the text ends within a call, the call is broken and not passed on
   }
 });
 
+test('white space before a call is held back, but not without end', () => {
+  const reader = new ToolCallReader({ newId: ids(), answer: 'text' });
+  assert.deepEqual(reader.push(`a${' '.repeat(64)}`), [{ kind: 'text', text: 'a' }]);
+  assert.deepEqual(reader.push(' '), [{ kind: 'text', text: ' '.repeat(65) }]);
+});
+
+test('arguments that no SDK could keep are broken', () => {
+  const long = (count: number): string => call('x', JSON.stringify({ a: 'x'.repeat(count) }));
+  assert.equal(read(long(1_048_000)).outcome, 'calls');
+  assert.equal(read(long(1_048_576)).outcome, 'broken');
+});
+
 test('what is not of the form is broken', () => {
   for (const text of [
     '<tool_call>{"name": "x"}',

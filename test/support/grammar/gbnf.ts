@@ -218,29 +218,25 @@ export class Recogniser {
   }
 
   #expanded(top: Term, below: Stack | undefined): readonly (Stack | undefined)[] {
-    switch (top.kind) {
-      case 'rule': {
-        const rule = this.#rules.get(top.name);
-        assert.ok(rule !== undefined, `no rule ${top.name}`);
-        return [this.#push(rule, below)];
-      }
-      case 'any':
-        return top.parts.map((part) => this.#push(part, below));
-      case 'all':
-        return [
-          top.parts.reduceRight<Stack | undefined>((rest, part) => this.#push(part, rest), below),
-        ];
-      case 'times': {
-        const { inner, min, max } = top;
-        if (max === 0) return [below];
-        const again = this.#times(inner, Math.max(0, min - 1), max - 1);
-        const more = this.#push(inner, this.#push(again, below));
-        return min > 0 ? [more] : [below, more];
-      }
-      default:
-        return [];
+    if (top.kind === 'char') return [];
+    if (top.kind === 'any') return top.parts.map((part) => this.#push(part, below));
+    if (top.kind === 'all') {
+      const push = (rest: Stack | undefined, part: Term): Stack => this.#push(part, rest);
+      return [top.parts.reduceRight<Stack | undefined>(push, below)];
     }
+    if (top.kind === 'rule') return [this.#push(ruleOf(this.#rules, top.name), below)];
+    const { inner, min, max } = top;
+    if (max === 0) return [below];
+    const again = this.#times(inner, Math.max(0, min - 1), max - 1);
+    const more = this.#push(inner, this.#push(again, below));
+    return min > 0 ? [more] : [below, more];
   }
+}
+
+function ruleOf(rules: Gbnf, name: string): Term {
+  const rule = rules.get(name);
+  assert.ok(rule !== undefined, `no rule ${name}`);
+  return rule;
 }
 
 /** Texts of a grammar, by a source of numbers below what is asked. */
@@ -282,26 +278,16 @@ export class Sampler {
 
   #text(term: Term): string {
     this.#left--;
-    switch (term.kind) {
-      case 'char': {
-        const [first, last] = term.ranges[this.#below(term.ranges.length)] ?? [0, 0];
-        return String.fromCodePoint(first + this.#below(Math.min(last - first + 1, 0x200)));
-      }
-      case 'rule': {
-        const rule = this.#rules.get(term.name);
-        assert.ok(rule !== undefined, `no rule ${term.name}`);
-        return this.#text(rule);
-      }
-      case 'all':
-        return term.parts.map((part) => this.#text(part)).join('');
-      case 'any':
-        return this.#text(this.#choice(term.parts));
-      case 'times': {
-        const { min, max } = term;
-        const extra = this.#left > 0 ? this.#below(Math.min(max - min, 4) + 1) : 0;
-        return Array.from({ length: min + extra }, () => this.#text(term.inner)).join('');
-      }
+    if (term.kind === 'char') {
+      const [first, last] = term.ranges[this.#below(term.ranges.length)] ?? [0, 0];
+      return String.fromCodePoint(first + this.#below(Math.min(last - first + 1, 0x200)));
     }
+    if (term.kind === 'rule') return this.#text(ruleOf(this.#rules, term.name));
+    if (term.kind === 'all') return term.parts.map((part) => this.#text(part)).join('');
+    if (term.kind === 'any') return this.#text(this.#choice(term.parts));
+    const { min, max } = term;
+    const extra = this.#left > 0 ? this.#below(Math.min(max - min, 4) + 1) : 0;
+    return Array.from({ length: min + extra }, () => this.#text(term.inner)).join('');
   }
 
   #choice(parts: readonly Term[]): Term {

@@ -1,6 +1,6 @@
 /** Random schemas of the subset, each with a value that satisfies it and is written in the order of the schema. @module */
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 export interface Sample {
   readonly schema: unknown;
@@ -9,11 +9,19 @@ export interface Sample {
 
 const DEPTH = 3;
 const TEXT = fc.string({ unit: 'binary', maxLength: 12 });
-const NAME = fc.oneof(
-  { weight: 4, arbitrary: fc.stringMatching(/^[a-z]{1,6}$/) },
-  { weight: 1, arbitrary: fc.constantFrom('', '__proto__', 'constructor', '"', '\\', 'é🌍', '\n') },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 8 }) },
-);
+/** Of characters that every library counts as one. */
+const COUNTED_TEXT = TEXT.map((text) => text.replaceAll(/[\u{10000}-\u{10FFFF}]/gu, 'x'));
+/**
+ * Without backslashes: `JSON.parse` of V8 13.6, when an earlier object had a name with one in the same place, takes an
+ * escape in a name for that name (the JSON texts `{"a":1,"\\":2}` and then `{"a":1,"\n":2}`). schema-bomb.test.ts has such names.
+ */
+const NAME = fc
+  .oneof(
+    { weight: 4, arbitrary: fc.stringMatching(/^[a-z]{1,6}$/) },
+    { weight: 1, arbitrary: fc.constantFrom('', '__proto__', 'constructor', '"', 'é🌍', '\n') },
+    { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 8 }) },
+  )
+  .filter((name) => !name.includes('\\'));
 /** Few enough digits that a double keeps them. */
 const NUMBER = fc
   .tuple(fc.integer({ min: -999_999, max: 999_999 }), fc.constantFrom(1, 10, 1000))
@@ -72,7 +80,7 @@ function boundedNumber(): fc.Arbitrary<Sample> {
 
 const LEAF: fc.Arbitrary<Sample> = fc.oneof(
   TEXT.map((value) => ({ schema: { type: 'string' }, value })),
-  fc.tuple(TEXT, fc.nat({ max: 3 }), fc.nat({ max: 3 })).map(([value, below, above]) => {
+  fc.tuple(COUNTED_TEXT, fc.nat({ max: 3 }), fc.nat({ max: 3 })).map(([value, below, above]) => {
     const length = Array.from(value).length;
     const minLength = Math.max(0, length - below);
     return { schema: { type: 'string', minLength, maxLength: length + above }, value };

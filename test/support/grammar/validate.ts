@@ -81,6 +81,9 @@ function sized(size: (value: unknown) => number | undefined, least: boolean): Ch
 
 const charsIn = (value: unknown): number | undefined =>
   typeof value === 'string' ? Array.from(value).length : undefined;
+/** What zod counts. */
+const unitsIn = (value: unknown): number | undefined =>
+  typeof value === 'string' ? value.length : undefined;
 const itemsIn = (value: unknown): number | undefined =>
   Array.isArray(value) ? value.length : undefined;
 
@@ -104,7 +107,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   exclusiveMinimum: compare((value, limit) => value > limit),
   exclusiveMaximum: compare((value, limit) => value < limit),
   minLength: sized(charsIn, true),
-  maxLength: sized(charsIn, false),
+  maxLength: sized(unitsIn, false),
   minItems: sized(itemsIn, true),
   maxItems: sized(itemsIn, false),
   pattern: (pattern, value) =>
