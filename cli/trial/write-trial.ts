@@ -169,7 +169,7 @@ function cardOf({ secretKey }: Owner): Uint8Array {
     model: {
       id: DEMO_MODEL.id,
       contextLength: DEMO_MODEL.contextLength,
-      capabilities: ['chat'],
+      capabilities: ['chat', 'completions', 'embeddings'],
       weights: DEMO_MODEL.sha256,
     },
     limits: {

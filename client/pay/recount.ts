@@ -52,6 +52,8 @@ const ANSWER = z.looseObject({
     z.looseObject({
       index: z.number().nullish(),
       message: VISIBLE.nullish(),
+      /** Of a text completion. */
+      text: TEXT,
       delta: VISIBLE.nullish(),
     }),
   ),
@@ -142,7 +144,8 @@ export class Recount {
       this.#unreadable(bytes);
       return;
     }
-    for (const { index, message, delta } of answer.choices) {
+    for (const { index, message, delta, text } of answer.choices) {
+      this.#count(index ?? 0, [text]);
       for (const part of [message, delta]) {
         if (part !== null && part !== undefined) this.#see(index ?? 0, part);
       }

@@ -71,7 +71,7 @@ export function refuse(
 
 /** A parameter's name goes back to the sender; text that could be content does not. */
 function isParamName(param: string): boolean {
-  return param.length <= PARAM_MAX_CHARS && /^[A-Za-z0-9_.-]+$/.test(param);
+  return param.length <= PARAM_MAX_CHARS && /^[A-Za-z0-9_.$-]+$/.test(param);
 }
 
 /** Members of a message or a part that exist in OpenAI's API and that nobody here can honour. */

@@ -8,6 +8,7 @@ import {
   LlamaGrammarEvaluationState,
   TokenBias,
   type LlamaGrammar,
+  type LlamaModel,
   type SequenceEvaluateOptions,
   type Token,
 } from 'node-llama-cpp';
@@ -60,11 +61,13 @@ export function samplingOptions(
  */
 export function biasOf(
   { model }: LoadedModel,
-  { logitBias }: GenerateMessage,
+  { logitBias, grammar }: GenerateMessage,
 ): TokenBias | undefined {
-  if (logitBias.length === 0) return undefined;
+  if (logitBias.length === 0 && grammar === undefined) return undefined;
   const wanted = new Map<number, number>(logitBias);
   const bias = TokenBias.for(model);
+  if (grammar !== undefined) bias.set(controlTokens(model), 'never');
+  if (wanted.size === 0) return bias;
   for (const token of model.iterateAllTokens()) {
     const logit = wanted.get(token);
     if (logit === undefined) continue;
@@ -74,6 +77,19 @@ export function biasOf(
   }
   if (wanted.size > 0) throw engineError('engine.logit_bias');
   return bias;
+}
+
+const CONTROL_TOKENS = new WeakMap<LlamaModel, Token[]>();
+
+/** A grammar takes them by their names, inside a string even, and in the answer they are nothing. */
+function controlTokens(model: LlamaModel): Token[] {
+  const known = CONTROL_TOKENS.get(model);
+  if (known !== undefined) return known;
+  const tokens = [...model.iterateAllTokens()].filter(
+    (token) => model.getTokenAttributes(token).control && !model.isEogToken(token),
+  );
+  CONTROL_TOKENS.set(model, tokens);
+  return tokens;
 }
 
 /** Throws what the library throws for one that it cannot read; ours it can. */
