@@ -1,24 +1,39 @@
 /**
- * Holds back the `data: [DONE]` line of an event stream until FINAL has been read: SDKs stop listening there and would
- * take an answer that was cut right after it for a complete one. Every spelling that they read as that line counts. Spec: WHATWG HTML "Server-sent events".
+ * Holds back the `data: [DONE]` line of an event stream, or its last named event, until FINAL has been read: SDKs and apps
+ * stop listening there and would take an answer that was cut right after it for a complete one. Every spelling that they read as that line counts. Spec: WHATWG HTML "Server-sent events".
  * @module
  */
 
 import { ascii, concat, Gatherer, utf8 } from '../core/bytes.ts';
 
+/** The last events of a Responses and of a Messages stream, in the one spelling that workers have. */
+const LAST_EVENTS = [
+  ascii('event: response.completed'),
+  ascii('event: response.incomplete'),
+  ascii('event: message_stop'),
+] as const;
+
 /**
  * The space is optional, a line ends with LF, CR or both, and openai's reader drops a byte order mark before any line.
  * Spec: "Server-sent events", Parsing.
  */
-const MARKS = [
+const MARKS: readonly Uint8Array[] = [
   ascii('data: [DONE]'),
   ascii('data:[DONE]'),
   utf8('\uFEFFdata: [DONE]'),
   utf8('\uFEFFdata:[DONE]'),
-] as const;
+  ...LAST_EVENTS,
+];
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const NOTHING = new Uint8Array(0);
+
+/** Of bytes that the gate let go: true only behind FINAL, because what begins so is held until then. */
+export function beginsLastEvent(released: Uint8Array): boolean {
+  return LAST_EVENTS.some(
+    (mark) => mark.length <= released.length && matchesPiece(mark, released, 0),
+  );
+}
 
 export class DoneGate {
   #held: Uint8Array = NOTHING;

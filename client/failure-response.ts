@@ -7,6 +7,7 @@
 
 import { VeilError } from '../core/errors.ts';
 import { failureOf, type OpenAiErrorBody } from '../protocol/openai/errors.ts';
+import { spokenFailure } from '../protocol/spoken-failure.ts';
 
 /** Errors of the exchange that only a gateway's clear word can cause. */
 const GATEWAY_WORDS: readonly string[] = [
@@ -31,8 +32,8 @@ const GATEWAY_WORDS: readonly string[] = [
   'sx.gateway',
 ];
 
-/** Rethrows what is not ours: a bug must look like one. */
-export function failureResponse(error: unknown): Response {
+/** Rethrows what is not ours: a bug must look like one. `pathname` says whose SDK it was. */
+export function failureResponse(error: unknown, pathname = ''): Response {
   if (!(error instanceof VeilError)) throw error;
   const failure = failureOf(error);
   const headers = new Headers({ 'content-type': 'application/json' });
@@ -42,7 +43,9 @@ export function failureResponse(error: unknown): Response {
   headers.set('sx-error', error.code);
   const named = withPaymentCode(failure.body, error);
   const body = isSetUp(error) ? withDetail(named, error) : named;
-  return new Response(JSON.stringify(body), { status: failure.status, headers });
+  const path = pathname.slice(Math.max(pathname.lastIndexOf('/v1/'), 0));
+  const spoken = spokenFailure(path, { ...failure, body });
+  return new Response(JSON.stringify(spoken.body), { status: spoken.status, headers });
 }
 
 const PAYMENT = 'client.pay_';

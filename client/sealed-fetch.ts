@@ -1,5 +1,5 @@
 /**
- * A `fetch` for OpenAI's SDK that speaks sealed: `new OpenAI({ baseURL, apiKey, fetch: sealedFetch({ policy }) })`.
+ * A `fetch` for OpenAI's and Anthropic's SDKs that speaks sealed: `new OpenAI({ baseURL, apiKey, fetch: sealedFetch({ policy }) })`.
  * What cannot be sealed is refused, never sent plain. Spec: docs/protocol.md "Client"; WHATWG Fetch, Streams.
  * @module
  */
@@ -53,7 +53,7 @@ export function sealedFetch(options: ClientOptions): SealedFetch {
       return await answer(sessions, request);
     } catch (error) {
       request.signal.throwIfAborted();
-      return failureResponse(error);
+      return failureResponse(error, new URL(request.url).pathname);
     }
   };
   return Object.assign(run, {
@@ -156,7 +156,9 @@ function decoded(text: string): string {
 
 function apiKeyOf(request: Request): string {
   const match = /^Bearer (\S{1,512})$/.exec(request.headers.get('authorization') ?? '');
-  return match?.[1] ?? '';
+  // Anthropic's SDK shows its key in a header of its own.
+  const [key] = /^\S{1,512}$/.exec(request.headers.get('x-api-key') ?? '') ?? [];
+  return match?.[1] ?? key ?? '';
 }
 
 /** A `Response` with one of these refuses a body. Spec: WHATWG Fetch, "null body status". */

@@ -3,9 +3,14 @@
  * @module
  */
 
-import type { AnswerShape, FinishReason, WholeChoice } from '../protocol/openai/answer-shape.ts';
+import type {
+  AnswerShape,
+  FinishReason,
+  StreamObject,
+  WholeChoice,
+} from '../protocol/openai/answer-shape.ts';
 import type { TokenLogprob } from '../protocol/openai/logprobs.ts';
-import { SSE_DONE, SSE_PING, sseEvent } from '../protocol/openai/sse.ts';
+import type { AnswerVoice } from './answer-voice.ts';
 import type { EngineEvent, Generation } from './engine.ts';
 import { HEAD_HOLD_MAX_MS, PING_EVERY_MS } from './limits.ts';
 import type { Metering } from './metering.ts';
@@ -13,6 +18,7 @@ import type { SealedAnswer } from './sealed-answer.ts';
 
 export interface Answering {
   readonly shape: AnswerShape;
+  readonly voice: AnswerVoice;
   /** Of all prompts. */
   readonly choices: number;
   readonly out: SealedAnswer;
@@ -31,7 +37,7 @@ interface Gathered {
 }
 
 export async function answerWhole(answering: Answering): Promise<AnswerEnd> {
-  const { shape, out, generation, events } = answering;
+  const { shape, voice, out, generation, events } = answering;
   const choices = Array.from({ length: answering.choices }, (): Gathered => ({
     text: '',
     tokens: [],
@@ -52,7 +58,7 @@ export async function answerWhole(answering: Answering): Promise<AnswerEnd> {
       calls: calls.slice(0, wholeCalls),
       finishReason: finishReason ?? reason,
     }));
-    out.json(200, shape.whole(whole, generation.usage()));
+    out.json(200, voice.whole(shape.whole(whole, generation.usage())));
     return 'complete';
   }
   return 'aborted';
@@ -86,12 +92,12 @@ export async function answerStream(
   includeUsage: boolean,
   metering: Metering | undefined,
 ): Promise<AnswerEnd> {
-  const { out, generation, events } = answering;
+  const { voice, out, generation, events } = answering;
   const stream = new ChoiceStream(answering);
   // The status waits for the first text, because an HTTP error is worth more than an event; but not for ever.
   const silence = watchSilence(() => {
     stream.begin();
-    out.event(SSE_PING);
+    out.event(voice.ping);
   });
   try {
     for await (const event of events) {
@@ -111,8 +117,8 @@ export async function answerStream(
       }
       if (event.reason === 'aborted') return event.reason;
       stream.finishAll(event.reason);
-      if (includeUsage) out.event(sseEvent(answering.shape.usage(generation.usage())));
-      out.event(SSE_DONE);
+      if (includeUsage) stream.say(answering.shape.usage(generation.usage()));
+      out.event(voice.done());
       return 'complete';
     }
     return 'aborted';
@@ -130,29 +136,33 @@ class ChoiceStream {
     this.#open = new Set(Array.from({ length: answering.choices }, (_, choice) => choice));
   }
 
+  say(said: StreamObject): void {
+    const { out, voice } = this.#answering;
+    out.event(voice.object(said));
+  }
+
   begin(): void {
     const { out, shape } = this.#answering;
     if (out.status !== undefined) return;
     out.beginStream();
     for (const choice of this.#open) {
       const first = shape.begin(choice);
-      if (first !== undefined) out.event(sseEvent(first));
+      if (first !== undefined) this.say(first);
     }
   }
 
   piece(event: Extract<EngineEvent, { kind: 'text' | 'call' | 'arguments' }>): void {
-    const { out, shape } = this.#answering;
+    const { shape } = this.#answering;
     const { choice = 0 } = event;
     const said =
       event.kind === 'text'
         ? shape.piece(choice, { text: event.text, tokens: event.tokens ?? [] })
         : shape.call(choice, event);
-    out.event(sseEvent(said));
+    this.say(said);
   }
 
   finish(choice: number, reason: FinishReason): void {
-    const { out, shape } = this.#answering;
-    if (this.#open.delete(choice)) out.event(sseEvent(shape.finish(choice, reason)));
+    if (this.#open.delete(choice)) this.say(this.#answering.shape.finish(choice, reason));
   }
 
   finishAll(reason: FinishReason): void {

@@ -13,15 +13,15 @@ import type { Card } from '../attestation/card.ts';
 import type { AnswerIdentity } from '../protocol/openai/answer-shape.ts';
 import { completionId } from '../protocol/openai/completion.ts';
 import { embeddingList } from '../protocol/openai/embeddings.ts';
-import type { EndpointPath } from '../protocol/openai/endpoints.ts';
+import type { EnginePath } from '../protocol/openai/endpoints.ts';
 import { openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts';
-import { sseEvent } from '../protocol/openai/sse.ts';
 import { ceilingOf } from '../protocol/price.ts';
 import type { ReceiptOutcome, Usage } from '../protocol/receipt.ts';
 import { sxError } from '../protocol/sx/errors.ts';
 import { openRequest, type OpenedRequest } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
 import type { ReplaySet } from '../protocol/sx/replay.ts';
+import type { AnswerVoice } from './answer-voice.ts';
 import type { Earnings } from './earnings/earnings.ts';
 import type { Engine, EngineEvent, Generation } from './engine.ts';
 import { engineError } from './errors.ts';
@@ -30,10 +30,11 @@ import { answerStream, answerWhole, type AnswerEnd } from './generated-answer.ts
 import type { Epochs, ServingEpoch } from './keys.ts';
 import { EMBEDDINGS_ANSWER_MAX_CHARS } from './limits.ts';
 import { Metering } from './metering.ts';
-import { planOf, type EmbedPlan, type GeneratePlan, type Plan } from './plan.ts';
+import type { EmbedPlan, GeneratePlan } from './plan.ts';
 import type { ReceiptStore } from './receipts.ts';
 import type { RunningExchanges } from './running.ts';
 import { SealedAnswer, type ExchangeSink } from './sealed-answer.ts';
+import { refusedPlan, spokenPlanOf, type SpokenPlan } from './spoken-plan.ts';
 import { toolEvents } from './tool-events.ts';
 
 export interface ExchangeDeps {
@@ -198,37 +199,39 @@ async function answered(
   exchange: Exchange,
   out: SealedAnswer,
 ): Promise<Ending> {
-  const plan = plannedOrRefused(deps, exchange);
-  if (plan.kind === 'refused') return refuseSealed(out, plan.failure, NOTHING_USED);
+  const { plan, voice } = plannedOrRefused(deps, exchange);
+  const spoken = { out, voice };
+  if (plan.kind === 'refused') return refuseSealed(spoken, plan.failure, NOTHING_USED);
   const { call, stopped } = exchange;
   const { prelude } = exchange.opened;
   const leftMs = prelude.issuedAtMs + prelude.deadlineMs - deps.clock();
-  if (leftMs <= 0) return refuseSealed(out, openAiFailure('timeout'), NOTHING_USED);
+  if (leftMs <= 0) return refuseSealed(spoken, openAiFailure('timeout'), NOTHING_USED);
   const deadline = AbortSignal.timeout(leftMs);
   const stop = AbortSignal.any([call.gone, deadline, stopped]);
   const counted: Counted = { usage: () => NOTHING_USED };
-  const serving = { deps, exchange, out, stop, deadline, counted };
+  const serving = { deps, exchange, out, voice, stop, deadline, counted };
   try {
     const end = plan.kind === 'embed' ? await embed(serving, plan) : await generate(serving, plan);
     if (end === 'complete') return { outcome: 'ok', usage: counted.usage(), code: undefined };
   } catch (error) {
-    return fail(out, engineFailure(error, plan.promptParam), counted.usage());
+    return fail(spoken, engineFailure(error, plan.promptParam), counted.usage());
   }
   if (call.gone.aborted) return { outcome: 'cancelled', usage: counted.usage(), code: undefined };
-  return fail(out, openAiFailure('timeout'), counted.usage());
+  return fail(spoken, openAiFailure('timeout'), counted.usage());
 }
 
 /** A schema is a stranger's program for a compiler: what it has not foreseen ends one request and not the worker. */
-function plannedOrRefused({ card }: ExchangeDeps, { opened, call }: Exchange): Plan {
+function plannedOrRefused({ card }: ExchangeDeps, { opened, call }: Exchange): SpokenPlan {
   try {
-    const plan = planOf(card, opened);
+    const spoken = spokenPlanOf(card, opened);
+    const { plan } = spoken;
     const isStream = plan.kind === 'generate' && plan.mode === 'stream';
-    if (plan.kind === 'refused' || isStream || call.meterEvery === undefined) return plan;
+    if (plan.kind === 'refused' || isStream || call.meterEvery === undefined) return spoken;
     // Reserved for step by step, because the clear flag says that it is streamed: in one piece nobody could count along.
-    return { kind: 'refused', failure: openAiFailure('invalid_value', { param: 'stream' }) };
+    return refusedPlan(opened, openAiFailure('invalid_value', { param: 'stream' }));
   } catch {
     // Whatever it says may quote the request.
-    return { kind: 'refused', failure: openAiFailure('internal_error') };
+    return refusedPlan(opened, openAiFailure('internal_error'));
   }
 }
 
@@ -241,13 +244,14 @@ interface Serving {
   readonly deps: ExchangeDeps;
   readonly exchange: Exchange;
   readonly out: SealedAnswer;
+  readonly voice: AnswerVoice;
   readonly stop: AbortSignal;
   readonly deadline: AbortSignal;
   readonly counted: Counted;
 }
 
 function generate(
-  { deps, exchange, out, stop, deadline, counted }: Serving,
+  { deps, exchange, out, voice, stop, deadline, counted }: Serving,
   { path, job, mode, includeUsage, shape, toolAnswer }: GeneratePlan,
 ): Promise<AnswerEnd> {
   const generation = deps.engine.generate(job, stop);
@@ -256,6 +260,7 @@ function generate(
   const events = endingEarly(generation, () => isStopped(exchange, deadline));
   const answering = {
     shape: shape(identityOf(deps, exchange, path)),
+    voice,
     choices,
     out,
     generation,
@@ -326,7 +331,7 @@ const MS_PER_S = 1000;
 function identityOf(
   { card }: ExchangeDeps,
   { opened, epoch, startMs }: Exchange,
-  path: EndpointPath,
+  path: EnginePath,
 ): AnswerIdentity {
   return {
     id: completionId(path, opened.prelude.msgId),
@@ -336,15 +341,21 @@ function identityOf(
   };
 }
 
+/** An answer, and how it is said. */
+interface Spoken {
+  readonly out: SealedAnswer;
+  readonly voice: AnswerVoice;
+}
+
 /** Before the sealed head a failure is a status; after it an event, and then neither `finish_reason` nor `[DONE]`. */
-function fail(out: SealedAnswer, failure: OpenAiFailure, usage: Usage): Ending {
-  if (out.status === undefined) return refuseSealed(out, failure, usage);
-  out.event(sseEvent(failure.body));
+function fail({ out, voice }: Spoken, failure: OpenAiFailure, usage: Usage): Ending {
+  if (out.status === undefined) return refuseSealed({ out, voice }, failure, usage);
+  out.event(voice.failed(failure));
   return { outcome: 'error', usage, code: failure.body.error.code ?? undefined };
 }
 
-function refuseSealed(out: SealedAnswer, failure: OpenAiFailure, usage: Usage): Ending {
-  out.failure(failure);
+function refuseSealed({ out, voice }: Spoken, failure: OpenAiFailure, usage: Usage): Ending {
+  out.failure(voice.refusal(failure));
   return { outcome: 'error', usage, code: failure.body.error.code ?? undefined };
 }
 
@@ -361,6 +372,8 @@ function engineFailure(error: unknown, promptParam: string): OpenAiFailure {
   if (hasCode(error, 'engine.logprobs')) {
     return openAiFailure('unsupported_parameter', { param: 'logprobs' });
   }
+  // Not of the form that the surface in front of chat needs; the same again would be no better.
+  if (hasCode(error, 'chat.answer')) return openAiFailure('answer_broken');
   if (hasCode(error, 'engine.busy') || hasCode(error, 'engine.down')) {
     return openAiFailure('no_attested_worker');
   }

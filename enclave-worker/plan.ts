@@ -12,7 +12,11 @@ import { decodeChatRequest, type ChatRequest } from '../protocol/openai/chat.ts'
 import { chatShape } from '../protocol/openai/completion.ts';
 import type { Decision } from '../protocol/openai/decode-body.ts';
 import { decodeEmbeddingsRequest, type EmbeddingsRequest } from '../protocol/openai/embeddings.ts';
-import { endpointAt, type EndpointPath } from '../protocol/openai/endpoints.ts';
+import {
+  engineEndpointAt,
+  type EngineEndpoint,
+  type EnginePath,
+} from '../protocol/openai/endpoints.ts';
 import { failureOf, openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts';
 import type { Sampling } from '../protocol/openai/sampling.ts';
 import { textShape } from '../protocol/openai/text-completion.ts';
@@ -26,7 +30,7 @@ import { turnsOf } from './tool-turns.ts';
 
 export interface GeneratePlan {
   readonly kind: 'generate';
-  readonly path: EndpointPath;
+  readonly path: EnginePath;
   /** The member that a prompt which is too long is named by. */
   readonly promptParam: string;
   readonly job: GenerateJob;
@@ -39,7 +43,7 @@ export interface GeneratePlan {
 
 export interface EmbedPlan {
   readonly kind: 'embed';
-  readonly path: EndpointPath;
+  readonly path: EnginePath;
   readonly promptParam: string;
   readonly job: EmbedJob;
   readonly request: EmbeddingsRequest;
@@ -50,7 +54,7 @@ export type Plan = GeneratePlan | EmbedPlan | RefusedPlan;
 
 export function planOf(card: Card, { inner, prelude }: OpenedRequest): Plan {
   if (inner.kind === 'refused') return refused(failureOf(inner.error));
-  const endpoint = endpointAt(inner.request.path);
+  const endpoint = engineEndpointAt(inner.request.path);
   if (endpoint === undefined) return refused(openAiFailure('unknown_url'));
   let body: unknown;
   try {
@@ -58,20 +62,29 @@ export function planOf(card: Card, { inner, prelude }: OpenedRequest): Plan {
   } catch (error) {
     return refused(failureOf(error));
   }
-  const decision = PLANNERS[endpoint.path](body);
+  return planAt(endpoint, body, { card, prelude });
+}
+
+/** `body` is untrusted JSON. */
+export function planAt(
+  { path, capability }: EngineEndpoint,
+  body: unknown,
+  { card, prelude }: Omit<Bounds, 'path'>,
+): Plan {
+  const decision = PLANNERS[path](body);
   if (decision.outcome === 'refused') return refused(decision.failure);
   const { request } = decision;
   if (!isRouted(prelude, request.model) || request.model !== card.model.id) {
     return refused(openAiFailure('model_not_found', { param: 'model' }));
   }
-  if (!card.model.capabilities.includes(endpoint.capability)) {
+  if (!card.model.capabilities.includes(capability)) {
     return refused(openAiFailure('endpoint_not_served', { param: 'model' }));
   }
-  return request.plan({ path: endpoint.path, card, prelude });
+  return request.plan({ path, card, prelude });
 }
 
 interface Bounds {
-  readonly path: EndpointPath;
+  readonly path: EnginePath;
   readonly card: Card;
   readonly prelude: Prelude;
 }
@@ -81,7 +94,7 @@ interface Asked {
   readonly plan: (bounds: Bounds) => Plan;
 }
 
-const PLANNERS: Readonly<Record<EndpointPath, (body: unknown) => Decision<Asked>>> = {
+const PLANNERS: Readonly<Record<EnginePath, (body: unknown) => Decision<Asked>>> = {
   '/v1/chat/completions': (body) => asked(decodeChatRequest(body), chatPlan),
   '/v1/completions': (body) =>
     asked(decodeTextRequest(body), (request, bounds) =>

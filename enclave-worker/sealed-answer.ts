@@ -7,7 +7,7 @@
 
 import { utf8, type Bytes } from '../core/bytes.ts';
 import { SSE_HEADERS } from '../protocol/openai/sse.ts';
-import type { OpenAiFailure } from '../protocol/openai/errors.ts';
+import type { FrontFailure } from '../protocol/openai/chat-front.ts';
 import type { ReceiptOutcome, ReceiptSigner, SignedReceipt, Usage } from '../protocol/receipt.ts';
 import { FrameCoalescer, type Scheduler } from '../protocol/sx/coalesce.ts';
 import { RESPONSE_HEADERS } from '../protocol/sx/inner.ts';
@@ -57,12 +57,12 @@ export class SealedAnswer {
   }
 
   /** The whole answer in one piece. */
-  json(status: number, body: object, headers: OpenAiFailure['headers'] = []): void {
+  json(status: number, body: object, headers: FrontFailure['headers'] = []): void {
     this.#begin(status, [...JSON_HEADERS, ...headers]);
     this.#write(this.#responder.data(utf8(JSON.stringify(body))));
   }
 
-  failure(failure: OpenAiFailure): void {
+  failure(failure: FrontFailure): void {
     this.json(failure.status, failure.body, failure.headers);
   }
 
@@ -70,8 +70,9 @@ export class SealedAnswer {
     if (this.#status === undefined) this.#begin(200, SSE_HEADERS);
   }
 
+  /** Nothing is written for an object of which a surface in front says nothing. */
   event(bytes: Uint8Array): void {
-    this.#coalescer.write(bytes);
+    if (bytes.length > 0) this.#coalescer.write(bytes);
   }
 
   /** Behind the text that it counts. */
@@ -109,7 +110,7 @@ export class SealedAnswer {
   }
 
   /** Headers about transport stay outside the seal: the protocol allows only those that speak to the app. */
-  #begin(status: number, headers: OpenAiFailure['headers']): void {
+  #begin(status: number, headers: FrontFailure['headers']): void {
     this.#status = status;
     const fields = headers.filter(([name]) => RESPONSE_HEADERS.includes(name));
     this.#write(this.#responder.head(status, fields));

@@ -12,7 +12,7 @@ import { VeilError } from '../core/errors.ts';
 import { pause } from '../core/node/lifecycle.ts';
 import { codeOf } from '../core/node/log.ts';
 import { parseCard, workerIdOf, type Card } from '../attestation/card.ts';
-import { ENDPOINTS, type Capability } from '../protocol/openai/endpoints.ts';
+import { ENGINE_ENDPOINTS, type Capability } from '../protocol/openai/endpoints.ts';
 import { ReplaySet } from '../protocol/sx/replay.ts';
 import type { Endorser } from '../attestation/collateral/endorser.ts';
 import type { WorkerConfig } from './config.ts';
@@ -121,7 +121,7 @@ async function startEngine(config: WorkerConfig, card: Card, log: WorkerLog): Pr
 
 /** Requests are sent where a card promises to serve them: a word that nobody here knows would be a promise to nobody. */
 function promisesOf({ model }: Card): readonly Capability[] {
-  const known = ENDPOINTS.map(({ capability }) => capability);
+  const known = ENGINE_ENDPOINTS.map(({ capability }) => capability);
   const promises = known.filter((capability) => model.capabilities.includes(capability));
   if (promises.length === 0 || promises.length !== model.capabilities.length) {
     throw workerError('worker.config', `card: capabilities are ${known.join(', ')}`);

@@ -83,6 +83,7 @@ async function askEverything(stack: Stack, said: string[]): Promise<string[]> {
     const stranger = client.withOptions({ apiKey: 'nobody' });
     await attempt(async () => void (await stranger.chat.completions.create(base)));
     answers.push(...(await askOtherEndpoints(client, attempt)));
+    answers.push(...(await askSurfaces(client, attempt)));
   }
   await askRaw(stack, said);
   return answers;
@@ -109,6 +110,41 @@ async function askOtherEndpoints(client: OpenAI, attempt: Attempt): Promise<read
     await attempt(async () => void (await completions.create({ model, prompt, echo: true })));
     await attempt(async () => void (await embeddings.create({ model, input: prompt })));
     await attempt(async () => void (await embeddings.create({ model: prompt, input: prompt })));
+  }
+  return answers;
+}
+
+/** Responses and Messages, whole and streamed, well and badly asked. */
+async function askSurfaces(client: OpenAI, attempt: Attempt): Promise<readonly string[]> {
+  const { responses } = client;
+  const { model, max_tokens: tokens, temperature, messages } = SPEAKING;
+  const answers: string[] = [];
+  const spoken = { model, input: 'What is remote attestation?', temperature };
+  await attempt(async () => {
+    const answer = await responses.create({ ...spoken, max_output_tokens: tokens });
+    answers.push(answer.output_text);
+    await responses.stream({ ...spoken, max_output_tokens: tokens }).finalResponse();
+  });
+  // The same fetch and the same key, in Anthropic's words.
+  const message = (body: object): Promise<unknown> => client.post('/messages', { body });
+  await attempt(async () => {
+    const told = await message({ model, max_tokens: tokens, temperature, messages });
+    answers.push(/"text":"([^"]{10,})"/.exec(JSON.stringify(told))?.[1] ?? '');
+  });
+  const bad = [
+    { model, input: CANARY, max_tokens: 4, messages: promptOf(CANARY), metadata: { k: CANARY } },
+    { model: CANARY, input: CANARY, max_tokens: 4, messages: promptOf(CANARY) },
+    { model, input: [{ type: CANARY }], max_tokens: 4, messages: [{ role: CANARY }] },
+    { model, input: [{ role: 'user', [CANARY]: 1 }], max_tokens: 4, messages: [{ [CANARY]: 1 }] },
+    { model, input: CANARY, instructions: CANARY, tools: [{ type: 'function', name: CANARY }] },
+    { model, max_tokens: 4, system: CANARY, messages: promptOf(CANARY.repeat(200)) },
+  ];
+  for (const body of bad) {
+    for (const path of ['/responses', '/messages']) {
+      await attempt(async () => void (await client.post(path, { body })));
+      const streamed = { ...body, stream: true };
+      await attempt(async () => void (await client.post(path, { body: streamed })));
+    }
   }
   return answers;
 }
@@ -187,7 +223,7 @@ for (const tee of ['tdx', 'snp'] as const) {
     } finally {
       await stack.close();
     }
-    assert.equal(answers.length, 8);
+    assert.equal(answers.length, 12);
     assert.ok(answers.every((answer) => answer.length >= 40));
     assert.ok(traces.some(({ name }) => name.endsWith('worker-0.log')));
     assert.ok(traces.some(({ name }) => /audit-\d+\.log$/.test(name)));

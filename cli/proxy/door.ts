@@ -37,8 +37,15 @@ export function refusalOf(
   const { origin, 'sec-fetch-site': site } = request.headers;
   if (origin !== undefined || site !== undefined) return 'browser';
   if (request.url?.startsWith('/') !== true) return 'target';
-  const given = request.headersDistinct['authorization'] ?? [];
+  const given = shownTokens(request);
   return given.length === 1 && isToken(given[0]) ? undefined : 'token';
+}
+
+/** SDKs of Anthropic show what they call API key in a header of its own. */
+function shownTokens({ headersDistinct }: IncomingMessage): readonly string[] {
+  const bearers = headersDistinct['authorization'] ?? [];
+  const keys = headersDistinct['x-api-key'] ?? [];
+  return bearers.length > 0 ? bearers : keys.map((key) => `Bearer ${key}`);
 }
 
 const HERE = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;

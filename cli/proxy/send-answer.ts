@@ -9,12 +9,14 @@ import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { drained } from '../../gateway/drained.ts';
 import { newRequestId } from '../../gateway/openai/respond.ts';
+import { beginsLastEvent } from '../../client/done-gate.ts';
 import { failureResponse } from '../../client/failure-response.ts';
 import { equalPublic } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
 import { ERROR_BODY_MAX_BYTES } from '../../client/limits.ts';
 import { FAILURE_CODES, openAiFailure } from '../../protocol/openai/errors.ts';
+import { spokenFailure } from '../../protocol/spoken-failure.ts';
 import { SSE_DONE, SSE_HEADERS } from '../../protocol/openai/sse.ts';
 
 export interface AnswerWatcher {
@@ -90,7 +92,7 @@ async function sendStream(
       if (response.destroyed && !isDone) return { outcome: 'left' };
       if (response.destroyed) continue;
       betweenEvents = endsEvent(step.value);
-      isDone ||= endsDone(step.value);
+      isDone ||= endsDone(step.value) || beginsLastEvent(step.value);
       watcher.onPiece(eventsIn(step.value));
       if (response.write(step.value)) continue;
       if (!(await drainedInTime(response, watcher)) && !isDone) return { outcome: 'left' };
@@ -109,7 +111,7 @@ async function sendStream(
 
 /** What failed before the status line. */
 export async function sendFailure(error: unknown, response: ServerResponse): Promise<Response> {
-  const failure = failureOfAny(error);
+  const failure = failureOfAny(error, response);
   if (response.destroyed || response.headersSent) return failure;
   writeHead(failure, response);
   response.setHeader('cache-control', 'no-store');
@@ -118,9 +120,10 @@ export async function sendFailure(error: unknown, response: ServerResponse): Pro
 }
 
 /** A bug is said to be one, without its text. */
-function failureOfAny(error: unknown): Response {
-  if (error instanceof VeilError) return failureResponse(error);
-  const { status, body } = openAiFailure('internal_error');
+function failureOfAny(error: unknown, { req }: ServerResponse): Response {
+  const [path = ''] = (req.url ?? '').split('?', 1);
+  if (error instanceof VeilError) return failureResponse(error, path);
+  const { status, body } = spokenFailure(path, openAiFailure('internal_error'));
   return Response.json(body, { status, headers: { 'x-should-retry': 'false' } });
 }
 
@@ -132,7 +135,10 @@ async function breakOff(
 ): Promise<void> {
   const { socket } = response;
   if (betweenEvents) {
-    const event = `data: ${await failureOfAny(error).text()}\n\n`;
+    const said = await failureOfAny(error, response).text();
+    // Anthropic's SDK reads named events only; OpenAI's knows an error by its data.
+    const name = said.startsWith('{"type":"error"') ? 'event: error\n' : '';
+    const event = `${name}data: ${said}\n\n`;
     response.write(event, () => socket?.destroySoon());
   } else socket?.destroySoon();
 }

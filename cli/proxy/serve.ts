@@ -14,6 +14,7 @@ import { listen, type Listener, type ListenerLimits } from '../../gateway/listen
 import { readJsonBody } from '../../gateway/openai/body.ts';
 import { respondFailure, respondJson } from '../../gateway/openai/respond.ts';
 import { openAiFailure } from '../../protocol/openai/errors.ts';
+import { spokenFailure } from '../../protocol/spoken-failure.ts';
 import type { Activity, RequestEnd, RunningRequest } from './activity.ts';
 import { isLoopbackAddress, refusalFailure, refusalOf } from './door.ts';
 import { proxyError } from './errors.ts';
@@ -99,14 +100,14 @@ class Endpoint {
     });
     if (this.#closing) response.setHeader('connection', 'close');
     const { activity } = this.#options;
+    const [path = ''] = (request.url ?? '').split('?', 1);
     const refused = refusalOf(request, this.#isToken);
     if (refused !== undefined) {
       activity.turnedAway(refused);
       response.setHeader('connection', 'close');
-      respondFailure(response, refusalFailure(refused));
+      respondFailure(response, spokenFailure(path, refusalFailure(refused)));
       return;
     }
-    const [path = ''] = (request.url ?? '').split('?', 1);
     if (request.method === 'GET' && path === '/healthz') {
       respondJson(response, 200, { ok: true });
       return;
@@ -140,12 +141,13 @@ class Endpoint {
     });
     if (!METHODS.includes(request.method ?? '') || !isServedPath(path)) {
       const code = isServedPath(path) ? 'method_not_allowed' : 'unknown_url';
-      respondFailure(response, openAiFailure(code));
+      respondFailure(response, spokenFailure(path, openAiFailure(code)));
       return;
     }
     if (this.#closing || this.#running.size >= this.#options.concurrency) {
       const message = this.#closing ? 'This proxy is ending.' : TOO_MANY;
-      respondFailure(response, openAiFailure('rate_limit_exceeded', { message }));
+      const failure = openAiFailure('rate_limit_exceeded', { message });
+      respondFailure(response, spokenFailure(path, failure));
       return;
     }
     const { activity } = this.#options;
@@ -157,7 +159,8 @@ class Endpoint {
     const { sealed, gatewayUrl, timeouts = TIMEOUTS } = this.#options;
     const reserved = bodyBytesOf(request);
     if (this.#bodyBytes + reserved > BODY_BYTES_IN_FLIGHT_MAX) {
-      respondFailure(response, openAiFailure('rate_limit_exceeded', { message: TOO_MUCH }));
+      const failure = openAiFailure('rate_limit_exceeded', { message: TOO_MUCH });
+      respondFailure(response, spokenFailure(request.url ?? '', failure));
       return { outcome: 'failed', status: response.statusCode, code: 'rate_limit_exceeded' };
     }
     this.#bodyBytes += reserved;

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { z } from 'zod';
 import { Gatherer, utf8 } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
@@ -22,6 +21,7 @@ import {
   TEMPLATE_TOKENS,
 } from '../limits.ts';
 import { Tally, type CountTokens } from './tally.ts';
+import { visibleIn, type Visible } from './visible.ts';
 
 export type { CountTokens } from './tally.ts';
 
@@ -36,28 +36,6 @@ export interface RecountInput {
   readonly choices: number;
   readonly countTokens?: CountTokens | undefined;
 }
-
-const TEXT = z.string().nullish();
-const VISIBLE = z.looseObject({
-  content: TEXT,
-  refusal: TEXT,
-  reasoning_content: TEXT,
-  reasoning: TEXT,
-  tool_calls: z
-    .array(z.looseObject({ function: z.looseObject({ name: TEXT, arguments: TEXT }).nullish() }))
-    .nullish(),
-});
-const ANSWER = z.looseObject({
-  choices: z.array(
-    z.looseObject({
-      index: z.number().nullish(),
-      message: VISIBLE.nullish(),
-      /** Of a text completion. */
-      text: TEXT,
-      delta: VISIBLE.nullish(),
-    }),
-  ),
-});
 
 /** Reads along. What it cannot read counts byte by byte. */
 export class Recount {
@@ -139,26 +117,14 @@ export class Recount {
   }
 
   #readJson(bytes: Uint8Array): void {
-    const answer = answerIn(bytes);
-    if (answer === undefined) {
+    const visible = visibleBytes(bytes);
+    if (visible === undefined) {
       this.#unreadable(bytes);
       return;
     }
-    for (const { index, message, delta, text } of answer.choices) {
-      this.#count(index ?? 0, [text]);
-      for (const part of [message, delta]) {
-        if (part !== null && part !== undefined) this.#see(index ?? 0, part);
-      }
-    }
-  }
-
-  #see(index: number, part: z.output<typeof VISIBLE>): void {
-    const { content, refusal, reasoning_content: thought, reasoning, tool_calls: calls } = part;
-    this.#count(index, [content, refusal, thought, reasoning]);
-    for (const call of calls ?? []) {
-      const { name, arguments: given } = call.function ?? {};
-      if (typeof name === 'string' && name !== '') this.#toolCalls++;
-      this.#count(index, [name, given]);
+    for (const { choice, texts, calls } of visible) {
+      this.#toolCalls += calls;
+      this.#count(choice, texts);
     }
   }
 
@@ -185,10 +151,9 @@ export class Recount {
 
 const LINE_FEED = 0x0a;
 
-function answerIn(bytes: Uint8Array): z.output<typeof ANSWER> | undefined {
+function visibleBytes(bytes: Uint8Array): readonly Visible[] | undefined {
   try {
-    const decoded = ANSWER.safeParse(parseJson(bytes, ANSWER_MAX_BYTES));
-    return decoded.success ? decoded.data : undefined;
+    return visibleIn(parseJson(bytes, ANSWER_MAX_BYTES));
   } catch (error) {
     if (!(error instanceof VeilError)) throw error;
     return undefined; // an answer: the caller counts its bytes

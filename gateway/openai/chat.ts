@@ -1,5 +1,5 @@
 /**
- * POST to the endpoints that workers serve, for apps that use a plain OpenAI SDK: this gateway reads the prompt, says so in
+ * POST to the endpoints that workers serve, for apps that use a plain SDK of OpenAI or Anthropic: this gateway reads the prompt, says so in
  * the label, and seals it to a worker like any client. The status line waits for the worker's sealed head.
  * Spec: openai-gateway-and-engine §2.4; overview "Privacy labels".
  * @module
@@ -8,10 +8,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toHex } from '../../core/bytes.ts';
 import { completionId, settlementChunk } from '../../protocol/openai/completion.ts';
-import type { EndpointPath } from '../../protocol/openai/endpoints.ts';
+import { engineEndpointAt, type EndpointPath } from '../../protocol/openai/endpoints.ts';
 import { decodeEnvelope } from '../../protocol/openai/envelope.ts';
 import { failureOf, openAiFailure, type OpenAiFailure } from '../../protocol/openai/errors.ts';
 import { SSE_HEADERS, SSE_PING, sseEvent } from '../../protocol/openai/sse.ts';
+import { spokenEnd, spokenFailure, spokenSettlement } from '../../protocol/spoken-failure.ts';
 import { PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
 import { drained } from '../drained.ts';
 import { paymentFailureOf, settledJson, type Settled } from '../payments/edge.ts';
@@ -169,11 +170,15 @@ class PlainAnswer implements PlainSink {
     }
     if (!this.#streams()) return;
     const { requestId, endMs } = settled.receipt.receipt;
+    const enginePath = engineEndpointAt(this.#path)?.path;
+    if (enginePath === undefined) {
+      response.write(spokenSettlement(settledJson(settled)));
+      return;
+    }
     const created = Math.floor(endMs / MS_PER_S);
-    const path = this.#path;
     const chunk = settlementChunk(
-      path,
-      { id: completionId(path, requestId), created, model },
+      enginePath,
+      { id: completionId(enginePath, requestId), created, model },
       settledJson(settled),
     );
     response.write(sseEvent(chunk));
@@ -184,7 +189,7 @@ class PlainAnswer implements PlainSink {
   }
 
   refuse(failure: OpenAiFailure): void {
-    respondFailure(this.#response, failure);
+    respondFailure(this.#response, spokenFailure(this.#path, failure));
   }
 
   /**
@@ -203,7 +208,7 @@ class PlainAnswer implements PlainSink {
       response.destroy();
       return;
     }
-    response.write(sseEvent(failure.body), () => socket?.end());
+    response.write(spokenEnd(this.#path, failure), () => socket?.end());
   }
 
   stop(): void {

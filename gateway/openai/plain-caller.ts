@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { OpenAiFailure } from '../../protocol/openai/errors.ts';
 import type { BodyBudget } from '../body-budget.ts';
 import { dispatchSealed, type DispatchDeps } from '../dispatch.ts';
@@ -25,12 +25,19 @@ export interface PlainCallerDeps {
 
 const NOBODY = new Uint8Array(32);
 
+/** Anthropic's SDK shows its key in a header of its own. Where both are shown, the bearer counts. */
+function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { authorization, 'x-api-key': key } = headers;
+  if (authorization !== undefined || typeof key !== 'string') return headers;
+  return { ...headers, authorization: `Bearer ${key}` };
+}
+
 /** Throws as `Payers.identify`, and `gateway.busy`. */
 export async function plainCaller(
   deps: PlainCallerDeps,
   request: IncomingMessage,
 ): Promise<PlainCaller> {
-  const account = await deps.payers.identify(request.headers);
+  const account = await deps.payers.identify(withBearer(request.headers));
   const declared = Number(request.headers['content-length'] ?? CHAT_BODY_MAX_BYTES);
   // The body's reader refuses more than the limit; without a length the limit is what may come.
   request.once('close', deps.bodies.take(account.keyId, Math.min(declared, CHAT_BODY_MAX_BYTES)));

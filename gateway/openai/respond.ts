@@ -6,7 +6,7 @@
 
 import type { ServerResponse } from 'node:http';
 import { toHex } from '../../core/bytes.ts';
-import type { OpenAiFailure } from '../../protocol/openai/errors.ts';
+import type { FrontFailure } from '../../protocol/openai/chat-front.ts';
 import { randomBytes } from '#primitives';
 
 const REQUEST_ID_BYTES = 16;
@@ -16,7 +16,7 @@ export function newRequestId(): string {
 }
 
 /** For the time before the status line. Does nothing once the client has left. */
-export function respondFailure(response: ServerResponse, failure: OpenAiFailure): void {
+export function respondFailure(response: ServerResponse, failure: FrontFailure): void {
   respondJson(response, failure.status, failure.body, failure.headers);
 }
 

@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
 import { ENDPOINTS } from '../../protocol/openai/endpoints.ts';
 import { openAiFailure } from '../../protocol/openai/errors.ts';
+import { spokenFailure } from '../../protocol/spoken-failure.ts';
 import { modelList, modelObject, type ServedModel } from '../../protocol/openai/models.ts';
 import { handlePlain, type ChatDeps } from './chat.ts';
 import { respondFailure, respondJson } from './respond.ts';
@@ -57,7 +58,7 @@ export function serveOpenAi(
   if (known.length === 0) return false;
   const route = known.find((candidate) => candidate.method === request.method);
   if (route === undefined) {
-    respondFailure(response, openAiFailure('method_not_allowed'));
+    respondFailure(response, spokenFailure(path, openAiFailure('method_not_allowed')));
     return true;
   }
   void route.handle({ deps, request, response, path });

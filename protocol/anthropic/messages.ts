@@ -25,6 +25,7 @@ import {
   type ChatTool,
   type ChatToolChoice,
 } from '../openai/chat-json.ts';
+import { MESSAGES_PATH } from '../openai/endpoints.ts';
 import { MODEL_ID_MAX_CHARS } from '../openai/envelope.ts';
 import { openAiFailure, type OpenAiFailure } from '../openai/errors.ts';
 import { typedEvents } from '../typed-event.ts';
@@ -32,8 +33,6 @@ import { anthropicFailure } from './errors.ts';
 import { MessageEvents } from './message-events.ts';
 import { wholeMessage } from './message-object.ts';
 import { CACHE_CONTROL, conversationOf, refusedTurn, TEXT, TEXT_BLOCKS, TURNS } from './turns.ts';
-
-export const MESSAGES_PATH = '/v1/messages';
 
 const TOKENS_MAX = 0x7fff_ffff;
 const TOOLS_MAX = 1024;
@@ -128,7 +127,9 @@ function decodeFields(body: unknown): Judged<Fields> {
 /** `body` is untrusted JSON. */
 function decodeMessagesRequest(body: unknown): FrontDecision {
   const judged = decodeFields(body);
-  if (judged.outcome === 'refused') return { outcome: 'refused', failure: failureOf(judged) };
+  if (judged.outcome === 'refused') {
+    return { outcome: 'refused', code: judged.code, failure: failureOf(judged) };
+  }
   const { fields } = judged;
   const mode = fields.stream === true ? 'stream' : 'unary';
   const stops = fields.stop_sequences ?? [];

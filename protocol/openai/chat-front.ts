@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { FreeObject } from '../judge-request.ts';
+import type { FreeObject, RefusalCode } from '../judge-request.ts';
 import type { TypedEvent } from '../typed-event.ts';
 import type { ChatFailure } from './chat-answer.ts';
+import type { FrontPath } from './endpoints.ts';
 import type { OpenAiFailure } from './errors.ts';
 
 /** A refusal in the surface's own shape. */
@@ -40,10 +41,14 @@ export interface FrontStream {
 
 export type FrontDecision =
   | { readonly outcome: 'decoded'; readonly request: FrontRequest }
-  | { readonly outcome: 'refused'; readonly failure: FrontFailure };
+  | {
+      readonly outcome: 'refused';
+      readonly code: RefusalCode;
+      readonly failure: FrontFailure;
+    };
 
 export interface Front {
-  readonly path: string;
+  readonly path: FrontPath;
   decode(body: unknown): FrontDecision;
   /** What the chat surface, the worker or the way to it refused, in this surface's shape and with its names. */
   refusal(failure: OpenAiFailure): FrontFailure;

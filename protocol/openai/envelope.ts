@@ -1,14 +1,14 @@
 /**
  * The few members of an OpenAI request that routing and sealing need; everything else is judged by the worker, inside.
- * Spec: OpenAI API reference, "Create chat completion", "Create completion", "Create embeddings"; docs/protocol.md
- * "Bounds".
+ * Spec: OpenAI API reference, "Create chat completion", "Create completion", "Create embeddings", "Create a model
+ * response"; Anthropic API reference, "Create a Message"; docs/protocol.md "Bounds".
  * @module
  */
 
 import { z } from 'zod';
 import { parseJson } from '../../core/json.ts';
 import { defineErrors, type ErrorSpec } from '../../core/errors.ts';
-import { CHAT_PATH, COMPLETIONS_PATH, type EndpointPath } from './endpoints.ts';
+import type { EndpointPath } from './endpoints.ts';
 
 export const MODEL_ID_MAX_CHARS = 256;
 /** Of one request, all its prompts together. */
@@ -20,7 +20,7 @@ export const TEXT_COMPLETION_TOKENS = 16;
 const MALFORMED: ErrorSpec = {
   status: 400,
   recovery: 'fix_request',
-  public: 'model, stream, n, max_tokens or max_completion_tokens has a value that is not valid.',
+  public: 'model, stream, n or a bound on the tokens has a value that is not valid.',
 };
 
 export const envelopeError = defineErrors({ 'openai.envelope': MALFORMED });
@@ -45,6 +45,8 @@ const TEXT_COMPLETION = z.looseObject({
   prompt: z.unknown(),
 });
 const EMBEDDINGS = z.looseObject({ model: MODEL });
+const RESPONSES = z.looseObject({ model: MODEL, stream: STREAM, max_output_tokens: TOKENS });
+const MESSAGES = z.looseObject({ model: MODEL, stream: STREAM, max_tokens: TOKENS });
 
 export interface RequestEnvelope {
   readonly model: string;
@@ -60,13 +62,26 @@ export function decodeEnvelope(
   body: Uint8Array,
   maxBytes: number,
 ): RequestEnvelope {
-  const json = parseJson(body, maxBytes);
-  if (path === CHAT_PATH) return chatEnvelope(checked(CHAT, json));
-  if (path === COMPLETIONS_PATH) return textEnvelope(checked(TEXT_COMPLETION, json));
-  const { model } = checked(EMBEDDINGS, json);
-  // A prelude has room for no bound of zero, and an embedding has no output.
-  return { model, mode: 'unary', choices: 1, outputTokens: 1 };
+  return READERS[path](parseJson(body, maxBytes));
 }
+
+const READERS: Readonly<Record<EndpointPath, (json: unknown) => RequestEnvelope>> = {
+  '/v1/chat/completions': (json) => chatEnvelope(checked(CHAT, json)),
+  '/v1/completions': (json) => textEnvelope(checked(TEXT_COMPLETION, json)),
+  '/v1/embeddings': (json) => {
+    const { model } = checked(EMBEDDINGS, json);
+    // A prelude has room for no bound of zero, and an embedding has no output.
+    return { model, mode: 'unary', choices: 1, outputTokens: 1 };
+  },
+  '/v1/responses': (json) => {
+    const { model, stream, max_output_tokens: asked } = checked(RESPONSES, json);
+    return { model, mode: modeOf(stream), choices: 1, outputTokens: asked ?? undefined };
+  },
+  '/v1/messages': (json) => {
+    const { model, stream, max_tokens: asked } = checked(MESSAGES, json);
+    return { model, mode: modeOf(stream), choices: 1, outputTokens: asked ?? undefined };
+  },
+};
 
 function checked<Fields>(schema: z.ZodType<Fields>, json: unknown): Fields {
   const decoded = schema.safeParse(json);

@@ -11,6 +11,7 @@ import {
   judgeRequest,
   refuseAt,
   type Judged,
+  type RequestRefusal,
   type RequestRules,
 } from '../judge-request.ts';
 import { renamed, type Front, type FrontDecision } from './chat-front.ts';
@@ -21,14 +22,13 @@ import {
   type ChatTool,
   type ChatToolChoice,
 } from './chat-json.ts';
+import { RESPONSES_PATH } from './endpoints.ts';
 import { MODEL_ID_MAX_CHARS } from './envelope.ts';
 import { openAiFailure, type OpenAiFailure } from './errors.ts';
 import { SSE_PING } from './sse.ts';
 import { ResponseEvents } from './response-events.ts';
 import { wholeResponse, type ResponseEcho } from './response-object.ts';
 import { conversationOf, INPUT, TEXT } from './responses-input.ts';
-
-export const RESPONSES_PATH = '/v1/responses';
 
 const TOKENS_MAX = 0x7fff_ffff;
 const TOOLS_MAX = 1024;
@@ -150,9 +150,7 @@ function decodeFields(body: unknown): Judged<Fields> {
 function decodeResponsesRequest(body: unknown): FrontDecision {
   const judged = decodeFields(body);
   if (judged.outcome === 'refused') {
-    const { code, path } = judged;
-    const param = path === undefined ? {} : { param: path };
-    return { outcome: 'refused', failure: openAiFailure(code, param) };
+    return { outcome: 'refused', code: judged.code, failure: failureOf(judged, body) };
   }
   const { fields } = judged;
   const mode = fields.stream === true ? 'stream' : 'unary';
@@ -166,6 +164,27 @@ function decodeResponsesRequest(body: unknown): FrontDecision {
       stream: () => new ResponseEvents(echo),
     },
   };
+}
+
+const NO_MEMORY =
+  'Nothing is kept here between requests: send the whole conversation as items, with store: false.';
+const NEEDS_MEMORY = new Set(['store', 'background', 'previous_response_id', 'conversation']);
+const HAS_REFERENCES = z.looseObject({
+  input: z.array(z.unknown()).refine((items) => items.some(isReference)),
+});
+
+/** What SDKs send unless they are told that nothing is stored. */
+function isReference(item: unknown): boolean {
+  return (
+    typeof item === 'object' && item !== null && 'type' in item && item.type === 'item_reference'
+  );
+}
+
+function failureOf({ code, path: param }: RequestRefusal, body: unknown): OpenAiFailure {
+  if (param === undefined) return openAiFailure(code);
+  const isReferred = /^input\.\d+\.type$/.test(param) && HAS_REFERENCES.safeParse(body).success;
+  const needsMemory = code === 'unsupported_parameter' && (isReferred || NEEDS_MEMORY.has(param));
+  return openAiFailure(code, needsMemory ? { param, message: NO_MEMORY } : { param });
 }
 
 function chatBodyOf(fields: Fields): ChatBody {

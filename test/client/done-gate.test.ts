@@ -57,3 +57,19 @@ for (const mark of ['data:[DONE]', '\uFEFFdata: [DONE]', 'data: [DONE] ']) {
     });
   }
 }
+
+for (const mark of [
+  'event: response.completed',
+  'event: response.incomplete',
+  'event: message_stop',
+]) {
+  test(`${mark} is held with all that follows, however it is cut`, () => {
+    const before = 'event: response.output_text.done\ndata: {"text":"event: message_stop"}\n\n';
+    const end = `${mark}\ndata: {}\n\n`;
+    const bytes = utf8(before + end);
+    for (let at = 0; at <= bytes.length; at++) {
+      const pieces = [bytes.subarray(0, at), bytes.subarray(at)];
+      assert.deepEqual(passAll(pieces), { passed: before, released: end }, `${at}`);
+    }
+  });
+}

@@ -207,16 +207,27 @@ test('a transport that fails is a 502 of the client and no evidence against anyb
   );
 });
 
-for (const [what, call] of [
-  ['moderations', (client: OpenAI) => client.moderations.create({ model: MODEL, input: PROMPT })],
-  ['responses', (client: OpenAI) => client.responses.create({ model: MODEL, input: PROMPT })],
-] as const) {
-  test(`${what} are refused here and nothing is sent`, async () => {
-    const gateway = await memoryGateway();
-    await assert.rejects(call(openAi(gateway)), { status: 404, code: 'unknown_url' });
-    assert.deepEqual(gateway.asked, []);
-  });
-}
+test('moderations are refused here and nothing is sent', async () => {
+  const gateway = await memoryGateway();
+  const call = openAi(gateway).moderations.create({ model: MODEL, input: PROMPT });
+  await assert.rejects(call, { status: 404, code: 'unknown_url' });
+  assert.deepEqual(gateway.asked, []);
+});
+
+test('a refusal of this side is told to each SDK in its own words', async () => {
+  const gateway = await memoryGateway();
+  const fetch = sealedFetch({ fetch: gateway.fetch, policy: gateway.policy, clock: gateway.clock });
+  const tell = async (path: string): Promise<string> => {
+    const response = await fetch(`https://gateway.test${path}`, {
+      method: 'POST',
+      body: JSON.stringify({ model: MODEL, max_tokens: 0, max_output_tokens: 0 }),
+    });
+    assert.equal(response.status, 400);
+    return response.text();
+  };
+  assert.match(await tell('/v1/responses'), /^\{"error":\{"message":/);
+  assert.match(await tell('/v1/messages'), /^\{"type":"error","error":\{"type":"invalid_request_/);
+});
 
 for (const [what, call] of [
   ['embeddings', (client: OpenAI) => client.embeddings.create({ model: MODEL, input: PROMPT })],

@@ -5,7 +5,7 @@
  */
 
 import { z } from 'zod';
-import { ENDPOINTS } from '../../../protocol/openai/endpoints.ts';
+import { ENGINE_ENDPOINTS } from '../../../protocol/openai/endpoints.ts';
 import { CHOICES_MAX } from '../../../protocol/openai/envelope.ts';
 import { GRAMMAR_MAX_CHARS } from '../../grammar/limits.ts';
 
@@ -13,7 +13,7 @@ const TEXT_MAX = 32 * 1024 * 1024;
 /** Limits of cards and preludes are u32. */
 const COUNT = z.int().min(0).max(0xffffffff);
 const JOB_ID = z.int().min(1);
-const CAPABILITIES = ENDPOINTS.map(({ capability }) => capability);
+const CAPABILITIES = ENGINE_ENDPOINTS.map(({ capability }) => capability);
 const TOP_LOGPROBS_MAX = 20;
 /** Tokens whose text waited together for a stop string that did not come, or for the end of a character. */
 const TOKENS_MAX = 8192;

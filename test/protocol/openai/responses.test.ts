@@ -255,6 +255,27 @@ for (const [more, param] of INVALID) {
   });
 }
 
+test('what would need a memory is refused with the way out', () => {
+  const wants = [
+    { store: true },
+    { previous_response_id: 'resp_1' },
+    {
+      input: [
+        { role: 'user', content: 'x' },
+        { type: 'item_reference', id: 'msg_1' },
+      ],
+    },
+  ];
+  const told = (more: object): string =>
+    JSON.stringify(responsesFront.decode({ ...BASE, ...more }));
+  for (const more of wants) assert.match(told(more), /as items, with store: false/);
+  assert.doesNotMatch(told({ input: [{ type: 'reasoning' }] }), /store: false/);
+  assert.doesNotMatch(
+    told({ store: 'x'.repeat(9), truncation: 'auto' }),
+    /truncation.*store: false/,
+  );
+});
+
 test('a body that is no object is refused', () => {
   for (const body of [null, 7, 'x', [], undefined]) {
     assert.equal(responsesFront.decode(body).outcome, 'refused');
