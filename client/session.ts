@@ -8,6 +8,7 @@
 
 import { toHex, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
+import { deferred } from '../core/deferred.ts';
 import { assert, VeilError } from '../core/errors.ts';
 import { appraise } from '../attestation/appraise.ts';
 import { parseCard, workerIdOf } from '../attestation/card.ts';
@@ -292,7 +293,7 @@ function firstReason(verdicts: readonly WorkerVerdict[]): string {
 }
 
 async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const { promise, reject } = Promise.withResolvers<never>();
+  const { promise, reject } = deferred<never>();
   const stop = (): void => reject(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
   try {

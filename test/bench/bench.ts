@@ -35,6 +35,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'policy', file: 'policy.ts' },
   { name: 'ton', file: 'ton.ts' },
   { name: 'ledger', file: 'ledger.ts' },
+  { name: 'client-package', file: 'client-package.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {
@@ -47,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (name === undefined) {
     outputLine('usage: npm run bench -- NAME [--json]');
     for (const entry of BENCHES) {
-      outputLine(`  ${entry.name.padEnd(10)} ${(await load(entry)).summary}`);
+      outputLine(`  ${entry.name.padEnd(14)} ${(await load(entry)).summary}`);
     }
     return 0;
   }
