@@ -36,6 +36,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'ton', file: 'ton.ts' },
   { name: 'ledger', file: 'ledger.ts' },
   { name: 'client-package', file: 'client-package.ts' },
+  { name: 'browser', file: 'browser.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {
