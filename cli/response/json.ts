@@ -37,7 +37,7 @@ function workerJson(
     image: image ?? null,
     model: model ?? null,
     tcbStatus: tcbStatus ?? null,
-    validUntil: formatInstant(verdict.validUntilMs),
+    validUntil: decision === 'admitted' ? instantJson(verdict.validUntilMs) : null,
   };
 }
 
@@ -47,9 +47,16 @@ function receiptJson(receipt: NonNullable<CheckedProof['receipt']>): Json {
     outcome: receipt.outcome,
     usage: { ...receipt.usage },
     amount: receipt.amount.toString(),
-    startedAt: formatInstant(receipt.startMs),
-    endedAt: formatInstant(receipt.endMs),
+    startedAt: instantJson(receipt.startMs),
+    endedAt: instantJson(receipt.endMs),
   };
+}
+
+/** The last instant that has a date; a receipt has room for later ones. */
+const INSTANT_MAX_MS = 8_640_000_000_000_000;
+
+function instantJson(ms: number): string | null {
+  return ms <= INSTANT_MAX_MS ? formatInstant(ms) : null;
 }
 
 function checkJson(check: Check): Json {

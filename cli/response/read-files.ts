@@ -20,40 +20,38 @@ export type ReadFiles =
 
 /** Of several that cannot be read each is named: half an answer would look like a whole one. */
 export function readFiles(path: string, { root, request, response }: ResponseFiles): ReadFiles {
-  const proof = attempt(path, () => parseProof(bytesOf(path, PROOF_MAX_BYTES)));
-  const pins = [
-    pinOf('root', root, ENVELOPE_MAX_BYTES.root),
-    pinOf('request', request, REQUEST_BODY_MAX_BYTES),
-    pinOf('response', response, ANSWER_MAX_BYTES),
+  const proof = read(path, PROOF_MAX_BYTES, parseProof);
+  const parts = [
+    pin(root, ENVELOPE_MAX_BYTES.root, (bytes) => ({ root: bytes })),
+    pin(request, REQUEST_BODY_MAX_BYTES, (bytes) => ({ request: bytes })),
+    pin(response, ANSWER_MAX_BYTES, (bytes) => ({ response: bytes })),
   ];
-  const unreadable = [proof, ...pins].flatMap((read) => (typeof read === 'string' ? [read] : []));
+  const unreadable = [proof, ...parts].filter((part) => typeof part === 'string');
   if (typeof proof === 'string' || unreadable.length > 0) return { unreadable };
-  return { proof, pins: Object.assign({}, ...pins) };
+  let pins: ProofPins = {};
+  for (const part of parts) if (typeof part !== 'string') pins = { ...pins, ...part };
+  return { proof, pins };
 }
 
-function pinOf(
-  name: 'root' | 'request' | 'response',
+function pin(
   path: string | undefined,
   maxBytes: number,
-): Partial<ProofPins> | string {
-  if (path === undefined) return {};
-  return attempt(path, () => ({ [name]: bytesOf(path, maxBytes) }));
-}
-
-class Unreadable extends Error {}
-
-function bytesOf(path: string, maxBytes: number): Uint8Array {
-  const bytes = readBounded(path, maxBytes);
-  if (bytes === undefined) throw new Unreadable(`no file, or above ${maxBytes} bytes`);
-  return bytes;
+  name: (bytes: Uint8Array) => ProofPins,
+): ProofPins | string {
+  return path === undefined ? {} : read(path, maxBytes, name);
 }
 
 /** Or why not. */
-function attempt<Value>(path: string, read: () => Value): Value | string {
+function read<Value extends object>(
+  path: string,
+  maxBytes: number,
+  decode: (bytes: Uint8Array) => Value,
+): Value | string {
   try {
-    return read();
+    const bytes = readBounded(path, maxBytes);
+    if (bytes === undefined) return `${path}: no file, or above ${maxBytes} bytes`;
+    return decode(bytes);
   } catch (error) {
-    if (error instanceof Unreadable) return `${path}: ${error.message}`;
     if (error instanceof VeilError && error.code === 'client.proof') {
       return `${path}: ${error.message}`;
     }

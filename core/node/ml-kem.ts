@@ -46,7 +46,7 @@ function decapsulate(pair: MlKemKeyPair, ciphertext: Bytes<1088>): Bytes<32> {
 }
 
 /** Node 24.0 to 24.6 has neither; some distributions link a newer Node to an older OpenSSL. */
-export function hasMlKem(): boolean {
+function hasMlKem(): boolean {
   if (!('encapsulate' in nodeCrypto)) return false;
   try {
     keyPair(fixed(new Uint8Array(64), 64));

@@ -91,6 +91,13 @@ test('a proof that does not hold ends with 1 and names the check', async () => {
   assert.match(verify(path).stdout, /does not hold/);
 });
 
+test('instants without a date are reported, not stumbled over', async () => {
+  const receipt = { startMs: Number.MAX_SAFE_INTEGER, endMs: Number.MAX_SAFE_INTEGER };
+  const path = await saved('late.json', { bill: { receipt } });
+  assert.deepEqual(failedIn(verify(path, '--json').stdout), ['time.opened', 'time.answered']);
+  assert.equal(verify(path).status, 1);
+});
+
 test('a voucher on a channel that is not that of its terms is found', async () => {
   const path = await saved('elsewhere.json', { bill: { terms: { salt: 8n } } });
   assert.deepEqual(failedIn(verify(path, '--json').stdout), ['voucher.channel']);

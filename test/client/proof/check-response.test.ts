@@ -230,6 +230,21 @@ test('a bundle that was never released counts in the mode that says so, and in n
   assert.ok(inForce?.outcome === 'waived' && inForce.by === 'client option offline');
 });
 
+const LAST_INSTANT_MS = 8_640_000_000_000_000;
+
+test('instants at the ends of time are judged, not stumbled over', async () => {
+  const proof = await proofOf({
+    bill: { receipt: { startMs: Number.MAX_SAFE_INTEGER, endMs: Number.MAX_SAFE_INTEGER } },
+  });
+  for (const appraisedAtMs of [0, NOW_MS, LAST_INSTANT_MS]) {
+    for (const mode of ['online', 'offline'] as const) {
+      assert.ok(proof.policy.kind === 'signed');
+      const changed = { ...proof, appraisedAtMs, policy: { ...proof.policy, mode } };
+      assert.equal(outcomes(changed).holds, false);
+    }
+  }
+});
+
 const SPOILT = 40;
 
 /** Whatever a stranger puts into a file, the answer is a judgement or a refusal to read. */
