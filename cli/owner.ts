@@ -9,19 +9,21 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
 import { ed25519PublicKey } from '#primitives';
 import { encodeCard, parseCard, workerIdOf } from '../attestation/card.ts';
-import { fixed, fromHex, toBase64Url, toHex, type Bytes } from '../core/bytes.ts';
+import { fixed, fromHex, fromUtf8, toBase64Url, toHex, type Bytes } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
 import { untilSignal } from '../core/node/lifecycle.ts';
 import { errorLine, outputLine } from '../core/node/terminal.ts';
 import { localOwnerSigner } from '../enclave-worker/owner.ts';
 import { openOwnerAgent } from '../enclave-worker/owner-agent.ts';
 import { cliError } from './errors.ts';
+import { readBoundedFile } from './measure/files.ts';
 import { createOwner, openOwner, type Owner } from './owner/owner-directory.ts';
 import { sha256OfFile } from './owner/weights.ts';
 
 const FREE = { base: 0n, prompt: 0n, cached: 0n, completion: 0n, reasoning: 0n };
 const LISTEN_DEFAULT = '127.0.0.1:8790';
 const PORT_MAX = 65_535;
+const GATEWAYS_FILE_MAX_BYTES = 16_384;
 
 export function registerOwnerCommand(program: Command): void {
   const owner = program
@@ -53,7 +55,10 @@ export function registerOwnerCommand(program: Command): void {
     .argument('<directory>', 'the directory of owner init')
     .requiredOption('--card <file>', 'the card of owner card')
     .option('--listen <host:port>', 'clear text on loopback, TLS anywhere else', LISTEN_DEFAULT)
-    .option('--gateway <aud...>', 'sign for these gateways only (gw1.…)')
+    .option(
+      '--gateway <aud|file...>',
+      'sign for these gateways only (gw1.…, or a file with one on each line)',
+    )
     .option('--json', 'one JSON object when ready')
     .action(serve);
 }
@@ -156,7 +161,7 @@ async function serve(directory: string, options: ServeOptions): Promise<void> {
   const agent = await openOwnerAgent({
     signer: localOwnerSigner(owner.secretKey, cardBytes, {
       now: systemClock,
-      ...(options.gateway === undefined ? {} : { auds: options.gateway.map(audience) }),
+      ...(options.gateway === undefined ? {} : { auds: options.gateway.flatMap(audiences) }),
     }),
     token: owner.token,
     ...(isLoopback ? {} : { tls: owner.tls }),
@@ -192,9 +197,18 @@ function readCard(path: string): Uint8Array {
   }
 }
 
-function audience(text: string): string {
-  if (/^gw1\.[A-Za-z0-9_-]{43}$/.test(text)) return text;
+const AUDIENCE = /^gw1\.[A-Za-z0-9_-]{43}$/;
+
+function audiences(text: string): readonly string[] {
+  const listed = text.startsWith('gw1.') ? [text] : linesIn(text);
+  // A list of nobody would have to mean everybody or nobody: neither is what its writer can have meant.
+  if (listed.length > 0 && listed.every((line) => AUDIENCE.test(line))) return listed;
   throw cliError('cli.option', '--gateway takes gw1. and 43 base64url characters');
+}
+
+function linesIn(path: string): readonly string[] {
+  const text = fromUtf8(readBoundedFile('list of gateways', path, GATEWAYS_FILE_MAX_BYTES));
+  return text.split('\n').filter((line) => line !== '');
 }
 
 const LOOPBACK = ['127.0.0.1', '::1'];

@@ -17,6 +17,7 @@ const COMMANDS = [
   { name: 'measure', load: async () => (await import('./measure.ts')).registerMeasureCommand },
   { name: 'policy', load: async () => (await import('./policy.ts')).registerPolicyCommand },
   { name: 'up', load: async () => (await import('./up.ts')).registerUpCommand },
+  { name: 'trial', load: async () => (await import('./trial.ts')).registerTrialCommand },
   { name: 'doctor', load: async () => (await import('./doctor.ts')).registerDoctorCommand },
   { name: 'owner', load: async () => (await import('./owner.ts')).registerOwnerCommand },
   { name: 'audit', load: async () => (await import('./audit.ts')).registerAuditCommand },
@@ -35,6 +36,7 @@ const COMMANDS = [
     name: 'settlements',
     load: async () => (await import('./settlements.ts')).registerSettlementsCommand,
   },
+  { name: 'proxy', load: async () => (await import('./proxy.ts')).registerProxyCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;
 

@@ -28,8 +28,15 @@ export interface AnswerHead {
   readonly msgId: Bytes<16>;
 }
 
-/** A METER as it came behind the data that it counts, unverified, and the worker that answers. */
-export type OnMeter = (payload: Uint8Array, key: AttestedKey) => void;
+/** A METER as it came, unverified. */
+export interface ReadMeter {
+  readonly bytes: Uint8Array;
+  /** Sealed frames that were read before it. */
+  readonly frames: number;
+}
+
+/** Of the worker that answers; behind the data that it counts, unless somebody has moved it. */
+export type OnMeter = (meter: ReadMeter, key: AttestedKey) => void;
 
 /** Where verified bytes go. `data` answers false when the reader is slow. */
 export interface AnswerSink {
@@ -186,7 +193,7 @@ export class AnswerOpener implements SealedSink {
         this.#ledger = event.bytes;
         return;
       case 'meter-unverified':
-        if (this.#head !== undefined) this.#onMeter?.(event.bytes, this.#head.key);
+        if (this.#head !== undefined) this.#onMeter?.(event, this.#head.key);
         return;
       case 'trailer':
     }

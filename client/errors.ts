@@ -81,6 +81,12 @@ export const clientError = defineErrors({
     recovery: 'fix_request',
     public: 'The proof of an answer could not be read.',
   },
+  /** Workers prove the model, and none of their cards promises this endpoint. */
+  'client.endpoint': {
+    status: 404,
+    recovery: 'fix_request',
+    public: 'The model is not served at this path.',
+  },
   'client.path': {
     status: 404,
     recovery: 'fix_request',
@@ -165,6 +171,13 @@ export const clientError = defineErrors({
     ...UNPAID,
     public: 'The request could cost more than this client may spend.',
   },
+  /** Of too many requests nobody has said what they cost. Detail: how many. Asking again is asking the gateway again. */
+  'client.pay_unbilled': {
+    status: 503,
+    recovery: 'retry_later',
+    public:
+      'Too many requests have ended without a bill: nothing more is signed until the gateway says what became of them. Try again; if that does not help, ask its operator.',
+  },
   /** A fault of an earlier answer. Detail: which. */
   'client.pay_halted': {
     ...UNPAID,
@@ -210,6 +223,18 @@ export const clientError = defineErrors({
   'client.pay_voucher_bad_signature': {
     ...UNPAID,
     public: 'The gateway does not accept the signature of the payment channel.',
+  },
+  /** The gateway looks at when a pass ends by its own clock. */
+  'client.pay_pass': {
+    ...UNPAID,
+    status: 403,
+    public:
+      'The gateway does not accept the pass of the payment channel. Is the clock of this machine right?',
+  },
+  'client.pay_token': {
+    ...UNPAID,
+    status: 403,
+    public: 'The token does not allow this request.',
   },
   /** Any other reason. Facts: `demanded`. */
   'client.pay_refused': {

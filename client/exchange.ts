@@ -9,20 +9,27 @@ import { equalPublic, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { hasCode } from '../core/errors.ts';
 import type { AttestedKey, KemName } from '../attestation/verdict.ts';
+import { endpointAt, type EndpointPath } from '../protocol/openai/endpoints.ts';
 import { ceilingOf } from '../protocol/price.ts';
 import { RECIPIENTS_MAX } from '../protocol/sx/limits.ts';
 import { sealRequest, type SealedRequest } from '../protocol/sx/seal.ts';
 import { AnswerOpener, type AnswerSink, type OpenedAnswer } from './answer-opener.ts';
 import type { SealedSend } from './carrier.ts';
 import { clientError } from './errors.ts';
-import { DEADLINE_MS, RECIPIENTS_DEFAULT, TEMPLATE_TOKENS, TTL_S } from './limits.ts';
+import {
+  AMOUNT_DEFAULT_MAX,
+  DEADLINE_MS,
+  RECIPIENTS_DEFAULT,
+  TEMPLATE_TOKENS,
+  TTL_S,
+} from './limits.ts';
 import type { ExchangePayer, PaidSending } from './pay/payer.ts';
 import type { Recount } from './pay/recount.ts';
 import { shuffled } from './shuffle.ts';
 
 export interface ExchangeRequest {
-  /** Inner path, such as `/v1/chat/completions`. */
-  readonly path: string;
+  /** Inner path. */
+  readonly path: EndpointPath;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Uint8Array;
   readonly model: string;
@@ -45,7 +52,7 @@ export interface ExchangeOptions {
   readonly clock: Clock;
   readonly recipients?: number;
   readonly allowedKems?: readonly KemName[];
-  /** The most one exchange may cost, in the asset's atomic unit; dearer workers are left out. */
+  /** The most one exchange may cost, in the asset's atomic unit; dearer workers are left out. Default: 1 TON or 5 USDT. */
   readonly maxAmount?: bigint;
   readonly deadlineMs?: number;
   /** Absent: nobody pays, or an API key's account does. */
@@ -160,8 +167,10 @@ function seal(
   known: readonly AttestedKey[],
 ): SealedTo {
   const allowed = options.allowedKems ?? DEFAULT_KEMS;
+  const serving = known.filter((key) => serves(key, request.path));
+  if (serving.length === 0) throw clientError('client.endpoint');
   // Channels hold TON.
-  const payable = options.payer === undefined ? known : known.filter(isPaidInTon);
+  const payable = options.payer === undefined ? serving : serving.filter(isPaidInTon);
   const { keys, bounds } = recipients(options, request, ofOneKind(payable, allowed));
   const [some] = keys;
   if (some === undefined) throw clientError('client.none_usable');
@@ -182,6 +191,12 @@ function seal(
       allowedKems: allowed,
     }),
   };
+}
+
+/** A worker is asked only for what its card promises. */
+function serves({ model }: AttestedKey, path: EndpointPath): boolean {
+  const capability = endpointAt(path)?.capability;
+  return capability !== undefined && model.capabilities.includes(capability);
 }
 
 /** The best allowed KEM that any key has, never a worse one beside it; and one asset, that of most keys. */
@@ -223,11 +238,11 @@ function recipients(
   usable: readonly AttestedKey[],
 ): { readonly keys: readonly AttestedKey[]; readonly bounds: Bounds } {
   const count = Math.min(options.recipients ?? RECIPIENTS_DEFAULT, RECIPIENTS_MAX);
-  const amountMax = options.maxAmount ?? U64_MAX;
   let keys: readonly AttestedKey[] = [];
   let bounds: Bounds = { maxAmount: 0n, maxPrompt: 0, maxOutput: 0 };
   for (const key of shuffled(usable)) {
     if (keys.length === count) break;
+    const amountMax = least(U64_MAX, options.maxAmount ?? AMOUNT_DEFAULT_MAX[key.prices.asset]);
     const joined = [...keys, key];
     const needed = boundsOf(joined, request);
     if (needed.maxOutput > U32_MAX || needed.maxAmount > amountMax) continue;
@@ -235,6 +250,10 @@ function recipients(
     bounds = needed;
   }
   return { keys, bounds };
+}
+
+function least(one: bigint, other: bigint): bigint {
+  return one < other ? one : other;
 }
 
 /** A worker refuses a ceiling below its own price of *both* bounds, so each is priced at the widest bounds of all. */

@@ -28,6 +28,8 @@ export type Fetch = (
 export interface BoundedGet {
   readonly headers: Record<string, string>;
   readonly maxBytes: number;
+  /** Codes of a refusal that are kept beside those of the protocol. */
+  readonly alsoKept?: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -41,7 +43,7 @@ export async function fetchBounded(
     headers: { ...request.headers, accept: 'application/json' },
     signal: request.signal,
   });
-  if (response.status !== 200) throw await refusal(response);
+  if (response.status !== 200) throw await refusal(response, request.alsoKept);
   return readBounded(response, request.maxBytes);
 }
 

@@ -33,6 +33,8 @@ export function fetchCarrier(options: FetchCarrierOptions): SealedSend {
       headers,
       body: Uint8Array.from(sealed),
       signal,
+    }).catch((error: unknown) => {
+      throw isLostTo421(error) ? clearError('key_unknown') : error;
     });
     if (response.status !== 200) throw await clearRefusal(response);
     if (response.headers.get('content-type') !== RESPONSE_TYPE) {
@@ -47,6 +49,27 @@ export function fetchCarrier(options: FetchCarrierOptions): SealedSend {
   };
 }
 
+/**
+ * Fetch repeats a request that was answered with 421 on a new connection, and undici does so with the body that it has read
+ * already where redirects are errors: the answer is lost, and this is what is left of it. A body of known length cannot fail
+ * like that otherwise. Spec: WHATWG Fetch, "HTTP-network-or-cache fetch", status 421.
+ */
+function isLostTo421(error: unknown): boolean {
+  const failed = causeOf(error); // of ours: the TypeError of fetch, whose own cause names the fault
+  const { code }: { readonly code?: unknown } = Object(causeOf(failed));
+  return code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH';
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined;
+}
+
+/** Refusals that the payer can do something about. */
+const OF_PAYMENT = {
+  pass_invalid: 'client.pay_pass',
+  bearer_forbids: 'client.pay_token',
+} as const;
+
 /** Statuses that the protocol defines in clear become its codes; the rest stays the gateway's word. */
 async function clearRefusal(response: Response): Promise<Error> {
   const demand = demandIn(response);
@@ -54,8 +77,11 @@ async function clearRefusal(response: Response): Promise<Error> {
     await response.body?.cancel();
     return demand;
   }
-  const error = await refusal(response);
+  const error = await refusal(response, Object.keys(OF_PAYMENT));
   const { refusedCode: code } = error.facts;
+  if (code === 'pass_invalid' || code === 'bearer_forbids') {
+    return clientError(OF_PAYMENT[code], '', { facts: error.facts });
+  }
   if (typeof code === 'string' && code.startsWith('sx.')) {
     const clear = clearError(code);
     if (!hasCode(clear, 'sx.gateway')) return clear;

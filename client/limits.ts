@@ -37,7 +37,8 @@ export const READ_AHEAD_BYTES = 65_536;
 
 /** Ledger lines that a payer keeps to hold new ones against. */
 export const STATEMENTS_KEPT = 32;
-export const PAY_STATE_MAX_BYTES = 65_536;
+/** All of `LOST_KEPT` with all their recipients, and the statements, are less. */
+export const PAY_STATE_MAX_BYTES = 524_288;
 export const CHANNEL_FILE_MAX_BYTES = 16_384;
 export const BILL_MAX_BYTES = 131_072;
 /** A proof holds evidence, a reader's state and a bill. A state may be larger by its own bound; none of use is. */
@@ -45,6 +46,27 @@ export const PROOF_MAX_BYTES = 33_554_432;
 export const FAULTS_MAX = 16;
 /** Longest deadline, longest time to live and a minute: after that no request of ours is under way at a gateway. */
 export const STRANDED_MS = 1_800_000 + 300_000 + 60_000;
+/** Longest time to live and a minute for clocks that differ: after that no gateway admits a request of ours that it has not seen. */
+export const ADMISSION_MS = 300_000 + 60_000;
+/**
+ * Requests that may have run and that nobody has shown a bill for: with so many no more is signed, until one at a time once
+ * `STRANDED_MS` is over for all of them. It is what a gateway gains that takes vouchers and cuts every answer, beside what is
+ * under way.
+ */
+export const UNBILLED_MAX = 8;
+/** Lost requests whose fate the gateway is asked for; of the oldest beyond it only the sum is kept. */
+export const LOST_KEPT = 64;
+/** Questions in one go, for how long at most, and how long until the same one is put again. */
+export const ASK_AT_ONCE = 16;
+export const ASK_TIMEOUT_MS = 2000;
+export const ASK_PAUSE_MS = 300;
+/** A receipt and a ledger line in base64, and a dozen small members. */
+export const SETTLEMENT_MAX_BYTES = 8192;
+/**
+ * What one request may cost where the app does not say `maxAmount`: 1 TON, 5 USDT. A card is its owner's to write, and one
+ * signature covers what it asks; without this, one request could be worth all that a channel holds.
+ */
+export const AMOUNT_DEFAULT_MAX = { TON: 1_000_000_000n, USDT: 5_000_000n } as const;
 /** A request, and once more after a demand that could be met. */
 export const PAY_ATTEMPTS = 2;
 /** Tokens of output in a chunk, as a gateway takes it (P§10.7). */

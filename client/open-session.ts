@@ -7,7 +7,8 @@
 import { Gatherer, toHex, utf8, type Bytes } from '../core/bytes.ts';
 import { systemClock, type Clock } from '../core/clock.ts';
 import type { AttestedKey, KemName } from '../attestation/verdict.ts';
-import { decodeChatEnvelope } from '../protocol/openai/envelope.ts';
+import { endpointAt } from '../protocol/openai/endpoints.ts';
+import { decodeEnvelope } from '../protocol/openai/envelope.ts';
 import type { VerifiedReceipt } from '../protocol/sx/read-response.ts';
 import { isToken, parseTokenUnverified } from '../settlement/token.ts';
 import { sha256 } from '#primitives';
@@ -22,6 +23,7 @@ import { reach as reachOver, type Fetch } from './fetch-bounded.ts';
 import { ANNOUNCE_TIMEOUT_MS, REQUEST_BODY_MAX_BYTES } from './limits.ts';
 import { openTrust } from './open-trust.ts';
 import type { Settlement } from './pay/line.ts';
+import { askOver } from './pay/ask.ts';
 import { openPayer, type OpenedPayer, type PayOption } from './pay/open-payer.ts';
 import type { Announce, PayReach } from './pay/payer.ts';
 import { raiseOver } from './pay/raise.ts';
@@ -41,7 +43,7 @@ export interface ClientOptions {
   readonly recipients?: number;
   /** Default: X-Wing alone. */
   readonly allowedKems?: readonly KemName[];
-  /** The most one exchange may cost, in the asset's atomic unit. */
+  /** The most one exchange may cost, in the asset's atomic unit. Default: 1 TON or 5 USDT, whoever pays. */
   readonly maxAmount?: bigint;
   readonly deadlineMs?: number;
   readonly onVerdict?: (verdict: WorkerVerdict) => void;
@@ -142,7 +144,11 @@ export function sessionUnder(
       send: fetchCarrier({ fetch, gatewayUrl, authorization }),
       payer: opened?.payer.id ?? accountOf(options.apiKey),
       opened,
-      paying: { announce: announceOver(fetch, gatewayUrl), raise: raiseOver(fetch, gatewayUrl) },
+      paying: {
+        announce: announceOver(fetch, gatewayUrl),
+        raise: raiseOver(fetch, gatewayUrl),
+        askSettlement: askOver(fetch, gatewayUrl),
+      },
     },
     options,
   );
@@ -192,12 +198,14 @@ function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
   });
   const payer = reach.opened?.payer.through(session, reach.paying);
   const stream: SealedSession['stream'] = async (call, sink, signal) => {
-    const envelope = decodeChatEnvelope(call.body, REQUEST_BODY_MAX_BYTES);
+    const endpoint = endpointAt(call.path);
+    if (endpoint === undefined) throw clientError('client.path');
+    const envelope = decodeEnvelope(endpoint.path, call.body, REQUEST_BODY_MAX_BYTES);
     const { onProof } = options;
     const keeper = onProof === undefined ? undefined : keepProof(call.body, { session, clock });
     const opened = await exchange(
       { ...options, session, clock, ...(payer && { payer }) },
-      { ...call, ...envelope, payer: reach.payer },
+      { ...call, ...envelope, path: endpoint.path, payer: reach.payer },
       { send: reach.send, sink: keeper?.along(sink) ?? sink, signal },
     );
     if (opened.receipt !== undefined) options.onReceipt?.(opened.receipt);

@@ -7,10 +7,12 @@
 import { fixed } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { KemName } from '../attestation/verdict.ts';
-import { decodeChatEnvelope } from '../protocol/openai/envelope.ts';
+import { endpointAt } from '../protocol/openai/endpoints.ts';
+import { decodeEnvelope } from '../protocol/openai/envelope.ts';
 import type { AnswerHead } from './answer-opener.ts';
 import type { SealedSend } from './carrier.ts';
 import type { Directory } from './directory.ts';
+import { clientError } from './errors.ts';
 import { exchange } from './exchange.ts';
 import { REQUEST_BODY_MAX_BYTES } from './limits.ts';
 import { requestIdOf } from './open-session.ts';
@@ -59,10 +61,12 @@ export function plainSealer(options: PlainSealerOptions): PlainSealer {
   const session = new Session({ ...options, trust: heldTrust(options.trust) });
   return {
     exchange: async (call, send, sink, signal) => {
-      const envelope = decodeChatEnvelope(call.body, REQUEST_BODY_MAX_BYTES);
+      const endpoint = endpointAt(call.path);
+      if (endpoint === undefined) throw clientError('client.path');
+      const envelope = decodeEnvelope(endpoint.path, call.body, REQUEST_BODY_MAX_BYTES);
       const request = {
         ...envelope,
-        path: call.path,
+        path: endpoint.path,
         headers: [['content-type', 'application/json']] as const,
         body: call.body,
         payer: fixed(call.payer, 32, 'payer'),

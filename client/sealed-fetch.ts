@@ -7,7 +7,7 @@
 import { toHex, utf8 } from '../core/bytes.ts';
 import { deferred } from '../core/deferred.ts';
 import type { AttestedModel } from '../attestation/verdict.ts';
-import { CHAT_PATH } from '../protocol/openai/envelope.ts';
+import { endpointAt, type EndpointPath } from '../protocol/openai/endpoints.ts';
 import { modelList, modelObject } from '../protocol/openai/models.ts';
 import type { AnswerHead, AnswerSink } from './answer-opener.ts';
 import { clientError } from './errors.ts';
@@ -32,6 +32,11 @@ export interface SealedFetch {
   (input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /** The latest verdict on every candidate of every gateway used through this function. */
   verdicts(): readonly WorkerVerdict[];
+  /**
+   * The session behind requests to this gateway with this key, for whoever wants workers verified, and to hear what is wrong
+   * with its own options, before the first request. Throws `client.*`, `policy.*`.
+   */
+  session(baseUrl: string, apiKey: string): Promise<SealedSession>;
   /** Gives a channel file back to other processes. Nothing may be under way. */
   close(): Promise<void>;
 }
@@ -54,6 +59,8 @@ export function sealedFetch(options: ClientOptions): SealedFetch {
   };
   return Object.assign(run, {
     verdicts: () => sessions.verdicts(),
+    session: (baseUrl: string, apiKey: string) =>
+      sessions.for(`${gatewayUrlOf(baseUrl)}/v1`, apiKey),
     close: () => sessions.close(),
   });
 }
@@ -125,8 +132,9 @@ async function answer(sessions: Sessions, request: Request): Promise<Response> {
   if (at === -1 || url.search !== '') throw clientError('client.path');
   const baseUrl = `${url.origin}${url.pathname.slice(0, at)}/v1`;
   const session = (): Promise<SealedSession> => sessions.for(baseUrl, apiKeyOf(request));
-  if (request.method === 'POST' && path === CHAT_PATH) {
-    return sealedAnswer(await session(), request);
+  const endpoint = endpointAt(path);
+  if (request.method === 'POST' && endpoint !== undefined) {
+    return sealedAnswer(await session(), endpoint.path, request);
   }
   if (request.method === 'GET' && path === MODELS_PATH) {
     return provenModels(await session(), request.signal);
@@ -155,10 +163,14 @@ function apiKeyOf(request: Request): string {
 /** A `Response` with one of these refuses a body. Spec: WHATWG Fetch, "null body status". */
 const BODILESS_STATUSES: readonly number[] = [204, 205, 304];
 
-async function sealedAnswer(session: SealedSession, request: Request): Promise<Response> {
+async function sealedAnswer(
+  session: SealedSession,
+  path: EndpointPath,
+  request: Request,
+): Promise<Response> {
   const body = new Uint8Array(await request.arrayBuffer());
   if (body.length > REQUEST_BODY_MAX_BYTES) throw clientError('client.request', 'size');
-  const call: SealedCall = { path: CHAT_PATH, headers: innerHeaders(request), body };
+  const call: SealedCall = { path, headers: innerHeaders(request), body };
   const started = deferred<Response>();
   const leave = new AbortController();
   const pipe = new Pipe(leave, (head, stream) => {

@@ -1,5 +1,6 @@
 /** Every engine the worker can run. To add one: write the file, add its line here. @module */
 
+import type { Capability } from '../protocol/openai/endpoints.ts';
 import type { Engine } from './engine.ts';
 import { startLlamaCpp } from './engines/llama-cpp/engine.ts';
 
@@ -9,6 +10,8 @@ export interface EngineStart {
   readonly contextTokens: number;
   readonly slots: number;
   readonly threads: number;
+  /** What the card promises. */
+  readonly serves: readonly Capability[];
   readonly gpu: 'auto' | false | 'cuda';
   readonly environment: Readonly<Record<string, string>>;
   readonly copyRoot?: string;

@@ -43,6 +43,28 @@ export const engineError = defineErrors({
     recovery: 'fix_request',
     public: 'The prompt does not fit into the context of the model.',
   },
+  /** It names a token that the model does not have, or one that ends an answer, which the library leaves alone. */
+  'engine.logit_bias': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The bias is for a token that cannot be biased.',
+  },
+  /** Models whose state cannot take one token back would evaluate all of it again for every token. */
+  'engine.logprobs': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'This model does not tell probabilities.',
+  },
+  'engine.answer_too_large': {
+    status: 413,
+    recovery: 'fix_request',
+    public: 'The answer would be too large.',
+  },
+  'engine.aborted': {
+    status: 499,
+    recovery: 'stop',
+    public: 'The request was ended.',
+  },
 });
 
 export const workerError = defineErrors({

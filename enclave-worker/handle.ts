@@ -8,38 +8,33 @@
 import { fixed, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { hasCode, VeilError } from '../core/errors.ts';
-import { parseJson } from '../core/json.ts';
 import { codeOf } from '../core/node/log.ts';
 import type { Card } from '../attestation/card.ts';
-import { decodeChatRequest, type ChatRequest } from '../protocol/openai/chat.ts';
-import {
-  chatCompletion,
-  completionId,
-  finishChunk,
-  roleChunk,
-  textChunk,
-  usageChunk,
-  type AnswerIdentity,
-  type FinishReason,
-} from '../protocol/openai/completion.ts';
-import { failureOf, openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts';
-import { SSE_DONE, SSE_PING, sseEvent } from '../protocol/openai/sse.ts';
+import type { AnswerIdentity } from '../protocol/openai/answer-shape.ts';
+import { completionId } from '../protocol/openai/completion.ts';
+import { embeddingList } from '../protocol/openai/embeddings.ts';
+import type { EndpointPath } from '../protocol/openai/endpoints.ts';
+import { openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts';
+import { sseEvent } from '../protocol/openai/sse.ts';
 import { ceilingOf } from '../protocol/price.ts';
 import type { ReceiptOutcome, Usage } from '../protocol/receipt.ts';
 import { sxError } from '../protocol/sx/errors.ts';
-import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
-import { assertRouted, openRequest, type OpenedRequest } from '../protocol/sx/open.ts';
+import { openRequest, type OpenedRequest } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
 import type { ReplaySet } from '../protocol/sx/replay.ts';
 import type { Earnings } from './earnings/earnings.ts';
-import type { Engine, EngineEvent, GenerateJob, Generation } from './engine.ts';
+import type { Engine, EngineEvent, Generation } from './engine.ts';
+import { engineError } from './errors.ts';
 import type { WorkerLog } from './events.ts';
+import { answerStream, answerWhole, type AnswerEnd } from './generated-answer.ts';
 import type { Epochs, ServingEpoch } from './keys.ts';
-import { HEAD_HOLD_MAX_MS, PING_EVERY_MS } from './limits.ts';
+import { EMBEDDINGS_ANSWER_MAX_CHARS } from './limits.ts';
 import { Metering } from './metering.ts';
+import { planOf, type EmbedPlan, type GeneratePlan, type Plan } from './plan.ts';
 import type { ReceiptStore } from './receipts.ts';
 import type { RunningExchanges } from './running.ts';
 import { SealedAnswer, type ExchangeSink } from './sealed-answer.ts';
+import { toolEvents } from './tool-events.ts';
 
 export interface ExchangeDeps {
   readonly card: Card;
@@ -203,7 +198,7 @@ async function answered(
   exchange: Exchange,
   out: SealedAnswer,
 ): Promise<Ending> {
-  const plan = planOf(deps, exchange);
+  const plan = plannedOrRefused(deps, exchange);
   if (plan.kind === 'refused') return refuseSealed(out, plan.failure, NOTHING_USED);
   const { call, stopped } = exchange;
   const { prelude } = exchange.opened;
@@ -211,24 +206,89 @@ async function answered(
   if (leftMs <= 0) return refuseSealed(out, openAiFailure('timeout'), NOTHING_USED);
   const deadline = AbortSignal.timeout(leftMs);
   const stop = AbortSignal.any([call.gone, deadline, stopped]);
-  const { request, job } = plan;
-  let usage = (): Usage => NOTHING_USED;
+  const counted: Counted = { usage: () => NOTHING_USED };
+  const serving = { deps, exchange, out, stop, deadline, counted };
   try {
-    const generation = deps.engine.generate(job, stop);
-    usage = generation.usage;
-    const identity = identityOf(deps, exchange);
-    const events = endingEarly(generation, () => isStopped(exchange, deadline));
-    const answering = { request, identity, out, generation, events };
-    const reason =
-      request.mode === 'stream'
-        ? await answerStream(answering, meteringOf(exchange, generation, out))
-        : await answerWhole(answering);
-    if (reason !== 'aborted') return { outcome: 'ok', usage: usage(), code: undefined };
+    const end = plan.kind === 'embed' ? await embed(serving, plan) : await generate(serving, plan);
+    if (end === 'complete') return { outcome: 'ok', usage: counted.usage(), code: undefined };
   } catch (error) {
-    return fail(out, engineFailure(error), usage());
+    return fail(out, engineFailure(error, plan.promptParam), counted.usage());
   }
-  if (call.gone.aborted) return { outcome: 'cancelled', usage: usage(), code: undefined };
-  return fail(out, openAiFailure('timeout'), usage());
+  if (call.gone.aborted) return { outcome: 'cancelled', usage: counted.usage(), code: undefined };
+  return fail(out, openAiFailure('timeout'), counted.usage());
+}
+
+/** A schema is a stranger's program for a compiler: what it has not foreseen ends one request and not the worker. */
+function plannedOrRefused({ card }: ExchangeDeps, { opened, call }: Exchange): Plan {
+  try {
+    const plan = planOf(card, opened);
+    const isStream = plan.kind === 'generate' && plan.mode === 'stream';
+    if (plan.kind === 'refused' || isStream || call.meterEvery === undefined) return plan;
+    // Reserved for step by step, because the clear flag says that it is streamed: in one piece nobody could count along.
+    return { kind: 'refused', failure: openAiFailure('invalid_value', { param: 'stream' }) };
+  } catch {
+    // Whatever it says may quote the request.
+    return { kind: 'refused', failure: openAiFailure('internal_error') };
+  }
+}
+
+/** What the engine counts, once it has begun. */
+interface Counted {
+  usage: () => Usage;
+}
+
+interface Serving {
+  readonly deps: ExchangeDeps;
+  readonly exchange: Exchange;
+  readonly out: SealedAnswer;
+  readonly stop: AbortSignal;
+  readonly deadline: AbortSignal;
+  readonly counted: Counted;
+}
+
+function generate(
+  { deps, exchange, out, stop, deadline, counted }: Serving,
+  { path, job, mode, includeUsage, shape, toolAnswer }: GeneratePlan,
+): Promise<AnswerEnd> {
+  const generation = deps.engine.generate(job, stop);
+  counted.usage = generation.usage;
+  const choices = job.prompts.length * job.choices;
+  const events = endingEarly(generation, () => isStopped(exchange, deadline));
+  const answering = {
+    shape: shape(identityOf(deps, exchange, path)),
+    choices,
+    out,
+    generation,
+    events: toolAnswer === undefined ? events : toolEvents({ events, choices, answer: toolAnswer }),
+  };
+  if (mode === 'unary') return answerWhole(answering);
+  return answerStream(answering, includeUsage, meteringOf(exchange, generation, out));
+}
+
+/** Of a number of a vector, at the longest. */
+const NUMBER_CHARS = { float: 24, base64: 6 } as const;
+
+async function embed(
+  { deps, out, stop, counted }: Serving,
+  { job, request }: EmbedPlan,
+): Promise<AnswerEnd> {
+  const embedding = deps.engine.embed(job, stop);
+  counted.usage = embedding.usage;
+  let vectors: readonly Float32Array[];
+  try {
+    vectors = await embedding.vectors;
+  } catch (error) {
+    if (hasCode(error, 'engine.aborted')) return 'aborted';
+    throw error;
+  }
+  const numbers = vectors.reduce((sum, vector) => sum + vector.length, 0);
+  if (numbers * NUMBER_CHARS[request.encoding] > EMBEDDINGS_ANSWER_MAX_CHARS) {
+    // Nobody would read so large an answer, so nobody pays for it.
+    counted.usage = () => NOTHING_USED;
+    throw engineError('engine.answer_too_large');
+  }
+  out.json(200, embeddingList(request, vectors, embedding.usage()));
+  return 'complete';
 }
 
 /** Stopped by the gateway, and by nothing else. */
@@ -261,145 +321,19 @@ function meteringOf(
   });
 }
 
-type Plan =
-  | { readonly kind: 'run'; readonly request: ChatRequest; readonly job: GenerateJob }
-  | { readonly kind: 'refused'; readonly failure: OpenAiFailure };
-
-const CHAT_PATH = '/v1/chat/completions';
-
-/** Everything that can be wrong with an opened request, before the engine hears of it. */
-function planOf({ card }: ExchangeDeps, { opened, call }: Exchange): Plan {
-  const { inner, prelude } = opened;
-  if (inner.kind === 'refused') return { kind: 'refused', failure: failureOf(inner.error) };
-  if (inner.request.path !== CHAT_PATH) {
-    return { kind: 'refused', failure: openAiFailure('unknown_url') };
-  }
-  let body: unknown;
-  try {
-    body = parseJson(inner.request.body, INNER_REQUEST_MAX_BYTES);
-  } catch (error) {
-    return { kind: 'refused', failure: failureOf(error) };
-  }
-  const decision = decodeChatRequest(body);
-  if (decision.outcome === 'refused') return { kind: 'refused', failure: decision.failure };
-  const { request } = decision;
-  if (!isRouted(prelude, request.model) || request.model !== card.model.id) {
-    return { kind: 'refused', failure: openAiFailure('model_not_found', { param: 'model' }) };
-  }
-  // Reserved for step by step, because the clear flag says that it is streamed: in one piece nobody could count along.
-  if (call.meterEvery !== undefined && request.mode !== 'stream') {
-    return { kind: 'refused', failure: openAiFailure('invalid_value', { param: 'stream' }) };
-  }
-  return { kind: 'run', request, job: jobOf(card, prelude, request) };
-}
-
-/** The clear route tag was priced and admitted; the sealed model must be the same. */
-function isRouted(prelude: Prelude, model: string): boolean {
-  try {
-    assertRouted(prelude, model);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'sx.model')) return false;
-    throw error;
-  }
-}
-
-/** The smallest of what the client signed for, what the card allows and what the request asks. */
-function jobOf(card: Card, prelude: Prelude, request: ChatRequest): GenerateJob {
-  const { maxPromptTokens, maxOutputTokens } = card.limits;
-  return {
-    messages: request.messages,
-    maxPromptTokens: Math.min(maxPromptTokens, prelude.maxPrompt),
-    maxOutputTokens: Math.min(
-      maxOutputTokens,
-      prelude.maxOutput,
-      request.maxOutputTokens ?? maxOutputTokens,
-    ),
-    temperature: request.temperature,
-    topP: request.topP,
-    ...(request.seed === undefined ? {} : { seed: request.seed }),
-    stop: request.stop,
-  };
-}
-
 const MS_PER_S = 1000;
 
-function identityOf({ card }: ExchangeDeps, { opened, epoch, startMs }: Exchange): AnswerIdentity {
+function identityOf(
+  { card }: ExchangeDeps,
+  { opened, epoch, startMs }: Exchange,
+  path: EndpointPath,
+): AnswerIdentity {
   return {
-    id: completionId(opened.prelude.msgId),
+    id: completionId(path, opened.prelude.msgId),
     created: Math.floor(startMs / MS_PER_S),
     model: card.model.id,
     systemFingerprint: epoch.systemFingerprint,
   };
-}
-
-interface Answering {
-  readonly request: ChatRequest;
-  readonly identity: AnswerIdentity;
-  readonly out: SealedAnswer;
-  readonly generation: Generation;
-  readonly events: AsyncIterable<EngineEvent>;
-}
-
-type EndReason = FinishReason | 'aborted';
-
-async function answerWhole({ identity, out, generation, events }: Answering): Promise<EndReason> {
-  let text = '';
-  for await (const event of events) {
-    if (event.kind === 'text') text += event.text;
-    if (event.kind !== 'end') continue;
-    if (event.reason !== 'aborted') {
-      out.json(200, chatCompletion(identity, text, event.reason, generation.usage()));
-    }
-    return event.reason;
-  }
-  return 'aborted';
-}
-
-async function answerStream(
-  { request, identity, out, generation, events }: Answering,
-  metering: Metering | undefined,
-): Promise<EndReason> {
-  const begin = (): void => {
-    if (out.status !== undefined) return;
-    out.beginStream();
-    out.event(sseEvent(roleChunk(identity)));
-  };
-  // The status waits for the first text, because an HTTP error is worth more than an event; but not for ever.
-  const silence = watchSilence(() => {
-    begin();
-    out.event(SSE_PING);
-  });
-  try {
-    for await (const event of events) {
-      if (event.kind === 'started') continue;
-      if (event.kind === 'end' && event.reason === 'aborted') return event.reason;
-      silence.heard();
-      begin();
-      if (event.kind === 'text') {
-        out.event(sseEvent(textChunk(identity, event.text)));
-        metering?.wrote();
-        await out.room();
-        continue;
-      }
-      if (event.reason === 'aborted') return event.reason;
-      out.event(sseEvent(finishChunk(identity, event.reason)));
-      if (request.includeUsage) out.event(sseEvent(usageChunk(identity, generation.usage())));
-      out.event(SSE_DONE);
-      return event.reason;
-    }
-    return 'aborted';
-  } finally {
-    silence.stop();
-  }
-}
-
-function watchSilence(ping: () => void): {
-  readonly heard: () => void;
-  readonly stop: () => void;
-} {
-  const timer = setInterval(ping, Math.min(PING_EVERY_MS, HEAD_HOLD_MAX_MS));
-  return { heard: () => void timer.refresh(), stop: () => clearInterval(timer) };
 }
 
 /** Before the sealed head a failure is a status; after it an event, and then neither `finish_reason` nor `[DONE]`. */
@@ -414,9 +348,18 @@ function refuseSealed(out: SealedAnswer, failure: OpenAiFailure, usage: Usage): 
   return { outcome: 'error', usage, code: failure.body.error.code ?? undefined };
 }
 
-function engineFailure(error: unknown): OpenAiFailure {
+function engineFailure(error: unknown, promptParam: string): OpenAiFailure {
   if (hasCode(error, 'engine.prompt_too_long')) {
-    return openAiFailure('context_length_exceeded', { param: 'messages' });
+    return openAiFailure('context_length_exceeded', { param: promptParam });
+  }
+  if (hasCode(error, 'engine.answer_too_large')) {
+    return openAiFailure('request_too_large', { param: promptParam });
+  }
+  if (hasCode(error, 'engine.logit_bias')) {
+    return openAiFailure('invalid_value', { param: 'logit_bias' });
+  }
+  if (hasCode(error, 'engine.logprobs')) {
+    return openAiFailure('unsupported_parameter', { param: 'logprobs' });
   }
   if (hasCode(error, 'engine.busy') || hasCode(error, 'engine.down')) {
     return openAiFailure('no_attested_worker');

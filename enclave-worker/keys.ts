@@ -15,7 +15,7 @@ import type { KemName } from '../attestation/verdict.ts';
 import { selfSign, type SelfSigned } from '../attestation/x509.ts';
 import { generateP256 } from '../attestation/x509-keys.ts';
 import { generateHpkeKeyPair, type HpkeKeyPair } from '../protocol/hpke.ts';
-import { systemFingerprint } from '../protocol/openai/completion.ts';
+import { systemFingerprint } from '../protocol/openai/answer-shape.ts';
 import { ReceiptSigner } from '../protocol/receipt.ts';
 import { RecipientKeys } from '../protocol/sx/recipient-keys.ts';
 import { providerError } from './errors.ts';

@@ -35,6 +35,8 @@ export const OWNER_CLOCK_APART_MAX_MS = 5 * 60_000;
 /** How long the sealed status waits for the first text, so that a failure can still be an HTTP error. */
 export const HEAD_HOLD_MAX_MS = 10_000;
 export const PING_EVERY_MS = 10_000;
+/** Clients read answers of up to 64 MiB. */
+export const EMBEDDINGS_ANSWER_MAX_CHARS = 60_000_000;
 
 export const LINK_CONNECTIONS_MAX = 512;
 /** Silent connections of strangers must not keep the gateway out; Node's default is two minutes. */

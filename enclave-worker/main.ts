@@ -6,17 +6,23 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
 import { openConfiguredStore, type ConfiguredStore } from '../attestation/collateral/compose.ts';
 import { systemClock } from '../core/clock.ts';
-import { VeilError } from '../core/errors.ts';
 import { decodeConfig, loadConfig, redactedConfig } from '../core/node/config.ts';
 import { untilSignal } from '../core/node/lifecycle.ts';
 import { codeOf, createLog } from '../core/node/log.ts';
+import {
+  readServiceArguments,
+  SERVICE_STATUS,
+  whyNotStarted,
+  wrongUsage,
+  type ServiceArguments,
+  type ServiceHelp,
+} from '../core/node/service.ts';
 import { STORE_PARTS } from '../core/node/store-parts.ts';
-import { errorLine, outputLine, printable } from '../core/node/terminal.ts';
+import { errorLine, outputLine } from '../core/node/terminal.ts';
 import { WORKER_CONFIG, type WorkerConfig } from './config.ts';
 import { workerError } from './errors.ts';
 import { thisGuest } from './evidence/guest.ts';
@@ -111,27 +117,24 @@ async function openCollateral({ collateral }: WorkerConfig): Promise<ConfiguredS
   });
 }
 
-interface Arguments {
-  readonly config?: string;
-  readonly 'check-config': boolean;
+const HELP: ServiceHelp = {
+  command: 'node enclave-worker/main.ts',
+  about: 'A worker: proves the machine it runs in to a gateway, and answers sealed requests.',
+  notes: [
+    '',
+    'Variables: VEILGATE_WORKER_<KEY>. What stands in the way of a registration: "veilgate doctor".',
+    'Everything else is in docs/workers.md and docs/deploy.md.',
+  ],
+};
+
+/** Without a file the configuration comes from a parent: nobody who types this has one. */
+function readArguments(): ServiceArguments {
+  const values = readServiceArguments(HELP);
+  if (values.config === undefined && process.send === undefined) wrongUsage(HELP);
+  return values;
 }
 
-const WRONG_USAGE_STATUS = 2;
-
-function readArguments(): Arguments {
-  try {
-    const { values } = parseArgs({
-      options: { config: { type: 'string' }, 'check-config': { type: 'boolean', default: false } },
-      strict: true,
-    });
-    return values;
-  } catch {
-    errorLine('usage: node enclave-worker/main.ts --config FILE [--check-config]');
-    return process.exit(WRONG_USAGE_STATUS);
-  }
-}
-
-async function main(values: Arguments): Promise<void> {
+async function main(values: ServiceArguments): Promise<void> {
   const stop = new AbortController();
   // Asked to end, or left alone by a parent: both drain.
   const asked = Promise.race([
@@ -174,18 +177,16 @@ async function main(values: Arguments): Promise<void> {
 // Node would print the error with all its words, which may not be ours.
 process.once('uncaughtException', (error) => {
   log.event('worker.failed', { code: codeOf(error) });
-  process.exit(1);
+  process.exit(SERVICE_STATUS.failed);
 });
 
 const values = readArguments();
 try {
   await main(values);
-  process.exit(0);
+  process.exit(SERVICE_STATUS.ended);
 } catch (error) {
   log.event('worker.failed', { code: codeOf(error) });
   // Whoever wrote the file is there to read what is wrong with it; a parent has the code.
-  if (values.config !== undefined) {
-    errorLine(error instanceof VeilError ? printable(error.message) : 'the worker could not start');
-  }
-  process.exit(1);
+  if (values.config !== undefined) errorLine(whyNotStarted(error));
+  process.exit(SERVICE_STATUS.failed);
 }

@@ -12,6 +12,7 @@ import { VeilError } from '../core/errors.ts';
 import { pause } from '../core/node/lifecycle.ts';
 import { codeOf } from '../core/node/log.ts';
 import { parseCard, workerIdOf, type Card } from '../attestation/card.ts';
+import { ENDPOINTS, type Capability } from '../protocol/openai/endpoints.ts';
 import { ReplaySet } from '../protocol/sx/replay.ts';
 import type { Endorser } from '../attestation/collateral/endorser.ts';
 import type { WorkerConfig } from './config.ts';
@@ -99,18 +100,33 @@ async function startEngine(config: WorkerConfig, card: Card, log: WorkerLog): Pr
   const { name, modelPath, threads, gpu, environment, copyRoot } = config.engine;
   const kind = ENGINES.find((engine) => engine.name === name);
   if (kind === undefined) throw workerError('worker.config', 'engine.name');
-  return kind.start({
+  const serves = promisesOf(card);
+  const engine = await kind.start({
     // The engine's process works in a folder of its own: what was meant from here has to be said in full.
     modelPath: resolve(modelPath),
     modelSha256Hex: toHex(card.model.weights),
     contextTokens: card.model.contextLength,
     slots: card.limits.maxConcurrent,
+    serves,
     threads,
     gpu,
     environment,
     ...(copyRoot === undefined ? {} : { copyRoot: resolve(copyRoot) }),
     onState: (state) => log.event('worker.engine', { state }),
   });
+  if (serves.every((promise) => engine.capabilities.includes(promise))) return engine;
+  await engine.close();
+  throw workerError('worker.config', 'card: the engine has not all its capabilities');
+}
+
+/** Requests are sent where a card promises to serve them: a word that nobody here knows would be a promise to nobody. */
+function promisesOf({ model }: Card): readonly Capability[] {
+  const known = ENDPOINTS.map(({ capability }) => capability);
+  const promises = known.filter((capability) => model.capabilities.includes(capability));
+  if (promises.length === 0 || promises.length !== model.capabilities.length) {
+    throw workerError('worker.config', `card: capabilities are ${known.join(', ')}`);
+  }
+  return promises;
 }
 
 interface Serving extends WorkerDeps {

@@ -260,7 +260,8 @@ class Exchange {
       return undefined;
     }
     if (held === undefined) return undefined;
-    return new Metering({ cashier, worker, prelude, ...held, log, chunkTokens: means.chunkTokens });
+    const { chunkTokens } = means;
+    return new Metering({ cashier, worker, prelude, ...held, log, means, chunkTokens });
   }
 
   /** Undefined: the next candidate may try. */

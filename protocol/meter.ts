@@ -21,10 +21,10 @@ import { sxError } from './sx/errors.ts';
 import type { Prelude } from './sx/prelude.ts';
 
 const MAGIC = ascii('VGM1');
-const VGM1_BYTES = 76;
+const VGM1_BYTES = 80;
 const SIGNATURE_BYTES = 64;
 /** signature ‖ VGM1: the payload of frame 0x13. */
-export const METER_BYTES = 140;
+export const METER_BYTES = 144;
 /** By which a gateway asks its worker for meters, on the link. */
 export const METER_HEADER = 'sx-meter';
 
@@ -38,16 +38,18 @@ export interface Meter {
   readonly amount: bigint;
   /** From 1, without holes. */
   readonly seq: number;
+  /** Sealed frames of the answer before it: whoever brings it sooner has moved it, and its worker counted no text ahead. */
+  readonly frames: number;
 }
 
 export interface SignedMeter {
   readonly meter: Meter;
   readonly signature: Bytes<64>;
   /** The VGM1 bytes. */
-  readonly signed: Bytes<76>;
+  readonly signed: Bytes<80>;
 }
 
-export function encodeMeter(meter: Meter): Bytes<76> {
+export function encodeMeter(meter: Meter): Bytes<80> {
   const bytes = concat(
     MAGIC,
     meter.msgId,
@@ -55,6 +57,7 @@ export function encodeMeter(meter: Meter): Bytes<76> {
     u32be(meter.completion),
     u128be(meter.amount),
     u32be(meter.seq),
+    u32be(meter.frames),
   );
   return fixed(bytes, VGM1_BYTES, 'VGM1');
 }
@@ -74,8 +77,9 @@ export function parseMeterUnverified(payload: Uint8Array): SignedMeter {
   const completion = reader.u32be('completion'); // +52
   const amount = reader.u128be('amount'); // +56
   const seq = reader.u32be('seq'); // +72
+  const frames = reader.u32be('frames'); // +76
   const signed = fixed(bytes.subarray(SIGNATURE_BYTES), VGM1_BYTES);
-  return { meter: { msgId, statementHash, completion, amount, seq }, signature, signed };
+  return { meter: { msgId, statementHash, completion, amount, seq, frames }, signature, signed };
 }
 
 export interface MeterExpectation {
@@ -84,6 +88,8 @@ export interface MeterExpectation {
   readonly prelude: Prelude;
   /** The one before it in the same answer. */
   readonly previous: Meter | undefined;
+  /** Sealed frames that were read before it. Absent: for whoever does not act on what they say. */
+  readonly frames?: number;
 }
 
 /**
@@ -107,6 +113,7 @@ export function verifyMeter(payload: Uint8Array, expected: MeterExpectation): Me
     ['msgId', () => equalPublic(meter.msgId, prelude.msgId)],
     ['statementHash', () => equalPublic(meter.statementHash, key.statementHash)],
     ['seq', () => seq === (previous?.seq ?? 0) + 1],
+    ['place', () => expected.frames === undefined || meter.frames === expected.frames],
     ['completion', () => completion >= (previous?.completion ?? 0)],
     ['maxOutput', () => completion <= prelude.maxOutput],
     ['rises', () => amount >= (previous?.amount ?? 0n)],

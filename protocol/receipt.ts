@@ -20,7 +20,7 @@ import { ExpiringCache } from '../core/cache.ts';
 import { assert } from '../core/errors.ts';
 import type { PriceList } from '../attestation/verdict.ts';
 import { sha256, signEd25519, verifyEd25519 } from '#primitives';
-import { encodeMeter, METER_BYTES } from './meter.ts';
+import { encodeMeter, METER_BYTES, type Meter } from './meter.ts';
 import { amountDue, amountOf } from './price.ts';
 import { sxError } from './sx/errors.ts';
 
@@ -246,7 +246,10 @@ export class ReceiptSigner {
   }
 
   /** signature ‖ VGM1 about an exchange that still runs. Leaves the chain of receipts as it is. */
-  signMeter(msgId: Bytes<16>, usage: Usage, seq: number): Bytes<140> {
+  signMeter(
+    msgId: Bytes<16>,
+    { usage, seq, frames }: Pick<Meter, 'seq' | 'frames'> & { readonly usage: Usage },
+  ): Bytes<144> {
     const { secretKey, statementHash, prices } = this.#input;
     const body = encodeMeter({
       msgId,
@@ -254,6 +257,7 @@ export class ReceiptSigner {
       completion: usage.completion + usage.reasoning,
       amount: amountOf(prices, usage),
       seq,
+      frames,
     });
     return fixed(concat(signEd25519(secretKey, body), body), METER_BYTES);
   }

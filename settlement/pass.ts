@@ -16,6 +16,7 @@ import {
   fromUtf8,
   Reader,
   toBase64Url,
+  u16be,
   u64be,
   u128be,
   utf8,
@@ -42,8 +43,8 @@ export type Caveat =
   | { readonly kind: 'models'; readonly models: readonly string[] }
   /** No request may reserve more. */
   | { readonly kind: 'request-cap'; readonly cap: Amount }
-  /** No higher voucher may be shown with it, and none be held. */
-  | { readonly kind: 'ceiling'; readonly ceiling: Amount };
+  /** No higher voucher may be shown with it, none of another epoch, and none be held. */
+  | { readonly kind: 'ceiling'; readonly epoch: number; readonly ceiling: Amount };
 
 export interface Pass {
   readonly caveats: readonly Caveat[];
@@ -97,12 +98,18 @@ export function endOf(caveats: readonly Caveat[]): number {
   return Math.min(...caveats.map((each) => (each.kind === 'expiry' ? each.notAfterMs : Infinity)));
 }
 
+/** Whether it is a token's: it is worth one voucher and ends with the next. */
+export function hasCeiling(caveats: readonly Caveat[]): boolean {
+  return caveats.some(({ kind }) => kind === 'ceiling');
+}
+
 export interface PassUse {
   readonly nowMs: number;
   readonly model: string;
   /** What the request would reserve. */
   readonly need: bigint;
   /** Of the voucher in force. */
+  readonly epoch: number;
   readonly ceiling: bigint;
 }
 
@@ -111,10 +118,10 @@ export function forbiddenBy(caveats: readonly Caveat[], use: PassUse): readonly 
   return caveats.filter((caveat) => !allows(caveat, use)).map(({ kind }) => kind);
 }
 
-function allows(caveat: Caveat, { nowMs, model, need, ceiling }: PassUse): boolean {
+function allows(caveat: Caveat, { nowMs, model, need, epoch, ceiling }: PassUse): boolean {
   if (caveat.kind === 'expiry') return nowMs <= caveat.notAfterMs;
   if (caveat.kind === 'models') return caveat.models.includes(model);
-  if (caveat.kind === 'ceiling') return ceiling <= caveat.ceiling;
+  if (caveat.kind === 'ceiling') return epoch === caveat.epoch && ceiling <= caveat.ceiling;
   return need <= caveat.cap;
 }
 
@@ -122,7 +129,9 @@ function allows(caveat: Caveat, { nowMs, model, need, ceiling }: PassUse): boole
 function encodeCaveat(caveat: Caveat): Uint8Array {
   if (caveat.kind === 'expiry') return field(KIND.expiry, u64be(BigInt(caveat.notAfterMs)));
   if (caveat.kind === 'models') return field(KIND.models, encodeModels(caveat.models));
-  if (caveat.kind === 'ceiling') return field(KIND.ceiling, u128be(caveat.ceiling));
+  if (caveat.kind === 'ceiling') {
+    return field(KIND.ceiling, concat(u16be(caveat.epoch), u128be(caveat.ceiling)));
+  }
   return field(KIND.requestCap, u128be(caveat.cap));
 }
 
@@ -165,8 +174,9 @@ function parseCaveat(kind: number, value: Uint8Array): Caveat {
   if (kind === KIND.requestCap && value.length === 16) {
     return { kind: 'request-cap', cap: readAmount(reader, 'cap') };
   }
-  if (kind === KIND.ceiling && value.length === 16) {
-    return { kind: 'ceiling', ceiling: readAmount(reader, 'ceiling') };
+  if (kind === KIND.ceiling && value.length === 18) {
+    const epoch = reader.u16be('epoch');
+    return { kind: 'ceiling', epoch, ceiling: readAmount(reader, 'ceiling') };
   }
   if (kind !== KIND.models) throw artefactError('caveat');
   const models = modelText(value).split(',');

@@ -3,7 +3,7 @@
  *
  *   vgv1.<voucher, 115 bytes>.<caveats>.<signature, 64 bytes>
  *
- * The pass names the voucher's ceiling, so that a token is not worth more when its channel signs more.
+ * The pass names the voucher's epoch and ceiling, so that a token is not worth more when its channel signs more.
  * Spec: ton-settlement §4.4 (session).
  * @module
  */
@@ -26,8 +26,8 @@ export function signToken(
   voucher: Voucher,
   caveats: readonly Caveat[],
 ): Token {
-  const { channel, ceiling } = voucher;
-  const pass = signPass(secretKey, channel, [...caveats, { kind: 'ceiling', ceiling }]);
+  const { channel, epoch, ceiling } = voucher;
+  const pass = signPass(secretKey, channel, [...caveats, { kind: 'ceiling', epoch, ceiling }]);
   return { voucher, pass };
 }
 

@@ -50,7 +50,8 @@ async function askEverything(stack: Stack, said: string[]): Promise<string[]> {
   for (const client of [stack.sealed(), stack.plain()]) {
     const base = { model: STACK_MODEL, messages: promptOf(CANARY), max_tokens: 24 };
     const bad = [
-      { ...base, logprobs: true },
+      { ...base, logprobs: true, top_logprobs: 2, n: 2 },
+      { ...base, logit_bias: { [CANARY]: 1 } },
       { ...base, model: `${CANARY}-model` },
       { ...base, user: CANARY, metadata: { key: CANARY }, stop: [CANARY] },
       { ...base, temperature: 77 },
@@ -81,9 +82,34 @@ async function askEverything(stack: Stack, said: string[]): Promise<string[]> {
     }
     const stranger = client.withOptions({ apiKey: 'nobody' });
     await attempt(async () => void (await stranger.chat.completions.create(base)));
-    await attempt(async () => void (await client.embeddings.create({ model: 'x', input: CANARY })));
+    answers.push(...(await askOtherEndpoints(client, attempt)));
   }
   await askRaw(stack, said);
+  return answers;
+}
+
+type Attempt = (work: () => Promise<void>) => Promise<void>;
+
+/** Text completions and embeddings; a vector is searched for by its bytes. */
+async function askOtherEndpoints(client: OpenAI, attempt: Attempt): Promise<readonly string[]> {
+  const { completions, embeddings } = client;
+  const model = STACK_MODEL;
+  const answers: string[] = [];
+  await attempt(async () => {
+    const prompt = 'The hardware signs a measurement, and you check';
+    const asked = { model, prompt, max_tokens: 48, temperature: 0, logprobs: 5 };
+    answers.push((await completions.create(asked)).choices[0]?.text ?? '');
+  });
+  await attempt(async () => {
+    const { data } = await embeddings.create({ model, input: [CANARY], encoding_format: 'float' });
+    answers.push(JSON.stringify(data[0]?.embedding.slice(0, 4)));
+  });
+  for (const prompt of [CANARY, CANARY.repeat(200)]) {
+    await attempt(async () => void (await completions.create({ model, prompt })));
+    await attempt(async () => void (await completions.create({ model, prompt, echo: true })));
+    await attempt(async () => void (await embeddings.create({ model, input: prompt })));
+    await attempt(async () => void (await embeddings.create({ model: prompt, input: prompt })));
+  }
   return answers;
 }
 
@@ -161,7 +187,7 @@ for (const tee of ['tdx', 'snp'] as const) {
     } finally {
       await stack.close();
     }
-    assert.equal(answers.length, 4);
+    assert.equal(answers.length, 8);
     assert.ok(answers.every((answer) => answer.length >= 40));
     assert.ok(traces.some(({ name }) => name.endsWith('worker-0.log')));
     assert.ok(traces.some(({ name }) => /audit-\d+\.log$/.test(name)));

@@ -8,6 +8,7 @@ import { paint } from '../../core/node/terminal.ts';
 import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { openChannelFile } from '../../client/node/channel-file.ts';
+import { STRANDED_MS } from '../../client/limits.ts';
 import { ChannelAccount } from '../../client/pay/account.ts';
 import { checkCaveats, type Caveat } from '../../settlement/pass.ts';
 import { formatToken, signToken, type Token } from '../../settlement/token.ts';
@@ -85,14 +86,14 @@ interface Endowment {
   readonly io: MoneyIo;
 }
 
-/** Counted as spent before it exists, for as long as it lasts. */
+/** Counted as spent before it exists, until the last request that it was let in for must be over. */
 async function endowed(kept: KeptChannel, { limit, notAfterMs, io }: Endowment): Promise<Voucher> {
   const { parts, release } = openChannelFile(kept.path);
   try {
     const spending = { policy: 'per-request', spendMax: undefined } as const;
     const account = await ChannelAccount.open(parts, spending, io.now);
     try {
-      return await account.endow(limit, notAfterMs);
+      return await account.endow(limit, notAfterMs + STRANDED_MS);
     } finally {
       await account.close();
     }

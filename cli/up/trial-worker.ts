@@ -47,7 +47,7 @@ export async function startTrialWorker(options: TrialWorkerOptions): Promise<Wor
       model: {
         id: DEMO_MODEL.id,
         contextLength: DEMO_MODEL.contextLength,
-        capabilities: ['chat'],
+        capabilities: ['chat', 'completions', 'embeddings'],
         weights: DEMO_MODEL.sha256,
       },
       limits: {

@@ -14,15 +14,27 @@ import { signPass, type Pass } from '../../settlement/pass.ts';
 import type { SignedStatement } from '../../settlement/statement.ts';
 import { signVoucher, type Voucher } from '../../settlement/voucher.ts';
 import { clientError } from '../errors.ts';
-import { STATEMENTS_KEPT, PASS_LIFETIME_MS, STRANDED_MS } from '../limits.ts';
-import { Flying } from './flying.ts';
 import {
-  decodePayState,
-  encodePayState,
-  newPayState,
-  UNCOUNTED,
-  type PayState,
-} from './pay-state.ts';
+  ADMISSION_MS,
+  LOST_KEPT,
+  PASS_LIFETIME_MS,
+  STATEMENTS_KEPT,
+  STRANDED_MS,
+  UNBILLED_MAX,
+} from '../limits.ts';
+import { Flying, type Flight } from './flying.ts';
+import {
+  leastTelling,
+  lostIn,
+  coveredIn,
+  mostBeside,
+  roomIn,
+  unbilledIn,
+  without,
+  type LostRequest,
+  type Witness,
+} from './lost.ts';
+import { decodePayState, encodePayState, newPayState, type PayState } from './pay-state.ts';
 import { SaveQueue, type PayMemory } from './pay-memory.ts';
 
 /** How far signatures run ahead of what is served. */
@@ -70,6 +82,8 @@ export class ChannelAccount {
   /** Bills that are being looked at. */
   readonly #judging = new Set<Promise<unknown>>();
   #state: PayState;
+  /** The highest that is certainly written. */
+  #written: Pick<Voucher, 'epoch' | 'ceiling'>;
   #pass: Pass | undefined;
   #passEndMs = 0;
   #sessionCeiling: bigint | undefined;
@@ -79,7 +93,8 @@ export class ChannelAccount {
     this.#spending = spending;
     this.#clock = clock;
     this.#state = state;
-    this.#saves = new SaveQueue(keys.memory, () => encodePayState(this.#written()));
+    this.#written = { epoch: state.epoch, ceiling: state.ceiling };
+    this.#saves = new SaveQueue(keys.memory, () => encodePayState(this.#afterCrash()));
   }
 
   /** Throws `client.channel_file` when what was remembered is of another channel, or nothing that can be read. */
@@ -113,7 +128,35 @@ export class ChannelAccount {
 
   /** Everything charged or possibly so: a gateway that says more lies, or we forgot. */
   get accounted(): bigint {
-    return this.#state.confirmed + this.#state.stranded + this.#flying.covered;
+    const room = roomIn(this.#state.lost);
+    return this.#covered + least(room, this.#beyondCovered());
+  }
+
+  get #covered(): bigint {
+    const { confirmed, stranded, lost } = this.#state;
+    return confirmed + stranded + coveredIn(lost) + this.#flying.covered;
+  }
+
+  /** Signed, and raised for nothing that is known. */
+  #beyondCovered(): bigint {
+    const beyond = this.#state.ceiling - this.#covered;
+    return beyond > 0n ? beyond : 0n;
+  }
+
+  /** Requests whose fate the gateway has to tell. */
+  get lost(): readonly LostRequest[] {
+    return this.#state.lost;
+  }
+
+  /** Nothing is signed any more: see `blame`. */
+  get isHalted(): boolean {
+    return this.#state.faults.length > 0;
+  }
+
+  /** Promises nothing new: for whoever has to show whose account it asks about. */
+  get standing(): Voucher {
+    const { channel, secretKey } = this.keys;
+    return signVoucher(secretKey, { channel, ...this.#written });
   }
 
   /** Undefined: answers are not paid as they go. */
@@ -141,17 +184,20 @@ export class ChannelAccount {
 
   /**
    * A voucher that covers one more request, durable before it is returned. `covered` is less than `maxAmount` where more is
-   * signed as the answer arrives. Throws `client.pay_halted`, `client.pay_limit`, `client.channel_file`.
+   * signed as the answer arrives. Of a request without `witness` that gets lost, no bill is ever believed. Throws
+   * `client.pay_halted`, `client.pay_unbilled`, `client.pay_limit`, `client.channel_file`.
    */
   async authorise(
     requestId: Bytes<16>,
     maxAmount: bigint,
     covered: bigint = maxAmount,
+    witness?: Witness,
   ): Promise<Voucher> {
     await this.#assertPaying();
+    this.#assertBilled();
     this.#signUpTo(this.#ceilingFor(covered));
     const most = amount(least(AMOUNT_MAX, maxAmount));
-    this.#flying.put(requestId, { most, covered: amount(covered) });
+    this.#flying.put(requestId, { most, covered: amount(covered), witness });
     try {
       return await this.#durable();
     } catch (error) {
@@ -193,6 +239,17 @@ export class ChannelAccount {
     throw clientError('client.pay_halted', this.#state.faults.join(' '));
   }
 
+  /**
+   * A gateway that cuts every answer would have one more request signed for with each. Of those that are over and still have
+   * no bill the limit allows one request at a time: a bill for it says where the sums stand.
+   */
+  #assertBilled(): void {
+    const { open, over } = unbilledIn(this.#state.lost, this.#clock());
+    const isAlone = open === 0 && this.#flying.size === 0;
+    if (open + over < UNBILLED_MAX || isAlone) return;
+    throw clientError('client.pay_unbilled', String(open + over));
+  }
+
   #signUpTo(ceiling: Amount): void {
     this.#state = { ...this.#state, ceiling };
   }
@@ -201,6 +258,10 @@ export class ChannelAccount {
   async #durable(): Promise<Voucher> {
     const { epoch, ceiling } = this.#state;
     await this.#saves.save();
+    // Two that were written together may come in any order.
+    if (epoch !== this.#written.epoch || ceiling > this.#written.ceiling) {
+      this.#written = { epoch, ceiling };
+    }
     // Somebody may have been found out while it was written.
     this.#assertUnblamed();
     const { channel, secretKey } = this.keys;
@@ -214,7 +275,8 @@ export class ChannelAccount {
   async endow(limit: bigint, untilMs: number): Promise<Voucher> {
     const name = randomBytes(16);
     const voucher = await this.authorise(name, limit);
-    this.#strand(name, { count: UNCOUNTED, untilMs });
+    this.#flying.end(name);
+    this.#strand(amount(limit), untilMs);
     await this.#saves.save();
     return voucher;
   }
@@ -237,8 +299,10 @@ export class ChannelAccount {
     const isSession = typeof policy === 'object' && 'session' in policy;
     if (isSession) this.#sessionCeiling ??= this.accounted + policy.session;
     const limit = least(AMOUNT_MAX, spendMax, this.#sessionCeiling);
-    if (needed > limit) throw clientError('client.pay_limit', `${needed} > ${limit}`);
-    const wanted = isSession ? limit : needed;
+    // What is over was charged or it was not: one more request, within the limit, finds out.
+    const sure = this.#isOver() ? needed - this.#unbilled() : needed;
+    if (sure > limit) throw clientError('client.pay_limit', `${sure} > ${limit}`);
+    const wanted = isSession ? limit : least(needed, limit);
     return wanted > signed ? amount(wanted) : signed;
   }
 
@@ -248,33 +312,54 @@ export class ChannelAccount {
    * with what another has left over, before this client hears how far it is.
    */
   leavesRoom(requestId: Bytes<16>, { statement }: SignedStatement): boolean {
-    const { baseline, confirmed, stranded } = this.#state;
+    const { baseline, confirmed, stranded, lost } = this.#state;
     if (baseline === 'unknown') return false;
     const others = this.#flying.most - (this.#flying.get(requestId)?.most ?? NOTHING);
-    return statement.cum > confirmed + stranded + others + statement.amount;
+    const known = confirmed + stranded + mostBeside(lost, requestId);
+    return statement.cum > known + others + statement.amount;
   }
 
   /** Of a line without a fault. That this is not written yet after a crash only makes us count higher. */
   settled(requestId: Bytes<16>, line: SignedStatement): void {
     const { statement } = line;
     this.#flying.end(requestId);
-    const { charged, statements, baseline, lastN, confirmedN } = this.#state;
+    const { confirmed, baseline, countedN } = this.#state;
     // A payer that begins without a memory learns here what came before it, within what it has just signed. Others under
     // way may be in it too and be counted twice: that errs to the side of being served.
-    const before =
-      baseline === 'known' ? this.#state.confirmed : amount(statement.cum - statement.amount);
+    const before = baseline === 'known' ? confirmed : amount(statement.cum - statement.amount);
     this.#state = {
-      ...this.#state,
+      ...this.#with(line),
       baseline: 'known',
       confirmed: amount(before + statement.amount),
-      charged: statement.cum > charged ? statement.cum : charged,
-      lastN: statement.n > lastN ? statement.n : lastN,
-      confirmedN: baseline === 'known' ? confirmedN + 1n : statement.n,
-      statements: [...statements, line].slice(-STATEMENTS_KEPT),
+      countedN: baseline === 'known' ? countedN : statement.n,
     };
     this.#forgetStranded();
     // If this fails, so does the write before the next voucher, and somebody waits for that one.
     this.#saves.save().catch(() => undefined);
+  }
+
+  /** The same of a lost request, whose line may be in the count already. */
+  recalled(requestId: Bytes<16>, line: SignedStatement): void {
+    const { lost, confirmed, countedN } = this.#state;
+    if (lostIn(lost, requestId) === undefined) return;
+    const { n, amount: cost } = line.statement;
+    this.#state = {
+      ...this.#with(line),
+      lost: without(lost, requestId),
+      confirmed: n > countedN ? amount(confirmed + cost) : confirmed,
+    };
+    this.#saves.save().catch(() => undefined);
+  }
+
+  #with(line: SignedStatement): PayState {
+    const { charged, statements, lastN } = this.#state;
+    const { cum, n } = line.statement;
+    return {
+      ...this.#state,
+      charged: cum > charged ? cum : charged,
+      lastN: n > lastN ? n : lastN,
+      statements: [...statements, line].slice(-STATEMENTS_KEPT),
+    };
   }
 
   /** No worker was asked. Believing it costs nothing: it only lowers what is signed next. */
@@ -284,48 +369,86 @@ export class ChannelAccount {
 
   /** It may have run, and nobody has shown what it cost. */
   stranded(requestId: Bytes<16>): void {
-    this.#strand(requestId, { count: 1, untilMs: this.#clock() + STRANDED_MS });
-  }
-
-  #strand(
-    requestId: Bytes<16>,
-    { count, untilMs }: { readonly count: number; readonly untilMs: number },
-  ): void {
-    const leftOver = this.#leftOver();
     const flight = this.#flying.end(requestId);
     if (flight === undefined) return;
-    const risk = least(flight.most, flight.covered + leftOver);
-    const { stranded, strandedCount } = this.#state;
-    this.#state = {
-      ...this.#state,
-      stranded: amount(stranded + risk),
-      strandedCount: Math.min(strandedCount + count, UNCOUNTED),
-      strandedUntilMs: this.#strandedUntil(untilMs),
-    };
+    const lost = [...this.#state.lost, this.#lostOf({ ...flight, id: requestId })];
+    this.#state = { ...this.#state, lost };
+    const tooMany = lost.length > LOST_KEPT ? leastTelling(lost) : undefined;
+    if (tooMany !== undefined) this.#unname(tooMany);
   }
 
-  /** What was stranded before keeps its time. */
-  #strandedUntil(untilMs: number): number {
-    const { strandedCount, strandedUntilMs } = this.#state;
-    return strandedCount === 0 ? untilMs : Math.max(strandedUntilMs, untilMs);
+  /** By the gateway: it holds money for this one, and may yet charge it. */
+  stillOpen(requestId: Bytes<16>): void {
+    this.#heard(requestId, 'open');
   }
 
   /**
-   * Stranded requests are in the sums once as many lines were skipped as there are of them, and after their time even
-   * those that were released are over. With others under way nobody can tell whose the lines are, so the count goes on
-   * until there are none. A gateway with numbers of its own only makes us sign less.
+   * By the gateway: it does not know this one. It may yet arrive, so a line that counts it is no surprise while a gateway
+   * would admit it; nothing is signed for it.
    */
+  neverSeen(requestId: Bytes<16>): void {
+    const known = lostIn(this.#state.lost, requestId);
+    if (known === undefined) return;
+    if (this.#clock() < known.admittedUntilMs) this.#heard(requestId, 'unknown');
+    else this.released(requestId);
+  }
+
+  /** By the gateway: it will never charge this one. Believing it only lowers what is signed next. */
+  released(requestId: Bytes<16>): void {
+    this.#state = { ...this.#state, lost: without(this.#state.lost, requestId) };
+  }
+
+  #heard(requestId: Bytes<16>, word: LostRequest['word']): void {
+    const name = lostIn(this.#state.lost, requestId);
+    const lost = this.#state.lost.map((each) => (each === name ? { ...each, word } : each));
+    this.#state = { ...this.#state, lost };
+  }
+
+  #lostOf(flight: Flight & Pick<LostRequest, 'id'>): LostRequest {
+    const nowMs = this.#clock();
+    const untilMs = nowMs + STRANDED_MS;
+    return { ...flight, word: 'open', admittedUntilMs: nowMs + ADMISSION_MS, untilMs };
+  }
+
+  /** Of this one only what it may have cost is remembered. */
+  #unname({ id, most, covered, word, untilMs }: LostRequest): void {
+    const risk = least(most, covered + this.#beyondCovered());
+    this.released(id);
+    if (word === 'open') this.#strand(amount(risk), untilMs);
+  }
+
+  #unbilled(): bigint {
+    return this.accounted - this.#state.confirmed - this.#flying.covered;
+  }
+
+  /** What was stranded before keeps its time. */
+  #strand(risk: Amount, untilMs: number): void {
+    const { stranded, strandedUntilMs } = this.#state;
+    this.#state = {
+      ...this.#state,
+      stranded: amount(stranded + risk),
+      strandedUntilMs: stranded === NOTHING ? untilMs : Math.max(strandedUntilMs, untilMs),
+    };
+  }
+
+  /** Whether there is something that has no bill, and all of it is under way nowhere any more. */
+  #isOver(): boolean {
+    const { stranded, strandedUntilMs, lost } = this.#state;
+    const ends = lost.map(({ untilMs }) => untilMs);
+    if (stranded > NOTHING) ends.push(strandedUntilMs);
+    return this.#flying.size === 0 && ends.length > 0 && this.#clock() >= Math.max(...ends);
+  }
+
+  /** After their time those that were charged are in the sums, and those that were released are over. */
   #forgetStranded(): void {
-    const { strandedCount, strandedUntilMs, charged, confirmed, lastN, confirmedN } = this.#state;
-    if (strandedCount === 0 || this.#flying.size > 0) return;
-    const allCharged = lastN - confirmedN >= BigInt(strandedCount);
-    if (!allCharged && this.#clock() < strandedUntilMs) return;
+    if (!this.#isOver()) return;
+    const { charged, confirmed, lastN, countedN } = this.#state;
     this.#state = {
       ...this.#state,
       stranded: NOTHING,
-      strandedCount: 0,
+      lost: [],
       confirmed: charged > confirmed ? charged : confirmed,
-      confirmedN: lastN > confirmedN ? lastN : confirmedN,
+      countedN: lastN > countedN ? lastN : countedN,
     };
   }
 
@@ -342,12 +465,14 @@ export class ChannelAccount {
       baseline: 'known',
       ceiling: ceiling > known.ceiling ? ceiling : known.ceiling,
       confirmed,
-      confirmedN: n,
+      countedN: n > known.countedN ? n : known.countedN,
       lastN: n > known.lastN ? n : known.lastN,
-      stranded: pending > known.stranded ? pending : known.stranded,
-      strandedCount: pending > known.stranded ? UNCOUNTED : known.strandedCount,
-      strandedUntilMs: this.#strandedUntil(this.#clock() + STRANDED_MS),
     };
+    if (pending > known.stranded) {
+      this.#strand(amount(pending - known.stranded), this.#clock() + STRANDED_MS);
+    }
+    // Our own signature over it was shown to us.
+    if (ceiling > this.#written.ceiling) this.#written = { epoch: known.epoch, ceiling };
     // What came before this session is not spent by it.
     if (this.#sessionCeiling !== undefined) this.#sessionCeiling += this.accounted - before;
   }
@@ -358,9 +483,11 @@ export class ChannelAccount {
     return this.#saves.save();
   }
 
-  /** The same for a request that has ended and whose bill does not hold. */
+  /** The same for a request that has ended and whose bill does not hold: no other bill of it is asked for. */
   halt(requestId: Bytes<16>, faults: readonly string[]): Promise<void> {
     this.stranded(requestId);
+    const known = lostIn(this.#state.lost, requestId);
+    if (known !== undefined) this.#unname({ ...known, word: 'open' });
     return this.blame(faults);
   }
 
@@ -369,21 +496,16 @@ export class ChannelAccount {
     return this.#saves.idle();
   }
 
-  /** Signed and not counted: a gateway may have served any request under way with it. */
-  #leftOver(): bigint {
-    const left = this.#state.ceiling - this.accounted;
-    return left > 0n ? left : 0n;
-  }
-
-  /** What is under way counts as stranded for whoever reads it after a crash. */
-  #written(): PayState {
-    if (this.#flying.most === 0n) return this.#state;
-    const risk = least(this.#flying.most, this.#flying.covered + this.#leftOver());
+  /** What is under way is lost for whoever reads this after a crash. */
+  #afterCrash(): PayState {
+    const all = [...this.#state.lost, ...this.#flying.all().map((flight) => this.#lostOf(flight))];
+    const unnamed = all.slice(0, -LOST_KEPT);
+    const ends = unnamed.map(({ untilMs }) => untilMs);
     return {
       ...this.#state,
-      stranded: amount(this.#state.stranded + risk),
-      strandedCount: Math.min(this.#state.strandedCount + this.#flying.size, UNCOUNTED),
-      strandedUntilMs: this.#strandedUntil(this.#clock() + STRANDED_MS),
+      lost: all.slice(-LOST_KEPT),
+      stranded: amount(this.#state.stranded + coveredIn(unnamed) + roomIn(unnamed)),
+      strandedUntilMs: Math.max(this.#state.strandedUntilMs, ...ends),
     };
   }
 }

@@ -4,14 +4,16 @@
  * @module
  */
 
-import { toHex, type Bytes } from '../../core/bytes.ts';
+import { fixed, fromHex, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Amount } from '../../settlement/money.ts';
+import type { Witness } from './lost.ts';
 
 export interface Flight {
   /** `max_amount`: no worker and no gateway may ask for more. */
   readonly most: Amount;
   /** What the ceiling was raised for. */
   readonly covered: Amount;
+  readonly witness: Witness | undefined;
 }
 
 export class Flying {
@@ -45,5 +47,12 @@ export class Flying {
     const flight = this.get(requestId);
     this.#flights.delete(toHex(requestId));
     return flight;
+  }
+
+  all(): readonly (Flight & { readonly id: Bytes<16> })[] {
+    return [...this.#flights].map(([name, flight]) => ({
+      ...flight,
+      id: fixed(fromHex(name), 16),
+    }));
   }
 }

@@ -11,6 +11,7 @@ import { verifyMeter, type Meter } from '../../protocol/meter.ts';
 import { ceilingOf } from '../../protocol/price.ts';
 import type { ClientExchange } from '../../protocol/sx/seal.ts';
 import { costOfMore, STEPS_AHEAD, stepTokens, tokensAtFirst } from '../../settlement/steps.ts';
+import type { ReadMeter } from '../answer-opener.ts';
 import { clientError } from '../errors.ts';
 import { RAISE_ATTEMPTS, RAISE_PAUSE_MS } from '../limits.ts';
 import type { ChannelAccount } from './account.ts';
@@ -74,10 +75,10 @@ export class Following {
   }
 
   /** Never throws: a METER decides nothing about the answer. */
-  take(payload: Uint8Array, key: AttestedKey): void {
+  take(read: ReadMeter, key: AttestedKey): void {
     if (this.#isHeldBack || this.#end.signal.aborted) return;
     try {
-      this.#want(payload, key);
+      this.#want(read, key);
       void this.#follow();
     } catch (error) {
       this.#fail(error);
@@ -94,10 +95,10 @@ export class Following {
     if (this.#bug !== undefined) throw this.#bug.error;
   }
 
-  #want(payload: Uint8Array, key: AttestedKey): void {
+  #want({ bytes: payload, frames }: ReadMeter, key: AttestedKey): void {
     const { account, exchange, recount } = this.#input;
     const { prelude } = exchange;
-    const meter = verifyMeter(payload, { key, prelude, previous: this.#last });
+    const meter = verifyMeter(payload, { key, prelude, previous: this.#last, frames });
     this.#last = meter;
     // They only grow: what an earlier look has room for needs no new one.
     if (this.#bounds === undefined || meterExceeds(meter, this.#bounds, key.prices)) {

@@ -7,6 +7,7 @@
 import type { Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { encodePrelude, type Prelude } from '../../protocol/sx/prelude.ts';
+import type { SignedReceipt } from '../../protocol/receipt.ts';
 import type { VerifiedReceipt } from '../../protocol/sx/read-response.ts';
 import { statementFaults } from '../../settlement/check-statement.ts';
 import type { SignedStatement } from '../../settlement/statement.ts';
@@ -63,8 +64,11 @@ async function faultsOf(
     const fault: BillFault = answered.ledger === undefined ? 'missing' : 'malformed';
     return { view: known, faults: [fault, ...usage] };
   }
+  const { receipt, voucher, request } = answered;
+  const { msgId, exchange } = request.sealed;
+  const asked = { msgId, maxAmount: exchange.prelude.maxAmount, epoch: voucher.epoch };
   const faultsUnder = (view: GatewayView): readonly BillFault[] => [
-    ...lineFaults(answered, line, { account, view }),
+    ...lineFaults(asked, { line, receipt }, { account, view }),
     ...usage,
   ];
   // The app may have left at the end of its answer; the bill is looked at all the same.
@@ -80,24 +84,24 @@ function meterFaults({ excess }: Pick<Answered, 'excess'>): readonly BillFault[]
   return excess === undefined ? [] : [METERED];
 }
 
-function lineFaults(
-  { request, voucher, receipt }: Answered,
-  line: SignedStatement,
+/** Of a request under way or lost. */
+export function lineFaults(
+  asked: { readonly msgId: Bytes<16>; readonly maxAmount: bigint; readonly epoch: number },
+  { line, receipt }: { readonly line: SignedStatement; readonly receipt: SignedReceipt },
   { account, view }: { readonly account: ChannelAccount; readonly view: GatewayView },
 ): readonly BillFault[] {
-  const { msgId, exchange } = request.sealed;
   const faults: BillFault[] = [
     ...statementFaults(line, {
       ledgerKeys: view.settlement.ledgerKeys,
       channel: account.keys.channel,
-      epoch: voucher.epoch,
+      epoch: asked.epoch,
       receipt,
-      maxAmount: exchange.prelude.maxAmount,
+      maxAmount: asked.maxAmount,
       ceiling: account.ceiling,
       seen: account.statements.map(({ statement }) => statement),
     }),
   ];
-  return account.leavesRoom(msgId, line) ? [...faults, 'unrequested'] : faults;
+  return account.leavesRoom(asked.msgId, line) ? [...faults, 'unrequested'] : faults;
 }
 
 function billOf(
@@ -113,16 +117,16 @@ function billOf(
       gateway: view.document,
       atMs: parts.clock(),
     }),
-    ...paymentOf(answered, parts),
+    ...paymentOf(answered.voucher, parts.account),
     faults,
     recount,
     meter: excess && { payload: excess.payload, recount: excess.recount },
   };
 }
 
-function paymentOf(
-  { voucher }: Pick<Answered, 'voucher'>,
-  { account: { keys, ceiling, statements } }: JudgeParts,
+export function paymentOf(
+  voucher: Voucher,
+  { keys, ceiling, statements }: ChannelAccount,
 ): Pick<Bill, 'payment' | 'seen'> {
   return {
     payment: { terms: keys.terms, voucher, ceiling },
@@ -136,7 +140,7 @@ type Cut = Pick<Answered, 'known' | 'request' | 'voucher'> & { readonly excess: 
 export function meterBill({ known, excess, ...cut }: Cut, parts: JudgeParts): Bill {
   const { prelude, th } = cut.request.sealed.exchange;
   return {
-    ...paymentOf(cut, parts),
+    ...paymentOf(cut.voucher, parts.account),
     faults: [METERED],
     atMs: parts.clock(),
     gateway: known.document,

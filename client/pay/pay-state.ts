@@ -16,10 +16,14 @@ import {
 } from '../../settlement/statement.ts';
 import { clientError } from '../errors.ts';
 import { FAULTS_MAX, PAY_STATE_MAX_BYTES, STATEMENTS_KEPT } from '../limits.ts';
+import type { LostRequest } from './lost.ts';
+import { LOST_FIELDS, lostJson, lostOf } from './lost-json.ts';
 
-export const PAY_STATE_FORMAT = 'veilgate.pay-state/1';
-const DEPTH_MAX = 3;
-export const UNCOUNTED = 0xffff_ffff;
+export const PAY_STATE_FORMAT = 'veilgate.pay-state/2';
+/** Had a number of requests in place of their names. */
+const FORMAT_BEFORE = 'veilgate.pay-state/1';
+const DEPTH_MAX = 5;
+const STRANDED_COUNT_MAX = 0xffff_ffff;
 
 export interface PayState {
   readonly channel: Bytes<32>;
@@ -33,15 +37,15 @@ export interface PayState {
   readonly charged: Amount;
   /** What is known to be charged, and for which requests. */
   readonly confirmed: Amount;
-  /** The most that requests can cost which may have run and whose line was not seen. */
+  /** The most that may be charged for what has no name here: what a token may spend, bills that did not hold, a lost count. */
   readonly stranded: Amount;
-  /** How many those are; `UNCOUNTED` where only their sum is known. */
-  readonly strandedCount: number;
   readonly strandedUntilMs: number;
+  /** Requests that may have run and whose line was not seen. */
+  readonly lost: readonly LostRequest[];
   /** Number of the line with the highest sum. */
   readonly lastN: bigint;
-  /** How many lines `confirmed` stands for, by the gateway's numbers. */
-  readonly confirmedN: bigint;
+  /** Lines up to this number are in `confirmed`, whatever they were for. */
+  readonly countedN: bigint;
   /** The latest lines that verified, in the order in which they came. */
   readonly statements: readonly SignedStatement[];
   /** Not empty: halted. */
@@ -57,10 +61,10 @@ export function newPayState(channel: Bytes<32>, baseline: PayState['baseline']):
     charged: NOTHING,
     confirmed: NOTHING,
     stranded: NOTHING,
-    strandedCount: 0,
     strandedUntilMs: 0,
+    lost: [],
     lastN: 0n,
-    confirmedN: 0n,
+    countedN: 0n,
     statements: [],
     faults: [],
   };
@@ -76,9 +80,9 @@ export function inEpoch(state: PayState, epoch: number, charged: Amount): PaySta
     charged,
     confirmed: charged,
     stranded: NOTHING,
-    strandedCount: 0,
     strandedUntilMs: 0,
-    confirmedN: state.lastN,
+    lost: [],
+    countedN: state.lastN,
   };
 }
 
@@ -99,8 +103,7 @@ const AMOUNT = z
   .refine((value) => value <= AMOUNT_MAX)
   .transform((value) => amount(value));
 
-const SCHEMA = z.strictObject({
-  fmt: z.literal(PAY_STATE_FORMAT),
+const FIELDS = {
   channel: hexField(32),
   epoch: z.int().min(0).max(0xffff),
   baseline: z.enum(['known', 'unknown']),
@@ -108,13 +111,32 @@ const SCHEMA = z.strictObject({
   charged: AMOUNT,
   confirmed: AMOUNT,
   stranded: AMOUNT,
-  strandedCount: z.int().min(0).max(UNCOUNTED),
   strandedUntilMs: z.int().min(0),
   lastN: COUNT,
-  confirmedN: COUNT,
   statements: z.array(base64Field(STATEMENT_BYTES)).max(STATEMENTS_KEPT),
   faults: z.array(z.string().regex(/^[a-z_]{1,32}$/)).max(FAULTS_MAX),
-});
+} as const;
+
+const BEFORE = z
+  .strictObject({
+    fmt: z.literal(FORMAT_BEFORE),
+    ...FIELDS,
+    strandedCount: z.int().min(0).max(STRANDED_COUNT_MAX),
+    confirmedN: COUNT,
+  })
+  .transform((written) => {
+    const { fmt: _, strandedCount: __, confirmedN: countedN, ...fields } = written;
+    return { ...fields, countedN, lost: [] };
+  });
+
+const CURRENT = z
+  .strictObject({ fmt: z.literal(PAY_STATE_FORMAT), ...FIELDS, ...LOST_FIELDS, countedN: COUNT })
+  .transform((written) => {
+    const { fmt: _, lost, keys, ...fields } = written;
+    return { ...fields, lost: lostOf({ lost, keys }) };
+  });
+
+const SCHEMA = z.union([CURRENT, BEFORE]);
 
 export function encodePayState(state: PayState): Uint8Array {
   return utf8(
@@ -127,10 +149,10 @@ export function encodePayState(state: PayState): Uint8Array {
       charged: state.charged.toString(),
       confirmed: state.confirmed.toString(),
       stranded: state.stranded.toString(),
-      strandedCount: state.strandedCount,
       strandedUntilMs: state.strandedUntilMs,
+      ...lostJson(state.lost),
       lastN: state.lastN.toString(),
-      confirmedN: state.confirmedN.toString(),
+      countedN: state.countedN.toString(),
       statements: state.statements.map(({ payload }) => toBase64(payload)),
       faults: state.faults,
     }),
@@ -142,7 +164,7 @@ export function decodePayState(bytes: Uint8Array, channel: Bytes<32>): PayState 
   try {
     const options = { maxBytes: PAY_STATE_MAX_BYTES, maxDepth: DEPTH_MAX } as const;
     const { value } = parseStrictJson(bytes, { ...options, numbers: 'integers' });
-    const { fmt: _, ...fields } = SCHEMA.parse(value);
+    const fields = SCHEMA.parse(value);
     if (!equalPublic(fields.channel, channel)) {
       throw clientError('client.channel_file', 'the count is of another channel');
     }

@@ -16,13 +16,17 @@ import { clientError } from '../errors.ts';
 import { PAY_ATTEMPTS } from '../limits.ts';
 import type { ChannelAccount } from './account.ts';
 import { encodeBill } from './bill.ts';
-import type { Books, GatewayView } from './books.ts';
+import type { AskSettlement } from './ask.ts';
+import type { Books, GatewayView, WorkerProof } from './books.ts';
 import { demandOf, forgottenIn } from './demand.ts';
 import { coveredAtFirst, Following } from './follow.ts';
+import { Inquiry } from './inquiry.ts';
 import { judge, meterBill, type Answered } from './judge.ts';
 import type { Settlement } from './line.ts';
+import type { Witness } from './lost.ts';
 import type { RaiseVoucher } from './raise.ts';
 import { METERED, Recount, type CountTokens } from './recount.ts';
+import { stopPaying, type OnFault } from './stop-paying.ts';
 
 /** Tells a gateway about the channel. False when it does not take it. */
 export type Announce = (channel: JsonObject, signal: AbortSignal) => Promise<boolean>;
@@ -31,6 +35,7 @@ export type Announce = (channel: JsonObject, signal: AbortSignal) => Promise<boo
 export interface PayReach {
   readonly announce: Announce;
   readonly raise: RaiseVoucher;
+  readonly askSettlement: AskSettlement;
 }
 
 /** No more is signed for an answer that goes on: the gateway ends it early, with `finish_reason` `length`. */
@@ -41,20 +46,13 @@ export interface HeldBack {
   readonly reason: VeilError;
 }
 
-/** An answer whose bill does not hold. The answer was complete and verified, and the app has it. */
-export interface PayFault {
-  readonly faults: readonly string[];
-  /** For `veilgate receipt verify`: no content. Undefined where there was no receipt that verified. */
-  readonly bill: Uint8Array | undefined;
-  /** Where it was saved, where it was. */
-  readonly savedAs: string | undefined;
-}
+export type { PayFault } from './stop-paying.ts';
 
 export interface PayerOptions {
   readonly account: ChannelAccount;
   readonly clock: Clock;
   readonly countTokens?: CountTokens | undefined;
-  readonly onFault?: ((fault: PayFault) => void) | undefined;
+  readonly onFault?: OnFault | undefined;
   readonly onHeldBack?: ((heldBack: HeldBack) => void) | undefined;
 }
 
@@ -82,6 +80,8 @@ const SERVER_ERROR = 500;
 
 /** Refusals before any worker was asked. */
 const NEVER_RAN: readonly string[] = [
+  'client.pay_pass',
+  'client.pay_token',
   'sx.key_unknown',
   'sx.no_recipient',
   'sx.busy',
@@ -92,9 +92,12 @@ const NEVER_RAN: readonly string[] = [
 
 export class Payer {
   readonly #options: PayerOptions;
+  readonly #inquiry: Inquiry;
 
   constructor(options: PayerOptions) {
     this.#options = options;
+    const { account, clock, onFault } = options;
+    this.#inquiry = new Inquiry({ account, clock, onFault });
   }
 
   /** What `payerRef` is made from. */
@@ -104,7 +107,7 @@ export class Payer {
 
   /** For the exchanges of one session. */
   through(books: Books, reach: PayReach): ExchangePayer {
-    return new SessionPayer(this.#options, { books, ...reach });
+    return new SessionPayer(this.#options, { books, inquiry: this.#inquiry, ...reach });
   }
 
   close(): Promise<void> {
@@ -112,12 +115,17 @@ export class Payer {
   }
 }
 
+interface SessionVia extends PayReach {
+  readonly books: Books;
+  readonly inquiry: Inquiry;
+}
+
 class SessionPayer implements ExchangePayer {
   readonly #options: PayerOptions;
   readonly #account: ChannelAccount;
-  readonly #via: PayReach & { readonly books: Books };
+  readonly #via: SessionVia;
 
-  constructor(options: PayerOptions, via: PayReach & { readonly books: Books }) {
+  constructor(options: PayerOptions, via: SessionVia) {
     this.#options = options;
     this.#account = options.account;
     this.#via = via;
@@ -127,6 +135,8 @@ class SessionPayer implements ExchangePayer {
     const known = await this.#via.books.gatewayView(signal);
     this.#assertPayee(known);
     for (let attempt = 1; ; attempt++) {
+      await this.#via.inquiry.ask(this.#via, 'due');
+      signal.throwIfAborted();
       const paid = await this.#attempt(request, send, known);
       if (paid.outcome === 'answered') return paid.answer;
       if (attempt === PAY_ATTEMPTS) throw paid.error;
@@ -152,7 +162,9 @@ class SessionPayer implements ExchangePayer {
     const chunkTokens = prelude.flags.stream ? this.#account.chunkTokens : undefined;
     const covered =
       chunkTokens === undefined ? prelude.maxAmount : coveredAtFirst(sealed.exchange, chunkTokens);
-    const voucher = await this.#account.authorise(sealed.msgId, prelude.maxAmount, covered);
+    const witness = witnessOf(sealed, this.#via.books);
+    const { maxAmount } = prelude;
+    const voucher = await this.#account.authorise(sealed.msgId, maxAmount, covered, witness);
     const recount = new Recount({ body, choices, countTokens: this.#options.countTokens });
     const following =
       chunkTokens === undefined ? undefined : this.#follow(sealed, recount, chunkTokens);
@@ -236,6 +248,10 @@ class SessionPayer implements ExchangePayer {
     const view = { channel, payerKey: terms.payerKey, epoch, ceiling, baseline };
     const forgotten = forgottenIn(demand, view);
     if (forgotten !== undefined) return this.#account.adopt(forgotten);
+    // What it had never seen may have arrived since, and is covered no more.
+    const before = this.#account.accounted;
+    await this.#via.inquiry.ask(this.#via, 'now');
+    if (this.#account.accounted > before) return;
     // Of an answer that is paid as it goes the gateway knows first how far it is: by now this client does too.
     if (this.#account.chunkTokens === undefined || !this.#account.isBusy) throw error;
   }
@@ -264,20 +280,10 @@ class SessionPayer implements ExchangePayer {
     return { amount, cum, n, statement: line, receipt: answered.receipt, bill };
   }
 
-  /** Whatever the disk says, nothing is signed from here on, and the app hears of it. */
-  async #stop(
-    msgId: Bytes<16>,
-    faults: readonly string[],
-    bill: Uint8Array | undefined,
-  ): Promise<void> {
-    const { memory } = this.#account.keys;
-    const [halted, kept] = await Promise.allSettled([
-      this.#account.halt(msgId, faults),
-      bill === undefined ? undefined : memory.keepBill?.(msgId, bill),
-    ]);
-    const savedAs = kept.status === 'fulfilled' ? kept.value : undefined;
-    this.#options.onFault?.({ faults, bill, savedAs });
-    if (halted.status === 'rejected') throw halted.reason;
+  /** Nothing is signed from here on, and the app hears of it. */
+  #stop(msgId: Bytes<16>, faults: readonly string[], bill: Uint8Array | undefined): Promise<void> {
+    const { onFault } = this.#options;
+    return stopPaying(msgId, { faults, bill }, { account: this.#account, onFault });
   }
 }
 
@@ -291,6 +297,15 @@ interface Demanded {
   readonly outcome: 'demanded';
   readonly demand: PaymentRequired;
   readonly error: VeilError;
+}
+
+/** Keeps nothing of what was asked. */
+function witnessOf({ exchange: { prelude, th, keys } }: SealedRequest, books: Books): Witness {
+  const proofOf = (kid: Bytes<16>): WorkerProof | undefined => {
+    const key = keys.find((each) => equalPublic(each.kid, kid));
+    return key && books.proofOf(key);
+  };
+  return { prelude, th, keys, proofOf };
 }
 
 /** Somebody sent a receipt that is not the one of this answer, or none: nothing to pay for blindly again. */

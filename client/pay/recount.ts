@@ -52,6 +52,8 @@ const ANSWER = z.looseObject({
     z.looseObject({
       index: z.number().nullish(),
       message: VISIBLE.nullish(),
+      /** Of a text completion. */
+      text: TEXT,
       delta: VISIBLE.nullish(),
     }),
   ),
@@ -142,7 +144,8 @@ export class Recount {
       this.#unreadable(bytes);
       return;
     }
-    for (const { index, message, delta } of answer.choices) {
+    for (const { index, message, delta, text } of answer.choices) {
+      this.#count(index ?? 0, [text]);
       for (const part of [message, delta]) {
         if (part !== null && part !== undefined) this.#see(index ?? 0, part);
       }
@@ -159,7 +162,9 @@ export class Recount {
     }
   }
 
-  #count(index: number, texts: readonly (string | null | undefined)[]): void {
+  /** A choice that nobody asked for is counted with the first: whoever makes them up must not have us remember each. */
+  #count(said: number, texts: readonly (string | null | undefined)[]): void {
+    const index = this.#input.choices > said && said > 0 ? Math.trunc(said) : 0;
     const pieces = this.#texts.get(index) ?? [];
     const tally = this.#tallies.get(index) ?? new Tally();
     for (const text of texts) {

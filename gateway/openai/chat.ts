@@ -1,6 +1,6 @@
 /**
- * POST /v1/chat/completions for apps that use a plain OpenAI SDK: this gateway reads the prompt, says so in the label,
- * and seals it to a worker like any client. The status line waits for the worker's sealed head.
+ * POST to the endpoints that workers serve, for apps that use a plain OpenAI SDK: this gateway reads the prompt, says so in
+ * the label, and seals it to a worker like any client. The status line waits for the worker's sealed head.
  * Spec: openai-gateway-and-engine §2.4; overview "Privacy labels".
  * @module
  */
@@ -8,7 +8,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toHex } from '../../core/bytes.ts';
 import { completionId, settlementChunk } from '../../protocol/openai/completion.ts';
-import { CHAT_PATH, decodeChatEnvelope } from '../../protocol/openai/envelope.ts';
+import type { EndpointPath } from '../../protocol/openai/endpoints.ts';
+import { decodeEnvelope } from '../../protocol/openai/envelope.ts';
 import { failureOf, openAiFailure, type OpenAiFailure } from '../../protocol/openai/errors.ts';
 import { SSE_HEADERS, SSE_PING, sseEvent } from '../../protocol/openai/sse.ts';
 import { PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
@@ -51,13 +52,18 @@ export interface ChatDeps {
   readonly onFailure?: (error: unknown, stage: 'before-head' | 'after-head') => void;
 }
 
+export interface HttpExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
 /** Owns the response to its end; never rejects. */
-export async function handleChat(
+export async function handlePlain(
   deps: ChatDeps,
-  request: IncomingMessage,
-  response: ServerResponse,
+  path: EndpointPath,
+  { request, response }: HttpExchange,
 ): Promise<void> {
-  const answer = new ChatAnswer(response, deps.pingIntervalMs ?? PING_INTERVAL_MS);
+  const answer = new PlainAnswer(path, response, deps.pingIntervalMs ?? PING_INTERVAL_MS);
   const left = new AbortController();
   // Every connection closes in the end; the app has left when that was before the end of its answer.
   response.once('close', () => {
@@ -73,12 +79,12 @@ export async function handleChat(
     const { payer, send, pays, paymentResponse } = caller;
     const body = await readJsonBody(request, deps.bodyMaxBytes ?? CHAT_BODY_MAX_BYTES);
     // Refused here, before a reservation is made for it; the sealer reads the same members again.
-    const { model } = decodeChatEnvelope(body, body.length);
+    const { model } = decodeEnvelope(path, body, body.length);
     const onSettled = (settled: Settled): void => {
       if (pays) answer.settled(settled, { model, header: paymentResponse(settled) });
     };
     const carry: SealedSend = (sealed, sink, signal) => send({ sealed, sink, signal, onSettled });
-    await deps.sealer.exchange({ path: CHAT_PATH, body, payer }, carry, answer, left.signal);
+    await deps.sealer.exchange({ path, body, payer }, carry, answer, left.signal);
     answer.complete();
   } catch (error) {
     if (left.signal.aborted) return;
@@ -102,14 +108,16 @@ const PASSED_HEADERS: readonly string[] = [
 const LINE_FEED = 0x0a;
 const MS_PER_S = 1000;
 
-class ChatAnswer implements PlainSink {
+class PlainAnswer implements PlainSink {
+  readonly #path: EndpointPath;
   readonly #response: ServerResponse;
   readonly #pingIntervalMs: number;
   #ping: NodeJS.Timeout | undefined;
   #head: PlainHead | undefined;
   #betweenEvents = true;
 
-  constructor(response: ServerResponse, pingIntervalMs: number) {
+  constructor(path: EndpointPath, response: ServerResponse, pingIntervalMs: number) {
+    this.#path = path;
     this.#response = response;
     this.#pingIntervalMs = pingIntervalMs;
   }
@@ -162,8 +170,10 @@ class ChatAnswer implements PlainSink {
     if (!this.#streams()) return;
     const { requestId, endMs } = settled.receipt.receipt;
     const created = Math.floor(endMs / MS_PER_S);
+    const path = this.#path;
     const chunk = settlementChunk(
-      { id: completionId(requestId), created, model },
+      path,
+      { id: completionId(path, requestId), created, model },
       settledJson(settled),
     );
     response.write(sseEvent(chunk));

@@ -6,10 +6,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
-import { CHAT_PATH } from '../../protocol/openai/envelope.ts';
+import { ENDPOINTS } from '../../protocol/openai/endpoints.ts';
 import { openAiFailure } from '../../protocol/openai/errors.ts';
 import { modelList, modelObject, type ServedModel } from '../../protocol/openai/models.ts';
-import { handleChat, type ChatDeps } from './chat.ts';
+import { handlePlain, type ChatDeps } from './chat.ts';
 import { respondFailure, respondJson } from './respond.ts';
 
 export interface OpenAiDeps extends ChatDeps {
@@ -36,11 +36,12 @@ const MODELS_PATH = '/v1/models';
 const MODEL_PREFIX = `${MODELS_PATH}/`;
 
 const ROUTES: readonly Route[] = [
-  {
+  ...ENDPOINTS.map((endpoint): Route => ({
     method: 'POST',
-    matches: (path) => path === CHAT_PATH,
-    handle: ({ deps, request, response }) => handleChat(deps, request, response),
-  },
+    matches: (path) => path === endpoint.path,
+    handle: ({ deps, request, response }) =>
+      handlePlain(deps, endpoint.path, { request, response }),
+  })),
   { method: 'GET', matches: (path) => path === MODELS_PATH, handle: listModels },
   { method: 'GET', matches: (path) => path.startsWith(MODEL_PREFIX), handle: showModel },
 ];

@@ -10,12 +10,13 @@ import type { Clock } from '../../core/clock.ts';
 import { codeOf } from '../../core/node/log.ts';
 import type { SignedReceipt } from '../../protocol/receipt.ts';
 import type { ClearRequest } from '../../protocol/sx/clear.ts';
-import { forbiddenBy } from '../../settlement/pass.ts';
+import { forbiddenBy, hasCeiling } from '../../settlement/pass.ts';
 import type {
   Account as LedgerAccount,
   AdmissionCode,
   Ledger,
   RequestState,
+  Reserve,
   VoucherOutcome,
 } from '../../settlement/ledger/ledger.ts';
 import { amount, assetOfCode, NOTHING, type Amount, type Asset } from '../../settlement/money.ts';
@@ -120,6 +121,7 @@ export class Cashier {
       asset: means.kind === 'none' ? FREE_ASSET : asset,
       need,
       ...(means.kind === 'channel' ? { voucher: means.voucher } : {}),
+      ...soleOf(means),
       workers: payable.map(({ key }) => key.workerId),
       feeBps,
       // A card promises its prices for as long as its statement lives.
@@ -137,8 +139,8 @@ export class Cashier {
   }
 
   /** What is held now; undefined when the account does not cover more. Throws `ledger.*`. */
-  async extend(requestId: Bytes<16>, need: Amount): Promise<Amount | undefined> {
-    const extended = await this.#options.ledger.extend({ requestId, need });
+  async extend(requestId: Bytes<16>, need: Amount, means: Means): Promise<Amount | undefined> {
+    const extended = await this.#options.ledger.extend({ requestId, need, ...soleOf(means) });
     return extended.outcome === 'extended' ? extended.need : undefined;
   }
 
@@ -229,6 +231,13 @@ export class Cashier {
   }
 }
 
+/** A token is paid from its voucher alone: by the time its request is here, its channel may have signed more for others. */
+function soleOf(means: Means): Pick<Reserve, 'sole'> {
+  if (means.kind !== 'channel' || !hasCeiling(means.caveats)) return {};
+  const { epoch, ceiling } = means.voucher;
+  return { sole: { epoch, ceiling } };
+}
+
 /** A token may name models, a cap, an end. */
 function assertAllowed(
   { caveats, voucher }: Extract<Means, { kind: 'channel' }>,
@@ -236,7 +245,8 @@ function assertAllowed(
   use: { readonly nowMs: number; readonly need: Amount },
 ): void {
   for (const { key } of workers) {
-    const facts = { ...use, model: key.model.id, ceiling: voucher.ceiling };
+    const { epoch, ceiling } = voucher;
+    const facts = { ...use, model: key.model.id, epoch, ceiling };
     const [forbids] = forbiddenBy(caveats, facts);
     if (forbids !== undefined) throw paymentError('payment.bearer_forbids', forbids);
   }
@@ -267,5 +277,5 @@ function needOf(
 export function isOfAccount(request: RequestState, { payer }: Account): boolean {
   const id = payer ?? ANYBODY;
   if (request.state === 'settled') return equalPublic(request.entry.account, id);
-  return request.state === 'reserved' && equalPublic(request.reservation.account, id);
+  return equalPublic(request.reservation.account, id);
 }

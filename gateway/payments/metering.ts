@@ -12,6 +12,7 @@ import { verifyMeter, type Meter } from '../../protocol/meter.ts';
 import type { Prelude } from '../../protocol/sx/prelude.ts';
 import { amount, type Amount } from '../../settlement/money.ts';
 import { costOfMore, STEPS_AHEAD, stepTokens } from '../../settlement/steps.ts';
+import type { Means } from '../accounts.ts';
 import type { GatewayLog } from '../events.ts';
 import { STOP_TIMEOUT_MS } from '../limits.ts';
 import type { LiveWorker } from '../workers/registry.ts';
@@ -25,6 +26,7 @@ export interface MeteringInput {
   readonly worker: LiveWorker;
   readonly prelude: Prelude;
   readonly account: Bytes<32>;
+  readonly means: Means;
   readonly chunkTokens: number;
   /** Reserved already. */
   readonly held: Amount;
@@ -77,10 +79,10 @@ export class Metering {
   }
 
   async #reserveAhead(): Promise<boolean> {
-    const { cashier, prelude } = this.#input;
+    const { cashier, prelude, means } = this.#input;
     const need = this.#upTo(STEPS_AHEAD);
     if (this.#held < need) {
-      const extended = await cashier.extend(prelude.msgId, need);
+      const extended = await cashier.extend(prelude.msgId, need, means);
       if (extended !== undefined) this.#held = extended;
     }
     // More may have been used while the ledger was asked.

@@ -10,7 +10,14 @@ import { toHex, type Bytes } from '../../core/bytes.ts';
 import { ExpiringCache } from '../../core/cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Ledger, Account as LedgerAccount } from '../../settlement/ledger/ledger.ts';
-import { endOf, isPassSigned, parsePassUnverified, type Pass } from '../../settlement/pass.ts';
+import {
+  endOf,
+  formatPass,
+  hasCeiling,
+  isPassSigned,
+  parsePassUnverified,
+  type Pass,
+} from '../../settlement/pass.ts';
 import { parseTokenUnverified } from '../../settlement/token.ts';
 import {
   parseVoucherTextUnverified,
@@ -46,7 +53,7 @@ export interface PayersOptions {
 export class Payers {
   readonly #options: PayersOptions;
   readonly #verified = new ExpiringCache<VerifiedVoucher>(ACCOUNT_STATES_MAX);
-  /** Texts of channel and pass. */
+  /** Channels and whole passes: what was verified holds for no other caveats. */
   readonly #passes = new ExpiringCache<true>(ACCOUNT_STATES_MAX);
 
   constructor(options: PayersOptions) {
@@ -91,7 +98,7 @@ export class Payers {
     { channel, payerKey, epoch, ceiling }: VerifiedVoucher,
   ): Promise<void> {
     const nowMs = this.#options.clock();
-    const name = `${toHex(channel)} ${toHex(pass.signature)} ${String(endOf(pass.caveats))}`;
+    const name = `${toHex(channel)} ${formatPass(pass)}`;
     if (this.#passes.get(name, nowMs) === undefined) {
       if (!isPassSigned(pass, channel, payerKey))
         throw paymentError('payment.pass_invalid', 'signature');
@@ -101,10 +108,13 @@ export class Payers {
     if (endMs < nowMs) throw paymentError('payment.pass_invalid', 'over');
     if (endMs > nowMs + PASS_LIFETIME_MAX_MS)
       throw paymentError('payment.pass_invalid', 'too long');
-    const capped = pass.caveats.find((caveat) => caveat.kind === 'ceiling');
-    if (capped === undefined) return;
-    if (ceiling > capped.ceiling) throw paymentError('payment.bearer_forbids', 'ceiling');
-    // A token has ended once its channel has signed more: another token, or an app that pays by itself.
+    if (!hasCeiling(pass.caveats)) return;
+    const isOther = pass.caveats.some(
+      (caveat) => caveat.kind === 'ceiling' && (caveat.epoch !== epoch || caveat.ceiling < ceiling),
+    );
+    if (isOther) throw paymentError('payment.bearer_forbids', 'ceiling');
+    // A token has ended once its channel has signed more: another token, or an app that pays by itself. Said again when its
+    // request is reserved for: that may be later.
     const held = await this.#account(channel);
     if (held.epoch !== epoch) throw paymentError('payment.epoch_mismatch');
     if (held.ceiling > ceiling) throw paymentError('payment.voucher_stale');

@@ -76,17 +76,23 @@ export class WorkerNotices {
   }
 
   #report({ worker, outcome, code }: AcknowledgeReport): void {
-    const { log } = this.#input;
-    const { workerId, link } = worker;
+    const { log, settler } = this.#input;
+    const { workerId, link, key } = worker;
     log.event('settlement.acknowledged', { workerId, outcome, code });
     if (outcome === 'rolled_back') log.event('settlement.rolled_back', { workerId });
     if (!this.#shown.has(link)) return;
-    if (outcome === 'acknowledged') this.#refusals.delete(link);
+    if (outcome === 'acknowledged') {
+      this.#refusals.delete(link);
+      settler()?.answeredWorkerChannel(key.workerId, 'taken');
+    }
     if (outcome !== 'refused') return;
     // Once may be two notices that overtook each other.
     const refusals = (this.#refusals.get(link) ?? 0) + 1;
     this.#refusals.set(link, refusals);
-    if (refusals === CHANNEL_REFUSALS_MAX) log.event('settlement.channel_refused', { workerId });
+    if (refusals === CHANNEL_REFUSALS_MAX) {
+      log.event('settlement.channel_refused', { workerId });
+      settler()?.answeredWorkerChannel(key.workerId, 'refused');
+    }
     this.#acknowledger.again(worker);
   }
 }

@@ -6,45 +6,60 @@
  */
 
 import { z } from 'zod';
-import { openAiFailure, type OpenAiFailure } from './errors.ts';
+import { decodeBody, refuse, type BodyRules, type Decision } from './decode-body.ts';
+import { MODEL_ID_MAX_CHARS } from './envelope.ts';
+import {
+  IDENTITY_FIELDS,
+  SAMPLING_FIELDS,
+  samplingOf,
+  stopsOf,
+  streamConflict,
+  TOKENS,
+  type Sampling,
+} from './sampling.ts';
+import {
+  TOOL_CALL_ID,
+  TOOL_CALLS,
+  TOOL_FIELDS,
+  toolConflict,
+  toolingOf,
+  type ToolCall,
+  type Tooling,
+} from './tools.ts';
 
-export interface ChatTurn {
-  readonly role: 'system' | 'user' | 'assistant';
-  /** Always text, never markup: control tokens spelled out in it stay text. */
-  readonly content: string;
-}
+/** Content is always text, never markup: control tokens spelled out in it stay text. */
+export type ChatMessage =
+  | { readonly role: 'system' | 'user'; readonly content: string }
+  | {
+      readonly role: 'assistant';
+      readonly content: string;
+      readonly toolCalls: readonly ToolCall[];
+    }
+  /** What a tool answered to the call of that id, which is in the assistant's message before. */
+  | { readonly role: 'tool'; readonly content: string; readonly toolCallId: string };
 
-export interface ChatRequest {
+export interface ChatRequest extends Tooling {
   readonly model: string;
-  readonly messages: readonly ChatTurn[];
-  /** Absent: whatever room there is. */
+  readonly messages: readonly ChatMessage[];
+  readonly choices: number;
+  /** Of each choice. Absent: whatever room there is. */
   readonly maxOutputTokens: number | undefined;
-  readonly temperature: number;
-  readonly topP: number;
-  readonly seed: number | undefined;
+  readonly sampling: Sampling;
   readonly stop: readonly string[];
+  /** So many of the likeliest tokens are told beside the one that was drawn; absent: nothing is told. */
+  readonly topLogprobs: number | undefined;
   readonly mode: 'stream' | 'unary';
   readonly includeUsage: boolean;
 }
 
-/** What a worker card may promise and an engine can do. A request that needs more is refused, never trimmed. */
-export const CHAT_CAPABILITIES = ['chat'] as const;
-export type ChatCapability = (typeof CHAT_CAPABILITIES)[number];
-
-export type ChatDecision =
-  | { readonly outcome: 'decoded'; readonly request: ChatRequest }
-  | { readonly outcome: 'refused'; readonly failure: OpenAiFailure };
+export type ChatDecision = Decision<ChatRequest>;
 
 const MESSAGES_MAX = 4096;
 const PARTS_MAX = 1024;
 /** The sealed request is at most 8 MiB, so no text in it is longer. */
 const TEXT_MAX_CHARS = 8_388_608;
-const MODEL_MAX_CHARS = 256;
-const STOPS_MAX = 4;
-const STOP_MAX_CHARS = 256;
-const OUTPUT_TOKENS_MAX = 0x7fffffff;
-const TEMPERATURE_MAX = 2;
-const PARAM_MAX_CHARS = 96;
+const TOP_LOGPROBS_MAX = 20;
+const NAME_MAX_CHARS = 256;
 
 const TEXT = z.string().max(TEXT_MAX_CHARS);
 const PART = z.strictObject({ type: z.literal('text'), text: TEXT });
@@ -57,123 +72,77 @@ const MESSAGE = z.discriminatedUnion('role', [
   z.strictObject({ role: z.literal('user'), content: CONTENT }),
   z.strictObject({
     role: z.literal('assistant'),
-    content: CONTENT,
+    content: CONTENT.nullish(),
     // Apps send our own answer back as it was; these members are in it and say nothing.
     refusal: z.null().optional(),
-    tool_calls: EMPTY.nullish(),
     annotations: EMPTY.nullish(),
+    tool_calls: TOOL_CALLS.nullish(),
+  }),
+  z.strictObject({
+    role: z.literal('tool'),
+    content: CONTENT,
+    tool_call_id: TOOL_CALL_ID,
+    // Of the tool, as some SDKs say it; the id says it already.
+    name: z.string().max(NAME_MAX_CHARS).nullish(),
   }),
 ]);
 
-const TOKENS = z.int().min(1).max(OUTPUT_TOKENS_MAX);
-
 const HONOURED = {
-  model: z.string().min(1).max(MODEL_MAX_CHARS),
+  model: z.string().min(1).max(MODEL_ID_MAX_CHARS),
   messages: z.array(MESSAGE).min(1).max(MESSAGES_MAX),
-  max_completion_tokens: TOKENS.nullish(),
-  max_tokens: TOKENS.nullish(),
-  temperature: z.number().min(0).max(TEMPERATURE_MAX).nullish(),
-  top_p: z.number().min(0).max(1).nullish(),
-  seed: z.int().nullish(),
-  stop: z
-    .union([
-      z.string().min(1).max(STOP_MAX_CHARS),
-      z.array(z.string().min(1).max(STOP_MAX_CHARS)).max(STOPS_MAX),
-    ])
-    .nullish(),
-  stream: z.boolean().nullish(),
-  stream_options: z
-    .strictObject({
-      include_usage: z.boolean().nullish(),
-      include_obfuscation: z.boolean().nullish(),
-    })
-    .nullish(),
+  max_completion_tokens: TOKENS,
+  max_tokens: TOKENS,
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).nullish(),
+  ...SAMPLING_FIELDS,
+  ...TOOL_FIELDS,
 };
 
 /** Accepted because they change nothing in the answer; their values are bounded and then dropped. */
 const WITHOUT_EFFECT = {
-  user: z.string().max(1024).nullish(),
-  safety_identifier: z.string().max(1024).nullish(),
-  metadata: z.record(z.string().max(64), z.string().max(512)).nullish(),
-  service_tier: z.enum(['auto', 'default']).nullish(),
+  ...IDENTITY_FIELDS,
   verbosity: z.enum(['low', 'medium', 'high']).nullish(),
   prediction: z.unknown().optional(),
-  store: z.literal(false).nullish(),
   prompt_cache_key: z.string().max(1024).nullish(),
   prompt_cache_retention: z.string().max(64).nullish(),
   prompt_cache_options: z.unknown().optional(),
 };
 
-const REQUEST = z.object({ ...HONOURED, ...WITHOUT_EFFECT });
+const SCHEMA = z.object({ ...HONOURED, ...WITHOUT_EFFECT });
+type Fields = z.infer<typeof SCHEMA>;
 
-/** Parameters that no engine here honours yet, each with the values that ask for nothing. */
-const NEUTRAL_ONLY: Readonly<Record<string, z.ZodType>> = {
-  n: z.literal(1),
-  frequency_penalty: z.literal(0),
-  presence_penalty: z.literal(0),
-  logit_bias: z.strictObject({}),
-  logprobs: z.literal(false),
-  top_logprobs: z.literal(0),
-  response_format: z.strictObject({ type: z.literal('text') }),
-  tools: EMPTY,
-  tool_choice: z.enum(['none', 'auto']),
-  parallel_tool_calls: z.boolean(),
-  reasoning_effort: z.literal('none'),
-  modalities: z.array(z.literal('text')).max(1),
+const RULES: BodyRules<Fields> = {
+  schema: SCHEMA,
+  known: new Set(Object.keys(SCHEMA.shape)),
+  neutralOnly: {
+    reasoning_effort: z.literal('none'),
+    modalities: z.array(z.literal('text')).max(1),
+  },
+  never: new Set(['audio', 'web_search_options', 'moderation', 'functions', 'function_call']),
 };
-
-/** Known to OpenAI's API and served by nobody here. */
-const NEVER = new Set(['audio', 'web_search_options', 'moderation', 'functions', 'function_call']);
-
-const KNOWN = new Set([...Object.keys(HONOURED), ...Object.keys(WITHOUT_EFFECT)]);
 
 /** `body` is untrusted JSON. What it refuses it names, never with the value that came. */
 export function decodeChatRequest(body: unknown): ChatDecision {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    return refuse('invalid_value');
-  }
-  const unserved = firstUnserved(Object.entries(body));
-  if (unserved !== undefined) return unserved;
-  const parsed = REQUEST.safeParse(body);
-  if (!parsed.success) return refuseIssue(parsed.error.issues[0]);
-  const fields = parsed.data;
+  const decoded = decodeBody(body, RULES);
+  if (decoded.outcome === 'refused') return decoded;
+  const { fields } = decoded;
   const conflict = firstConflict(fields);
   if (conflict !== undefined) return refuse('invalid_value', conflict);
   return {
     outcome: 'decoded',
     request: {
       model: fields.model,
-      messages: fields.messages.map(turnOf),
+      messages: fields.messages.map(messageOf),
+      choices: fields.n ?? 1,
       maxOutputTokens: fields.max_completion_tokens ?? fields.max_tokens ?? undefined,
-      temperature: fields.temperature ?? 1,
-      topP: fields.top_p ?? 1,
-      seed: fields.seed ?? undefined,
-      stop: stopsOf(fields.stop),
+      sampling: samplingOf(fields),
+      stop: stopsOf(fields),
+      topLogprobs: fields.logprobs === true ? (fields.top_logprobs ?? 0) : undefined,
       mode: fields.stream === true ? 'stream' : 'unary',
       includeUsage: fields.stream_options?.include_usage === true,
+      ...toolingOf(fields),
     },
   };
-}
-
-type Fields = z.infer<typeof REQUEST>;
-
-function firstUnserved(members: readonly (readonly [string, unknown])[]): ChatDecision | undefined {
-  for (const [name, value] of members) {
-    if (KNOWN.has(name)) {
-      if (name === 'store' && value === true) return refuse('unsupported_parameter', name);
-      continue;
-    }
-    if (NEVER.has(name)) {
-      if (value !== null) return refuse('unsupported_parameter', name);
-      continue;
-    }
-    const neutral = Object.hasOwn(NEUTRAL_ONLY, name) ? NEUTRAL_ONLY[name] : undefined;
-    if (neutral === undefined) return refuse('unknown_parameter', name);
-    if (value !== null && !neutral.safeParse(value).success) {
-      return refuse('unsupported_parameter', name);
-    }
-  }
-  return undefined;
 }
 
 function firstConflict(fields: Fields): string | undefined {
@@ -181,73 +150,43 @@ function firstConflict(fields: Fields): string | undefined {
   if (typeof older === 'number' && typeof newer === 'number' && older !== newer) {
     return 'max_tokens';
   }
-  if (fields.stream_options !== null && fields.stream_options !== undefined) {
-    return fields.stream === true ? undefined : 'stream_options';
+  if ((fields.top_logprobs ?? 0) > 0 && fields.logprobs !== true) return 'top_logprobs';
+  return streamConflict(fields) ?? toolConflict(fields) ?? messageConflict(fields.messages);
+}
+
+/** Every call is answered once, right after it, and nothing else is. */
+function messageConflict(messages: Fields['messages']): string | undefined {
+  const open = new Set<string>();
+  for (const [at, message] of messages.entries()) {
+    if (message.role === 'tool') {
+      if (!open.delete(message.tool_call_id)) return `messages.${at}.tool_call_id`;
+      continue;
+    }
+    if (open.size > 0) return `messages.${at}.role`;
+    if (message.role !== 'assistant') continue;
+    const calls = message.tool_calls ?? [];
+    if (calls.length === 0 && (message.content ?? undefined) === undefined) {
+      return `messages.${at}.content`;
+    }
+    for (const { id } of calls) {
+      if (open.has(id)) return `messages.${at}.tool_calls`;
+      open.add(id);
+    }
   }
-  return undefined;
+  return open.size > 0 ? `messages.${messages.length - 1}.role` : undefined;
 }
 
-function turnOf(message: Fields['messages'][number]): ChatTurn {
-  const { role, content } = message;
-  const text = typeof content === 'string' ? content : content.map((part) => part.text).join('');
-  return { role: role === 'developer' ? 'system' : role, content: text };
-}
-
-function stopsOf(stop: Fields['stop']): readonly string[] {
-  if (stop === null || stop === undefined) return [];
-  return typeof stop === 'string' ? [stop] : stop;
-}
-
-function refuse(
-  code: 'invalid_value' | 'unknown_parameter' | 'unsupported_parameter',
-  param?: string,
-): ChatDecision {
-  const named = param === undefined || !isParamName(param) ? {} : { param };
-  return { outcome: 'refused', failure: openAiFailure(code, named) };
-}
-
-/** A parameter's name goes back to the sender; text that could be content does not. */
-function isParamName(param: string): boolean {
-  return param.length <= PARAM_MAX_CHARS && /^[A-Za-z0-9_.-]+$/.test(param);
-}
-
-/** Members of a message or a part that exist in OpenAI's API and that nobody here can honour. */
-const UNSERVED_MEMBERS = new Set(['name', 'audio', 'tool_calls', 'function_call', 'tool_call_id']);
-const UNSERVED_ROLES = /^messages\.\d+\.role$/;
-const UNSERVED_PARTS = /^messages\.\d+\.content\.\d+\.type$/;
-
-function refuseIssue(issue: z.core.$ZodIssue | undefined): ChatDecision {
-  if (issue === undefined) return refuse('invalid_value');
-  const deepest = deepestIssue(issue);
-  const path = deepest.path.map(String).join('.');
-  if (deepest.code === 'unrecognized_keys') {
-    const [key = ''] = deepest.keys;
-    const code = UNSERVED_MEMBERS.has(key) ? 'unsupported_parameter' : 'unknown_parameter';
-    return refuse(code, path === '' ? key : `${path}.${key}`);
+function messageOf(message: Fields['messages'][number]): ChatMessage {
+  const content = textOf(message.content);
+  if (message.role === 'tool') return { role: 'tool', content, toolCallId: message.tool_call_id };
+  if (message.role !== 'assistant') {
+    return { role: message.role === 'developer' ? 'system' : message.role, content };
   }
-  if (UNSERVED_ROLES.test(path) || UNSERVED_PARTS.test(path)) {
-    return refuse('unsupported_parameter', path);
-  }
-  return refuse('invalid_value', path);
+  const toolCalls = (message.tool_calls ?? []).map(({ id, function: call }) => ({ id, ...call }));
+  return { role: 'assistant', content, toolCalls };
 }
 
-interface FoundIssue {
-  readonly code: string;
-  readonly path: readonly PropertyKey[];
-  readonly keys: readonly string[];
-}
-
-/** A union reports each branch; the branch that got furthest is the one that was meant. */
-function deepestIssue(issue: z.core.$ZodIssue): FoundIssue {
-  const here: FoundIssue = {
-    code: issue.code,
-    path: issue.path,
-    keys: issue.code === 'unrecognized_keys' ? issue.keys : [],
-  };
-  if (issue.code !== 'invalid_union') return here;
-  const inner = issue.errors
-    .flat()
-    .map(deepestIssue)
-    .map((found) => ({ ...found, path: [...issue.path, ...found.path] }));
-  return inner.reduce((best, found) => (found.path.length > best.path.length ? found : best), here);
+function textOf(content: Fields['messages'][number]['content']): string {
+  if (content === null || content === undefined) return '';
+  return typeof content === 'string' ? content : content.map((part) => part.text).join('');
 }

@@ -6,95 +6,53 @@
 
 import { toHex } from '../../core/bytes.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { sha256 } from '#primitives';
-import type { Usage } from '../receipt.ts';
-
-export type FinishReason = 'stop' | 'length';
-
-export interface AnswerIdentity {
-  readonly id: string;
-  /** Unix seconds. */
-  readonly created: number;
-  readonly model: string;
-  readonly systemFingerprint: string;
-}
-
-export interface OpenAiUsage {
-  readonly prompt_tokens: number;
-  readonly completion_tokens: number;
-  readonly total_tokens: number;
-  readonly prompt_tokens_details: { readonly cached_tokens: number };
-  readonly completion_tokens_details: { readonly reasoning_tokens: number };
-}
-
-/** OpenAI counts cached within prompt and reasoning within completion; a receipt keeps the four apart. */
-export function openAiUsage(usage: Usage): OpenAiUsage {
-  const prompt = usage.prompt + usage.cached;
-  const completion = usage.completion + usage.reasoning;
-  return {
-    prompt_tokens: prompt,
-    completion_tokens: completion,
-    total_tokens: prompt + completion,
-    prompt_tokens_details: { cached_tokens: usage.cached },
-    completion_tokens_details: { reasoning_tokens: usage.reasoning },
-  };
-}
-
-const FINGERPRINT_BYTES = 6;
-
-/** Binds the standard field to what served: the machine's image and the weights. */
-export function systemFingerprint(imageDigest: Uint8Array, modelDigest: Uint8Array): string {
-  return `fp_${toHex(sha256(imageDigest, modelDigest).subarray(0, FINGERPRINT_BYTES))}`;
-}
+import {
+  openAiUsage,
+  type AnswerIdentity,
+  type AnswerShape,
+  type CallPiece,
+  type FinishReason,
+  type OpenAiUsage,
+} from './answer-shape.ts';
+import { COMPLETIONS_PATH, type EndpointPath } from './endpoints.ts';
+import { chatLogprobs, type ChatLogprobs, type TokenLogprob } from './logprobs.ts';
+import type { ToolCall } from './tools.ts';
 
 /** The id shown to the app is the exchange's msg_id, so that app, receipt and ledger speak of the same thing. */
-export function completionId(msgId: Uint8Array): string {
-  return `chatcmpl-${toHex(msgId)}`;
+export function completionId(path: EndpointPath, msgId: Uint8Array): string {
+  return `${path === COMPLETIONS_PATH ? 'cmpl' : 'chatcmpl'}-${toHex(msgId)}`;
 }
+
+export interface ToolCallJson {
+  readonly id: string;
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+/** Id and name come once: SDKs throw when they change. */
+export type ToolCallDelta =
+  | (ToolCallJson & { readonly index: number })
+  | { readonly index: number; readonly function: { readonly arguments: string } };
 
 export interface ChatCompletion {
   readonly id: string;
   readonly object: 'chat.completion';
   readonly created: number;
   readonly model: string;
-  readonly choices: readonly [
-    {
-      readonly index: 0;
-      readonly message: {
-        readonly role: 'assistant';
-        readonly content: string;
-        readonly refusal: null;
-      };
-      readonly logprobs: null;
-      readonly finish_reason: FinishReason;
-    },
-  ];
+  readonly choices: readonly {
+    readonly index: number;
+    readonly message: {
+      readonly role: 'assistant';
+      /** Null when there are calls and no words. */
+      readonly content: string | null;
+      readonly refusal: null;
+      readonly tool_calls?: readonly ToolCallJson[];
+    };
+    readonly logprobs: ChatLogprobs | null;
+    readonly finish_reason: FinishReason;
+  }[];
   readonly usage: OpenAiUsage;
   readonly system_fingerprint: string;
-}
-
-export function chatCompletion(
-  answer: AnswerIdentity,
-  content: string,
-  finishReason: FinishReason,
-  usage: Usage,
-): ChatCompletion {
-  return {
-    id: answer.id,
-    object: 'chat.completion',
-    created: answer.created,
-    model: answer.model,
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content, refusal: null },
-        logprobs: null,
-        finish_reason: finishReason,
-      },
-    ],
-    usage: openAiUsage(usage),
-    system_fingerprint: answer.systemFingerprint,
-  };
 }
 
 export interface ChatChunk {
@@ -104,15 +62,91 @@ export interface ChatChunk {
   readonly model: string;
   readonly system_fingerprint: string;
   readonly choices: readonly {
-    readonly index: 0;
-    readonly delta: { readonly role?: 'assistant'; readonly content?: string };
-    readonly logprobs: null;
+    readonly index: number;
+    readonly delta: {
+      readonly role?: 'assistant';
+      readonly content?: string;
+      readonly tool_calls?: readonly ToolCallDelta[];
+    };
+    readonly logprobs: ChatLogprobs | null;
     readonly finish_reason: FinishReason | null;
   }[];
   readonly usage?: OpenAiUsage | null;
 }
 
-function chunk(answer: AnswerIdentity, choices: ChatChunk['choices']): ChatChunk {
+type ChunkChoice = ChatChunk['choices'][number];
+
+export function chatShape(answer: AnswerIdentity, topLogprobs: number | undefined): AnswerShape {
+  const logprobsOf = (tokens: readonly TokenLogprob[]): ChatLogprobs | null =>
+    topLogprobs === undefined ? null : chatLogprobs(tokens);
+  return {
+    // Always first: SDK helpers throw when no role came.
+    begin: (index) =>
+      chunk(answer, {
+        index,
+        delta: { role: 'assistant', content: '' },
+        logprobs: null,
+        finish_reason: null,
+      }),
+    piece: (index, { text, tokens }) =>
+      chunk(answer, {
+        index,
+        delta: { content: text },
+        logprobs: logprobsOf(tokens),
+        finish_reason: null,
+      }),
+    call: (index, piece) =>
+      chunk(answer, {
+        index,
+        delta: { tool_calls: [callDelta(piece)] },
+        logprobs: null,
+        finish_reason: null,
+      }),
+    finish: (index, reason) =>
+      chunk(answer, { index, delta: {}, logprobs: null, finish_reason: reason }),
+    usage: (usage) => ({ ...chunk(answer), usage: openAiUsage(usage) }),
+    whole: (choices, usage): ChatCompletion => ({
+      id: answer.id,
+      object: 'chat.completion',
+      created: answer.created,
+      model: answer.model,
+      choices: choices.map(({ text, tokens, calls, finishReason }, index) => ({
+        index,
+        message: messageOf(text, calls),
+        logprobs: logprobsOf(tokens),
+        finish_reason: finishReason,
+      })),
+      usage: openAiUsage(usage),
+      system_fingerprint: answer.systemFingerprint,
+    }),
+  };
+}
+
+function callDelta(piece: CallPiece): ToolCallDelta {
+  const { index } = piece;
+  if (piece.kind === 'arguments') return { index, function: { arguments: piece.text } };
+  const { id, name } = piece;
+  return { index, id, type: 'function', function: { name, arguments: '' } };
+}
+
+function messageOf(
+  text: string,
+  calls: readonly ToolCall[],
+): ChatCompletion['choices'][number]['message'] {
+  if (calls.length === 0) return { role: 'assistant', content: text, refusal: null };
+  return {
+    role: 'assistant',
+    content: text === '' ? null : text,
+    refusal: null,
+    tool_calls: calls.map(({ id, name, arguments: given }) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: given },
+    })),
+  };
+}
+
+function chunk(answer: AnswerIdentity, ...choices: readonly ChunkChoice[]): ChatChunk {
   return {
     id: answer.id,
     object: 'chat.completion.chunk',
@@ -123,36 +157,21 @@ function chunk(answer: AnswerIdentity, choices: ChatChunk['choices']): ChatChunk
   };
 }
 
-/** Always first: SDK helpers throw when no role came. */
-export function roleChunk(answer: AnswerIdentity): ChatChunk {
-  const delta = { role: 'assistant', content: '' } as const;
-  return chunk(answer, [{ index: 0, delta, logprobs: null, finish_reason: null }]);
-}
-
-export function textChunk(answer: AnswerIdentity, content: string): ChatChunk {
-  return chunk(answer, [{ index: 0, delta: { content }, logprobs: null, finish_reason: null }]);
-}
-
-/** The last chunk with a choice: what SDKs take as "this answer is complete". */
-export function finishChunk(answer: AnswerIdentity, finishReason: FinishReason): ChatChunk {
-  return chunk(answer, [{ index: 0, delta: {}, logprobs: null, finish_reason: finishReason }]);
-}
-
-/** Only when asked for, after `finishChunk`. `choices` is there and empty: several SDKs throw without it. */
-export function usageChunk(answer: AnswerIdentity, usage: Usage): ChatChunk {
-  return { ...chunk(answer, []), usage: openAiUsage(usage) };
-}
-
 /** What a request cost, before `[DONE]`: a chunk without choices, as the one with the usage is. Not of OpenAI's. */
-export interface SettlementChunk extends Omit<ChatChunk, 'system_fingerprint' | 'choices'> {
+export interface SettlementChunk {
+  readonly id: string;
+  readonly object: 'chat.completion.chunk' | 'text_completion';
+  readonly created: number;
+  readonly model: string;
   readonly choices: readonly [];
   readonly x_settlement: JsonObject;
 }
 
 export function settlementChunk(
+  path: EndpointPath,
   { id, created, model }: Omit<AnswerIdentity, 'systemFingerprint'>,
   settlement: JsonObject,
 ): SettlementChunk {
-  const object = 'chat.completion.chunk';
+  const object = path === COMPLETIONS_PATH ? 'text_completion' : 'chat.completion.chunk';
   return { id, object, created, model, choices: [], x_settlement: settlement };
 }

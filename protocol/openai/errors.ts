@@ -113,6 +113,12 @@ const ROWS = {
     shouldRetry: false,
     message: 'The model does not exist here.',
   },
+  endpoint_not_served: {
+    status: 404,
+    type: 'invalid_request_error',
+    shouldRetry: false,
+    message: 'The model is not served at this path.',
+  },
   unknown_url: {
     status: 404,
     type: 'invalid_request_error',
@@ -275,6 +281,7 @@ const BY_CODE: Readonly<Record<string, FailureCode>> = {
   'gatewayDocument.time': 'attestation_failed',
   'client.deadline': 'answer_late',
   'client.path': 'unknown_url',
+  'client.endpoint': 'endpoint_not_served',
   'client.unreachable': 'gateway_unreachable',
   'client.not_sealed': 'answer_broken',
   'client.answer_size': 'answer_broken',

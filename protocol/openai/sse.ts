@@ -4,8 +4,7 @@
  */
 
 import { utf8 } from '../../core/bytes.ts';
-import type { ChatChunk, SettlementChunk } from './completion.ts';
-import type { OpenAiErrorBody } from './errors.ts';
+import type { StreamObject } from './answer-shape.ts';
 
 export const SSE_HEADERS = [
   ['content-type', 'text/event-stream; charset=utf-8'],
@@ -14,7 +13,7 @@ export const SSE_HEADERS = [
 ] as const satisfies readonly (readonly [string, string])[];
 
 /** JSON escapes line breaks, so one event is always one `data:` line. */
-export function sseEvent(data: ChatChunk | SettlementChunk | OpenAiErrorBody): Uint8Array {
+export function sseEvent(data: StreamObject): Uint8Array {
   return utf8(`data: ${JSON.stringify(data)}\n\n`);
 }
 

@@ -16,14 +16,20 @@ import {
 import { sxError } from './errors.ts';
 import type { AssetId, Prelude } from './prelude.ts';
 
+/** Of an attested key what its receipts are held against: whoever asks later keeps no more than this. */
+export type ReceiptKey = Pick<
+  AttestedKey,
+  'workerId' | 'statementHash' | 'kid' | 'receiptKey' | 'prices' | 'priceDigest' | 'simulated'
+> & { readonly model: Pick<AttestedKey['model'], 'digest'> };
+
 /** A receipt that passed every check of P§9.4. */
-export interface VerifiedReceipt extends SignedReceipt {
-  readonly key: AttestedKey;
+export interface VerifiedReceipt<Key extends ReceiptKey = AttestedKey> extends SignedReceipt {
+  readonly key: Key;
 }
 
-export interface ReceiptExpectation {
+export interface ReceiptExpectation<Key extends ReceiptKey = AttestedKey> {
   /** The worker that answered, as attested. */
-  readonly key: AttestedKey;
+  readonly key: Key;
   readonly prelude: Prelude;
   readonly th: Bytes<32>;
   /** `cut`: whoever fetches the receipt of an answer that it did not see to the end cannot compare this one. */
@@ -35,7 +41,10 @@ export interface ReceiptExpectation {
 const ASSETS: Readonly<Record<AttestedKey['prices']['asset'], AssetId>> = { TON: 0, USDT: 1 };
 
 /** Throws `sx.receipt` with the name of the first check that failed. */
-export function verifyReceipt(payload: Uint8Array, expected: ReceiptExpectation): VerifiedReceipt {
+export function verifyReceipt<Key extends ReceiptKey>(
+  payload: Uint8Array,
+  expected: ReceiptExpectation<Key>,
+): VerifiedReceipt<Key> {
   const signed = parseReceiptUnverified(payload);
   const { key } = expected;
   const checks = [
@@ -52,7 +61,10 @@ export function verifyReceipt(payload: Uint8Array, expected: ReceiptExpectation)
 
 type ReceiptCheck = readonly [name: string, holds: () => boolean];
 
-function identityChecks(receipt: Receipt, expected: ReceiptExpectation): readonly ReceiptCheck[] {
+function identityChecks(
+  receipt: Receipt,
+  expected: ReceiptExpectation<ReceiptKey>,
+): readonly ReceiptCheck[] {
   const { key, prelude, th, respHash, policyDigest } = expected;
   return [
     ['requestId', () => equalPublic(receipt.requestId, prelude.msgId)],
@@ -72,7 +84,10 @@ function identityChecks(receipt: Receipt, expected: ReceiptExpectation): readonl
   ];
 }
 
-function billChecks(receipt: Receipt, expected: ReceiptExpectation): readonly ReceiptCheck[] {
+function billChecks(
+  receipt: Receipt,
+  expected: ReceiptExpectation<ReceiptKey>,
+): readonly ReceiptCheck[] {
   const { key, prelude } = expected;
   const { usage, amount, outcome } = receipt;
   return [
@@ -85,7 +100,7 @@ function billChecks(receipt: Receipt, expected: ReceiptExpectation): readonly Re
   ];
 }
 
-function chainChecks(receipt: Receipt, key: AttestedKey): readonly ReceiptCheck[] {
+function chainChecks(receipt: Receipt, key: ReceiptKey): readonly ReceiptCheck[] {
   return [
     ['workerSeq', () => receipt.workerSeq >= 1n],
     [

@@ -54,6 +54,11 @@ class Nonces {
     this.#iv = iv;
   }
 
+  /** So many were used. */
+  get count(): number {
+    return this.#sequence;
+  }
+
   next(): Bytes<12> {
     const sequence = this.#sequence;
     assert(sequence < SEQUENCE_MAX, 'frame numbers end');
@@ -73,6 +78,11 @@ export class FrameSealer {
   constructor(keys: DirectionKeys) {
     this.#key = keys.key;
     this.#nonces = new Nonces(keys.iv);
+  }
+
+  /** Of frames that were sealed. */
+  get count(): number {
+    return this.#nonces.count;
   }
 
   /** `plaintextBytes` counts the data length, the data and the padding. */
@@ -99,6 +109,11 @@ export class FrameOpener {
   constructor(keys: DirectionKeys) {
     this.#key = keys.key;
     this.#nonces = new Nonces(keys.iv);
+  }
+
+  /** Of frames that were opened. */
+  get count(): number {
+    return this.#nonces.count;
   }
 
   /** The data without length and padding; undefined when the tag, the length or the padding is wrong. */

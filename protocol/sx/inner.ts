@@ -5,6 +5,7 @@
  */
 
 import { fixed, fromBase64Url, toBase64Url, type Bytes } from '../../core/bytes.ts';
+import { ENDPOINTS } from '../openai/endpoints.ts';
 import { decodeRequest, encodeRequest, type FieldLimits, type ResponseHead } from '../bhttp.ts';
 import { sxError } from './errors.ts';
 import {
@@ -33,7 +34,7 @@ const SCHEME = 'https';
 /** Cannot resolve: a bug that used it as an address would reach nobody. */
 const AUTHORITY = 'worker.invalid';
 
-export const INNER_PATHS: readonly string[] = ['/v1/chat/completions'];
+export const INNER_PATHS: readonly string[] = ENDPOINTS.map(({ path }) => path);
 
 export const REQUEST_HEADERS: readonly string[] = [
   'content-type',

@@ -32,8 +32,8 @@ export type ResponseEvent =
   | { readonly kind: 'receipt'; readonly receipt: VerifiedReceipt }
   /** Reserved: the gateway's ledger line as it came, unverified. */
   | { readonly kind: 'ledger-unverified'; readonly bytes: Uint8Array }
-  /** How far the worker says it is, as it came, unverified (protocol/meter.ts). */
-  | { readonly kind: 'meter-unverified'; readonly bytes: Uint8Array }
+  /** How far the worker says it is, as it came, unverified (protocol/meter.ts); and behind how many sealed frames. */
+  | { readonly kind: 'meter-unverified'; readonly bytes: Uint8Array; readonly frames: number }
   | { readonly kind: 'final' }
   /** Unauthenticated, never content. Nothing follows it; `end()` throws `sx.gateway`. */
   | { readonly kind: 'gateway-error'; readonly code: string };
@@ -105,7 +105,11 @@ export class ResponseReader {
         this.#events.push({ kind: 'ledger-unverified', bytes: payload.slice() });
         return;
       case FRAME.meter:
-        this.#events.push({ kind: 'meter-unverified', bytes: payload.slice() });
+        this.#events.push({
+          kind: 'meter-unverified',
+          bytes: payload.slice(),
+          frames: this.#opened?.opener.count ?? 0,
+        });
         return;
       case FRAME.gatewayError:
         this.#events.push({ kind: 'gateway-error', code: gatewayErrorCode(payload) });

@@ -119,7 +119,8 @@ export class ResponseSealer {
   meter(input: MeterInput): Uint8Array {
     this.#advance(['content'], 'content');
     const { signer, usage, seq } = input;
-    const payload = signer.signMeter(this.#input.prelude.msgId, usage, seq);
+    const frames = this.#frames.count;
+    const payload = signer.signMeter(this.#input.prelude.msgId, { usage, seq, frames });
     return clearFrame(FRAME.meter, payload);
   }
 

@@ -67,6 +67,8 @@ export type AdmissionCode =
   | 'quote_expired'
   | 'epoch_mismatch'
   | 'voucher_bad_signature'
+  /** Of a request that only one voucher pays for. */
+  | 'voucher_stale'
   | 'insufficient_ceiling'
   | 'insufficient_deposit'
   /** It would fit, were the payer not withdrawing; or the channel is closed by agreement. */
@@ -76,6 +78,9 @@ export type AdmissionCode =
   /** A price in a deployment without money. */
   | 'account_free';
 
+/** The highest voucher of its channel, for as long as there is no other. */
+export type SoleVoucher = Pick<VerifiedVoucher, 'epoch' | 'ceiling'>;
+
 export interface Reserve {
   readonly requestId: Bytes<16>;
   readonly account: Bytes<32>;
@@ -84,6 +89,8 @@ export interface Reserve {
   readonly need: Amount;
   /** Taken into account first, and kept even when the request is refused. One that is lower than the best changes nothing. */
   readonly voucher?: VerifiedVoucher;
+  /** What only this voucher may pay for is refused once the channel has signed more, or its epoch is over. */
+  readonly sole?: SoleVoucher;
   /** Who may settle it: 1 to 8 worker ids. */
   readonly workers: readonly Bytes<32>[];
   readonly feeBps: number;
@@ -105,7 +112,7 @@ export interface Reservation {
 
 export type RequestState =
   | { readonly state: 'reserved'; readonly reservation: Reservation }
-  | { readonly state: 'released' }
+  | { readonly state: 'released'; readonly reservation: Reservation }
   | { readonly state: 'settled'; readonly entry: JournalEntry };
 
 export type ReserveOutcome =
@@ -124,6 +131,8 @@ export interface Extend {
   readonly requestId: Bytes<16>;
   /** In all. Less than is reserved already changes nothing. */
   readonly need: Amount;
+  /** As when it was reserved. */
+  readonly sole?: SoleVoucher;
 }
 
 export type ExtendOutcome =

@@ -36,6 +36,7 @@ import {
   adoptSum,
   chargePart,
   isOfTerms,
+  isOvertaken,
   ofTerms,
   mergeChainState,
   newAccount,
@@ -145,7 +146,7 @@ function isInJournal(unit: LedgerUnit, { seq, hash }: JournalHead): boolean {
   return entry !== undefined && equalPublic(entry.hash, hash);
 }
 
-function reserve(unit: LedgerUnit, { voucher, ...request }: Reserve): ReserveOutcome {
+function reserve(unit: LedgerUnit, { voucher, sole, ...request }: Reserve): ReserveOutcome {
   const before = unit.request(request.requestId);
   if (before !== undefined) return { outcome: 'replayed', request: stateOf(unit, before) };
   let account = unit.account(request.account);
@@ -158,6 +159,10 @@ function reserve(unit: LedgerUnit, { voucher, ...request }: Reserve): ReserveOut
     } else if (taken.code !== 'voucher_stale') {
       return { outcome: 'refused', code: taken.code, account };
     }
+  }
+  // Whoever has one voucher alone is not shown the next.
+  if (isOvertaken(account, sole)) {
+    return { outcome: 'refused', code: 'voucher_stale', account: undefined };
   }
   const admission = admit(account, trustOf(unit, account), request);
   if (admission.outcome === 'refused') return { ...admission, account };
@@ -172,7 +177,7 @@ function trustOf(unit: LedgerUnit, { id, asset }: Account): ChainTrust {
   return { witnesses: unit.witnesses(id), rampCap: unit.rampCaps[asset] };
 }
 
-function extend(unit: LedgerUnit, { requestId, need }: Extend): ExtendOutcome {
+function extend(unit: LedgerUnit, { requestId, need, sole }: Extend): ExtendOutcome {
   const row = unit.request(requestId);
   const refused = (code: 'request_unknown' | 'request_ended'): ExtendOutcome => ({
     outcome: 'refused',
@@ -184,6 +189,7 @@ function extend(unit: LedgerUnit, { requestId, need }: Extend): ExtendOutcome {
   const { reservation } = row;
   if (need <= reservation.need) return { outcome: 'extended', need: reservation.need };
   const account = accountOf(unit, reservation);
+  if (isOvertaken(account, sole)) return { outcome: 'refused', code: 'voucher_stale', account };
   const more = amount(need - reservation.need);
   const admission = admitMore(account, trustOf(unit, account), more);
   if (admission.outcome === 'refused') return { ...admission, account };
@@ -318,8 +324,7 @@ function entryOf(unit: LedgerUnit, seq: bigint): JournalEntry {
 
 function stateOf(unit: LedgerUnit, row: RequestRow): RequestState {
   if (row.state === 'settled') return { state: 'settled', entry: entryOf(unit, row.seq) };
-  if (row.state === 'released') return { state: 'released' };
-  return { state: 'reserved', reservation: row.reservation };
+  return { state: row.state, reservation: row.reservation };
 }
 
 function missing(what: string): never {

@@ -14,6 +14,7 @@ import type {
   AdmissionCode,
   ChainState,
   Reserve,
+  SoleVoucher,
   VoucherOutcome,
 } from './ledger.ts';
 
@@ -71,6 +72,12 @@ export function takeVoucher(account: Account, voucher: VerifiedVoucher): Taken {
   return { outcome: 'accepted', account: { ...account, ceiling, voucherSignature: signature } };
 }
 
+/** What is signed later was not signed for whoever has this one alone. */
+export function isOvertaken(account: Account, sole: SoleVoucher | undefined): boolean {
+  if (sole === undefined) return false;
+  return account.epoch !== sole.epoch || account.ceiling > sole.ceiling;
+}
+
 /** What is known about a channel's state, and how much may be owed on the word of one. */
 export interface ChainTrust {
   /** 0: nothing was read since the ledger was opened. */
@@ -88,7 +95,7 @@ export type Admission =
 export function admit(
   account: Account,
   trust: ChainTrust,
-  { asset, need, quoteValidUntilMs, nowMs }: Omit<Reserve, 'voucher'>,
+  { asset, need, quoteValidUntilMs, nowMs }: Omit<Reserve, 'voucher' | 'sole'>,
 ): Admission {
   if (account.asset !== asset) return { outcome: 'refused', code: 'asset_unsupported' };
   const unfit = unfitness(account, trust);

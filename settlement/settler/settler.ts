@@ -34,7 +34,7 @@ import { Progress } from './progress.ts';
 import { statusOf, type SettlerState, type SettlerStatus } from './status.ts';
 import { syncChannel, type SyncOutcome } from './sync.ts';
 import { doubtOld, lookAtTreasury, readDue } from './watch.ts';
-import { WorkerBook } from './worker-book.ts';
+import { WorkerBook, type ChannelAnswer } from './worker-book.ts';
 import { WorkerChannels } from './worker-channels.ts';
 import { showWorkerChannel, type ShownWorkerChannel, type WorkerAt } from './worker-vouchers.ts';
 
@@ -73,6 +73,8 @@ export interface Settler {
   closeChannel(channel: Bytes<32>): Promise<CloseChannelOutcome | ChainAway>;
   /** For a notice of settlement, with a fresh voucher. Undefined: it is paid by transfers. Throws `ledger.*`. */
   showWorkerChannel(worker: WorkerAt): Promise<ShownWorkerChannel | undefined>;
+  /** Until it says otherwise, or the next start, nothing more goes into or is promised on a channel that was refused. */
+  answeredWorkerChannel(workerId: Bytes<32>, answer: ChannelAnswer): void;
   status(): SettlerStatus;
   /** What is on its way is left to the next start. */
   close(): Promise<void>;
@@ -266,6 +268,10 @@ class RunningSettler implements Settler {
     // An older copy of these books does not know what was paid since, and would promise it once more.
     if (!this.#isChecked || this.#state === 'refused') return undefined;
     return await showWorkerChannel(this.#parts, worker);
+  }
+
+  answeredWorkerChannel(workerId: Bytes<32>, answer: ChannelAnswer): void {
+    this.#parts.workers.answered(workerId, answer);
   }
 
   status(): SettlerStatus {

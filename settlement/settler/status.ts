@@ -40,6 +40,8 @@ export interface SettlerStatus {
       readonly payee: string;
       /** `unread`: nothing of it was seen since the start. */
       readonly status: ChannelStatus | 'unread';
+      /** Its worker takes no vouchers on it. */
+      readonly isRefused: boolean;
       /** Put in and to be put in. */
       readonly funded: string;
       readonly deposited: string;
@@ -115,6 +117,7 @@ function workerChannelsOf({ workers, policy }: ClaimParts): SettlerStatus['worke
         channel: toHex(channel),
         payee: terms.payee,
         status: reading?.status ?? 'unread',
+        isRefused: workers.isRefused(workerId),
         funded: funded.toString(),
         deposited: (reading?.deposited ?? 0n).toString(),
         promised: promised.toString(),

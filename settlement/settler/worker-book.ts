@@ -21,11 +21,15 @@ export interface WorkerChannel extends WorkerChannelNote {
   readonly readMs: number;
 }
 
+/** What a worker says to a notice with its channel. */
+export type ChannelAnswer = 'taken' | 'refused';
+
 export class WorkerBook {
   readonly #notes: SettlerNotes;
   readonly #treasury: Treasury;
   readonly #channels = new Map<string, WorkerChannel>();
   readonly #turns = new Turns();
+  readonly #refused = new Set<string>();
 
   constructor(notes: SettlerNotes, treasury: Treasury) {
     this.#notes = notes;
@@ -63,6 +67,16 @@ export class WorkerBook {
     if (known !== undefined) this.#channels.set(byteKey(workerId), { ...known, reading, readMs });
   }
 
+  /** A worker that takes no voucher on its channel is paid by transfers, less what was promised before it said so. */
+  answered(workerId: Bytes<32>, answer: ChannelAnswer): void {
+    if (answer === 'refused') this.#refused.add(byteKey(workerId));
+    else this.#refused.delete(byteKey(workerId));
+  }
+
+  isRefused(workerId: Bytes<32>): boolean {
+    return this.#refused.has(byteKey(workerId));
+  }
+
   #put(note: WorkerChannelNote): void {
     const { id: channel } = placeChannel(note.terms, 'single');
     const { reading, readMs = 0 } = this.find(note.workerId) ?? {};
@@ -75,10 +89,11 @@ export class WorkerBook {
     return terms.payer === address && equalPublic(terms.payerKey, publicKey);
   }
 
-  /** Whether more may be promised on it, to this address: open, ours, and never withdrawn from. */
+  /** Whether more may be promised on it, to this address: open, ours, wanted, and never withdrawn from. */
   isGrowing(channel: WorkerChannel, destination: string | undefined): boolean {
-    const { reading, terms } = channel;
+    const { reading, terms, workerId } = channel;
     if (terms.payee !== destination || !this.isOurs(channel)) return false;
+    if (this.isRefused(workerId)) return false;
     return reading?.status === 'open' && !isWithdrawn(channel);
   }
 

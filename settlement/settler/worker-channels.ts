@@ -14,6 +14,7 @@ import type { Payee } from '../ledger/ledger.ts';
 import { beyond, owedOf } from '../ledger/payout-operations.ts';
 import { amount, type Amount } from '../money.ts';
 import { channelDeposit } from '../ton/channels/deposit.ts';
+import { CHANNEL_FEES } from '../ton/contracts/pay-channel.ts';
 import { NO_KEY, placeChannel } from '../ton/channels/place.ts';
 import { readChannel, type ChannelReading, type ReadChannel } from '../ton/channels/read.ts';
 import type { TreasuryState } from '../ton/treasury.ts';
@@ -277,13 +278,17 @@ export class WorkerChannels {
   }
 }
 
-/** To be paid in. Nothing more goes where something was taken out. */
+/**
+ * To be paid in. Nothing more goes where something was taken out. A deposit puts back what storage has eaten of the rent, and
+ * is counted without that: a rest that no contract takes is none.
+ */
 function missingOf(channel: WorkerChannel): bigint {
   const { reading, funded, deposited } = channel;
   // What was seen before is not paid in again because it cannot be seen now.
   if (reading === undefined) return deposited > 0n ? 0n : funded;
   const isOver = reading.status === 'closing' || isWithdrawn(channel) || reading.epoch > 0;
-  return isOver || reading.deposited >= funded ? 0n : funded - reading.deposited;
+  const missing = funded - reading.deposited;
+  return isOver || missing < CHANNEL_FEES.minDeposit ? 0n : missing;
 }
 
 /** Nothing that was there goes away, and no counter falls: whoever says so is not believed. */

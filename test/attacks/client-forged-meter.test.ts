@@ -63,6 +63,7 @@ const FORGERIES: readonly (readonly [what: string, change: (meters: Pieces) => P
   ['takes them from an answer before', () => ofBefore],
   ['begins with the last', (meters) => [...meters].reverse()],
   ['skips the first', (meters) => meters.slice(1)],
+  ['sends them ahead of the text that they count', (meters) => [concat(...meters)]],
   [
     'cuts them short',
     (meters) => meters.map((piece) => piece.with(3, (piece[3] ?? 0) - 1).slice(0, -1)),

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generateEd25519, signEd25519 } from '#primitives';
 import { concat } from '../../core/bytes.ts';
-import { encodeMeter, verifyMeter, type Meter } from '../../protocol/meter.ts';
+import { encodeMeter, METER_BYTES, verifyMeter, type Meter } from '../../protocol/meter.ts';
 import { ResponseReader } from '../../protocol/sx/read-response.ts';
 import { clearFrame, FRAME } from '../../protocol/sx/frames.ts';
 import {
@@ -25,8 +25,8 @@ const worker = new StageWorker('X25519');
 const { key } = worker.attested;
 const own = seal([worker]).exchange.prelude;
 const used = (completion: number) => ({ prompt: 7, cached: 0, completion, reasoning: 0 });
-const first = worker.signer.signMeter(own.msgId, used(4), 1);
-const second = worker.signer.signMeter(own.msgId, used(8), 2);
+const first = worker.signer.signMeter(own.msgId, { usage: used(4), seq: 1, frames: 4 });
+const second = worker.signer.signMeter(own.msgId, { usage: used(8), seq: 2, frames: 8 });
 
 function verify(payload: Uint8Array, previous?: Meter): Meter {
   return verifyMeter(payload, { key, prelude: own, previous });
@@ -43,10 +43,14 @@ test('another key, another worker, another answer', () => {
   refuses(() => verify(concat(signEd25519(secretKey, body), body)), 'sx.meter', {
     check: 'signature',
   });
-  const stranger = new StageWorker('X25519').signer.signMeter(own.msgId, used(4), 1);
+  const stranger = new StageWorker('X25519').signer.signMeter(own.msgId, {
+    usage: used(4),
+    seq: 1,
+    frames: 4,
+  });
   refuses(() => verify(stranger), 'sx.meter', { check: 'signature' });
   const other = seal([worker]).exchange.prelude;
-  const theirs = worker.signer.signMeter(other.msgId, used(4), 1);
+  const theirs = worker.signer.signMeter(other.msgId, { usage: used(4), seq: 1, frames: 4 });
   refuses(() => verify(theirs), 'sx.meter', { check: 'msgId' });
 });
 
@@ -74,7 +78,7 @@ test('one that was slipped in changes neither the answer nor the bill', () => {
   const { response, sealed } = exchangeOf([worker]);
   const [head, ...rest] = framesOf(response.subarray(48));
   assert.ok(head !== undefined);
-  const forged = clearFrame(FRAME.meter, new Uint8Array(140).fill(0xff));
+  const forged = clearFrame(FRAME.meter, new Uint8Array(METER_BYTES).fill(0xff));
   const reader = new ResponseReader(sealed.exchange);
   const events = reader.push(concat(response.subarray(0, 48), head, forged, ...rest));
   reader.end();

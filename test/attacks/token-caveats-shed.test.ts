@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generateEd25519, randomBytes } from '#primitives';
 import { isPassSigned, signPass, type Caveat } from '../../settlement/pass.ts';
-import { signToken } from '../../settlement/token.ts';
+import { formatToken, parseTokenUnverified, signToken } from '../../settlement/token.ts';
 import { amount } from '../../settlement/money.ts';
 import { signVoucher } from '../../settlement/voucher.ts';
 import { TEST_PRICES } from '../support/attested-key.ts';
@@ -63,5 +63,28 @@ test('a token opens no higher voucher, wherever that was read', async (context) 
     ...paymentHeaders({ voucher: published, pass }),
   });
   assert.equal(answer.status, 403);
+  assert.equal(worker.seen.count, 0);
+});
+
+test('a pass that the gateway has just seen is not taken for one without its caveats', async (context) => {
+  const lab = await openPaidLab();
+  context.after(() => lab.close());
+  const worker = await lab.worker(answering('hello'), { prices: TEST_PRICES });
+  const payer = await lab.payer();
+  const ask = async (token: string): Promise<number> => {
+    const { bytes } = lab.seal(lab.keysOf(worker), '{}', { maxAmount: NEED, payer: payer.channel });
+    const headers = {
+      'content-type': 'application/vnd.sx1.req',
+      'content-length': String(bytes.length),
+      authorization: `Bearer ${token}`,
+    };
+    return (await post(lab, '/sx/v1/exchange', bytes, headers)).status;
+  };
+  const cap: Caveat = { kind: 'request-cap', cap: amount(NEED - 1n) };
+  const token = payer.token(payer.voucher(10n * NEED), [cap]);
+  assert.equal(await ask(token), 403);
+  const { voucher, pass } = parseTokenUnverified(token);
+  const caveats = pass.caveats.filter(({ kind }) => kind === 'expiry');
+  assert.equal(await ask(formatToken({ voucher, pass: { ...pass, caveats } })), 403);
   assert.equal(worker.seen.count, 0);
 });

@@ -35,7 +35,7 @@ async function published(lab: PaidLab, { channel }: TestPayer): Promise<Voucher>
 }
 
 test('a voucher that a claim has published serves nobody and shows nothing', async (context) => {
-  const lab = await openPaidLab();
+  const lab = await openPaidLab({ deps: { settlerPolicy: { roundMs: 50 } } });
   context.after(() => lab.close());
   const worker = await lab.worker(answering('hello'), { prices: TEST_PRICES });
   const payer = await lab.payer({ deposit: 3n * TON });

@@ -37,6 +37,8 @@ const BENCHES: readonly Entry[] = [
   { name: 'ledger', file: 'ledger.ts' },
   { name: 'client-package', file: 'client-package.ts' },
   { name: 'browser', file: 'browser.ts' },
+  { name: 'e2e', file: 'e2e.ts' },
+  { name: 'grammar', file: 'grammar.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {

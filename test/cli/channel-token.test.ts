@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { equalPublic } from '../../core/bytes.ts';
+import { STRANDED_MS } from '../../client/limits.ts';
 import { readCount } from '../../client/node/channel-file.ts';
 import { encodePayState, newPayState } from '../../client/pay/pay-state.ts';
 import { findChannel } from '../../cli/channel/channel-files.ts';
@@ -10,6 +11,7 @@ import { runChannelOpen } from '../../cli/channel/open.ts';
 import { runChannelResume } from '../../cli/channel/resume.ts';
 import { runChannelToken } from '../../cli/channel/token.ts';
 import { saveOver } from '../../core/node/private-files.ts';
+import { endOf } from '../../settlement/pass.ts';
 import { parseTokenUnverified } from '../../settlement/token.ts';
 import { textOf, withPayLab, type PayLab } from '../support/pay-lab.ts';
 
@@ -36,6 +38,8 @@ test('a token says its limits, and its limit is counted before it is printed', a
     );
     assert.equal(readCount(path)?.stranded, 250_000_000n);
     assert.equal(readCount(path)?.ceiling, 250_000_000n);
+    const untilMs = readCount(path)?.strandedUntilMs ?? 0;
+    assert.equal(untilMs, endOf(pass.caveats) + STRANDED_MS, 'its last request may run so long');
     const again = parseTokenUnverified(
       textOf((await runChannelToken({ ...asked, limit: '0.1' }, io())).json['token']),
     );

@@ -2,10 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sha256 } from '#primitives';
 import { fixed, utf8 } from '../../core/bytes.ts';
 import { hasCode } from '../../core/errors.ts';
 import type { AttestedKey, PriceList } from '../../attestation/verdict.ts';
+import { AMOUNT_DEFAULT_MAX } from '../../client/limits.ts';
 import { exchange, type ExchangeOptions } from '../../client/exchange.ts';
+import { CHAT_PATH, EMBEDDINGS_PATH, type EndpointPath } from '../../protocol/openai/endpoints.ts';
 import { ceilingOf } from '../../protocol/price.ts';
 import { parseClearRequest, type ClearRequest } from '../../protocol/sx/clear.ts';
 import { FREE_PRICES, TEST_PRICES, testWorker } from '../support/attested-key.ts';
@@ -22,6 +25,7 @@ function keyOf(maxOutputTokens: number, prices: PriceList): AttestedKey {
 async function sealedTo(
   keys: readonly AttestedKey[],
   options: Partial<ExchangeOptions> = {},
+  path: EndpointPath = CHAT_PATH,
 ): Promise<ClearRequest> {
   const seen: ClearRequest[] = [];
   const source = () => Promise.resolve(keys);
@@ -29,7 +33,7 @@ async function sealedTo(
   await exchange(
     { session, clock: () => 1_000_000, allowedKems: ['X25519'], ...options },
     {
-      path: '/v1/chat/completions',
+      path,
       headers: [['content-type', 'application/json']],
       body: utf8('{}'),
       model: 'demo/model',
@@ -81,6 +85,17 @@ for (const [what, absurd] of [
   });
 }
 
+for (const asset of ['TON', 'USDT'] as const) {
+  test(`without a ceiling of the app a request costs no more than the default in ${asset}`, async () => {
+    const most = AMOUNT_DEFAULT_MAX[asset];
+    const dearest = keyOf(1024, { ...FREE_PRICES, asset, base: most });
+    const { prelude } = await sealedTo([dearest]);
+    assert.equal(prelude.maxAmount, most);
+    const dearer = keyOf(1024, { ...FREE_PRICES, asset, base: most + 1n });
+    await assert.rejects(sealedTo([dearer]), { code: 'client.none_usable' });
+  });
+}
+
 test('prices beyond what a prelude holds are left out without a ceiling of the app', async () => {
   const greedy = keyOf(0xffff_ffff >>> 1, { ...TEST_PRICES, completion: BigInt(ABSURD) });
   const honest = keyOf(1024, TEST_PRICES);
@@ -91,4 +106,21 @@ test('prices beyond what a prelude holds are left out without a ceiling of the a
       [honest.kid.join()],
     );
   }
+});
+
+test('only workers whose card promises the endpoint are sealed to', async () => {
+  const model = { id: 'demo/model', digest: sha256(utf8('weights')), contextLength: 4096 };
+  const chatting = keyOf(1024, TEST_PRICES);
+  const embedding = testWorker('X25519', {
+    model: { ...model, capabilities: ['embeddings', 'chat'] },
+  }).key;
+  for (let turn = 0; turn < TURNS; turn++) {
+    const { kids } = await sealedTo([chatting, embedding], {}, EMBEDDINGS_PATH);
+    assert.deepEqual(
+      kids.map((kid) => kid.join()),
+      [embedding.kid.join()],
+    );
+  }
+  assert.equal((await sealedTo([chatting, embedding])).kids.length, 2);
+  await assert.rejects(sealedTo([chatting], {}, EMBEDDINGS_PATH), { code: 'client.endpoint' });
 });

@@ -11,7 +11,8 @@ import { array, assert as holds, asyncProperty, constantFrom, nat, record } from
 import { randomBytes, generateEd25519 } from '#primitives';
 import { fixed, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
-import { STRANDED_MS } from '../../client/limits.ts';
+import { hasCode } from '../../core/errors.ts';
+import { STRANDED_MS, UNBILLED_MAX } from '../../client/limits.ts';
 import { ChannelAccount, type ChannelKeys } from '../../client/pay/account.ts';
 import { encodePayState, newPayState } from '../../client/pay/pay-state.ts';
 import { amount } from '../../settlement/money.ts';
@@ -33,11 +34,34 @@ class HonestBook {
   charged = 0n;
   n = 0n;
   readonly reserved = new Map<string, Pending>();
+  readonly released = new Set<string>();
+  readonly lines = new Map<string, SignedStatement>();
 
-  admit(request: Pending, ceiling: bigint): void {
+  admit(request: Pending, ceiling: bigint): boolean {
     const held = [...this.reserved.values()].reduce((sum, { max }) => sum + max, 0n);
-    assert.ok(this.charged + held + request.max <= ceiling, 'an honest gateway could not serve');
+    if (this.charged + held + request.max > ceiling) return false;
     this.reserved.set(toHex(request.id), request);
+    return true;
+  }
+
+  release(request: Pending): void {
+    if (this.reserved.delete(toHex(request.id))) this.released.add(toHex(request.id));
+  }
+
+  /** As `/v1/settlements` does. */
+  tell(account: ChannelAccount, id: Bytes<16>): void {
+    const name = toHex(id);
+    const line = this.lines.get(name);
+    if (line !== undefined) {
+      assert.ok(!account.leavesRoom(id, line), 'an honest line was blamed');
+      account.recalled(id, line);
+    } else if (this.reserved.has(name)) account.stillOpen(id);
+    else if (this.released.has(name)) account.released(id);
+    else account.neverSeen(id);
+  }
+
+  tellAll(account: ChannelAccount): void {
+    for (const { id } of account.lost) this.tell(account, id);
   }
 
   settle(request: Pending, share: number): SignedStatement {
@@ -45,7 +69,7 @@ class HonestBook {
     const cost = (request.max * BigInt(share)) / 100n;
     this.charged += cost;
     this.n += 1n;
-    return signStatement(
+    const line = signStatement(
       {
         channel: CHANNEL,
         epoch: 0,
@@ -59,6 +83,8 @@ class HonestBook {
       },
       () => UNSIGNED,
     );
+    this.lines.set(toHex(request.id), line);
+    return line;
   }
 }
 
@@ -72,6 +98,8 @@ const STEP = record({
     'serve',
     'deliver',
     'lose',
+    'vanish',
+    'arrive',
     'refuse',
     'late',
     'crash',
@@ -81,65 +109,145 @@ const STEP = record({
   share: nat(100),
 });
 
+interface Late extends Pending {
+  readonly ceiling: bigint;
+}
+
+/** The client and its gateway. Whenever more is to be signed the gateway is asked about what got lost, as `Inquiry` does. */
+class Pair {
+  readonly book = new HonestBook();
+  readonly #memory: TestMemory;
+  /** At the client: under way, and with a line on its way. */
+  asked: Pending[] = [];
+  served: { readonly request: Pending; readonly line: SignedStatement }[] = [];
+  /** The client has given up; the gateway has not, or has yet to see it. */
+  lost: Pending[] = [];
+  onTheWay: Late[] = [];
+  account: ChannelAccount;
+  highest = 0n;
+
+  constructor(account: ChannelAccount, memory: TestMemory) {
+    this.account = account;
+    this.#memory = memory;
+  }
+
+  /** Recovery: a gateway has every receipt in the end, or lets go. */
+  recover(share: number): void {
+    for (const request of this.lost.splice(0)) this.finish(request, share);
+  }
+
+  finish(request: Pending, share: number): void {
+    if (!this.book.reserved.has(toHex(request.id))) return;
+    if (share > 20) this.book.settle(request, share);
+    else this.book.release(request);
+  }
+
+  async authorise(request: Pending, share: number): Promise<bigint> {
+    this.book.tellAll(this.account);
+    try {
+      return (await this.account.authorise(request.id, request.max)).ceiling;
+    } catch (error) {
+      assert.ok(hasCode(error, 'client.pay_unbilled'));
+      const open = this.account.lost.filter(({ id }) => this.book.reserved.has(toHex(id)));
+      assert.ok(open.length >= UNBILLED_MAX, 'blocked although the gateway has answered');
+    }
+    this.recover(share);
+    this.book.tellAll(this.account);
+    return (await this.account.authorise(request.id, request.max)).ceiling;
+  }
+
+  async ask(request: Pending, share: number): Promise<void> {
+    let ceiling = await this.authorise(request, share);
+    assert.ok(ceiling >= this.highest, 'a ceiling never falls');
+    if (share % 2 === 0) this.arrive(share);
+    if (!this.book.admit(request, ceiling)) {
+      // What had never been seen has arrived since.
+      this.account.refused(request.id);
+      ceiling = await this.authorise(request, share);
+      assert.ok(this.book.admit(request, ceiling), 'an honest gateway could not serve');
+    }
+    this.highest = ceiling;
+    this.asked.push(request);
+  }
+
+  async crash(): Promise<void> {
+    await this.account.close();
+    this.lost.push(...this.asked);
+    [this.asked, this.served] = [[], []];
+    this.account = await opened(this.#memory);
+  }
+
+  /** The voucher came with it. */
+  arrive(which: number): void {
+    const [late] = this.onTheWay.splice(which % Math.max(this.onTheWay.length, 1), 1);
+    if (late === undefined) return;
+    const ceiling = late.ceiling > this.highest ? late.ceiling : this.highest;
+    if (this.book.admit(late, ceiling)) this.lost.push(late);
+  }
+}
+
 test('whatever order things happen in, an honest gateway can serve and is never blamed', async () => {
   await holds(
     asyncProperty(array(STEP, { minLength: 20, maxLength: 80, size: 'max' }), async (steps) => {
       const memory = new TestMemory(encodePayState(newPayState(CHANNEL, 'known')));
-      const book = new HonestBook();
-      /** At the client: under way, and with a line on its way. */
-      let asked: Pending[] = [];
-      let served: { readonly request: Pending; readonly line: SignedStatement }[] = [];
-      /** The client has given up; the gateway has not. */
-      const lost: Pending[] = [];
-      let account = await opened(memory);
-      let highest = 0n;
-      for (const { act, which, size, share } of steps) {
-        if (act === 'ask') {
-          const request = { id: randomBytes(16), max: BigInt(size) };
-          const { ceiling } = await account.authorise(request.id, request.max);
-          assert.ok(ceiling >= highest, 'a ceiling never falls');
-          highest = ceiling;
-          book.admit(request, ceiling);
-          asked.push(request);
-        }
-        if (act === 'crash') {
-          await account.close();
-          lost.push(...asked);
-          [asked, served] = [[], []];
-          account = await opened(memory);
-        }
-        const request = asked[which % Math.max(asked.length, 1)];
-        if (act === 'late') {
-          const [late] = lost.splice(which % Math.max(lost.length, 1), 1);
-          if (late !== undefined && share > 20) book.settle(late, share);
-          // Released: it was never charged.
-          else if (late !== undefined) book.reserved.delete(toHex(late.id));
-        }
-        if (act === 'deliver') {
-          const [next] = served.splice(which % Math.max(served.length, 1), 1);
-          if (next !== undefined) take(account, next.request, next.line);
-        }
-        if (request === undefined || ['ask', 'crash', 'late', 'deliver'].includes(act)) continue;
-        asked = asked.filter((each) => each !== request);
-        if (act === 'answer') take(account, request, book.settle(request, share));
-        if (act === 'serve') served.push({ request, line: book.settle(request, share) });
-        if (act === 'lose') {
-          account.stranded(request.id);
-          lost.push(request);
-        }
-        if (act === 'refuse') {
-          account.refused(request.id);
-          book.reserved.delete(toHex(request.id));
-        }
-      }
+      const pair = new Pair(await opened(memory), memory);
+      for (const step of steps) await act(pair, step);
+      const { asked, served, account, book } = pair;
       const open = [...asked, ...served.map((each) => each.request)];
       const inFlight = open.reduce((sum, { max }) => sum + max, 0n);
+      book.tellAll(account);
       assert.ok(account.accounted >= book.charged, 'nothing charged is forgotten');
       assert.ok(account.accounted >= inFlight);
+      pair.recover(100);
+      for (const { request, line } of served) take(account, request, line);
+      for (const request of asked)
+        if (book.reserved.has(toHex(request.id))) take(account, request, book.settle(request, 50));
+      book.tellAll(account);
+      assert.equal(account.accounted, book.charged, 'and nothing else is left once all is told');
     }),
     { numRuns: 300 },
   );
 });
+
+interface Step {
+  readonly act: string;
+  readonly which: number;
+  readonly size: number;
+  readonly share: number;
+}
+
+async function act(pair: Pair, { act: what, which, size, share }: Step): Promise<void> {
+  const { account, book } = pair;
+  if (what === 'ask') return pair.ask({ id: randomBytes(16), max: BigInt(size) }, share);
+  if (what === 'crash') return pair.crash();
+  if (what === 'arrive') return pair.arrive(which);
+  if (what === 'late') {
+    const [late] = pair.lost.splice(which % Math.max(pair.lost.length, 1), 1);
+    if (late !== undefined) pair.finish(late, share);
+    return;
+  }
+  if (what === 'deliver') {
+    const [next] = pair.served.splice(which % Math.max(pair.served.length, 1), 1);
+    if (next !== undefined) take(account, next.request, next.line);
+    return;
+  }
+  const request = pair.asked[which % Math.max(pair.asked.length, 1)];
+  if (request === undefined) return;
+  pair.asked = pair.asked.filter((each) => each !== request);
+  if (what === 'answer') take(account, request, book.settle(request, share));
+  if (what === 'serve') pair.served.push({ request, line: book.settle(request, share) });
+  if (what === 'lose' || what === 'vanish') account.stranded(request.id);
+  if (what === 'lose') pair.lost.push(request);
+  if (what === 'vanish') {
+    // It had not got there when the client gave up.
+    book.reserved.delete(toHex(request.id));
+    pair.onTheWay.push({ ...request, ceiling: pair.highest });
+  }
+  if (what === 'refuse') {
+    account.refused(request.id);
+    book.reserved.delete(toHex(request.id));
+  }
+}
 
 function opened(memory: TestMemory, clock: Clock = () => 0): Promise<ChannelAccount> {
   const keys: ChannelKeys = {
@@ -188,7 +296,7 @@ test('what a token may spend is no surprise while it lasts, nor after it, nor is
     book.charged += spent;
     book.n += 1n;
     const { ceiling } = await account.authorise(request.id, request.max);
-    if (nowMs <= 3 * STRANDED_MS) book.admit(request, ceiling);
+    if (nowMs <= 3 * STRANDED_MS) assert.ok(book.admit(request, ceiling));
     const line = book.settle(request, 100);
     const isBlamed = account.leavesRoom(request.id, line);
     account.settled(request.id, line);

@@ -57,6 +57,27 @@ test('a stream counts the same in whatever pieces it arrives', () => {
   }
 });
 
+test('choices that nobody asked for cost no memory, and their text counts', () => {
+  let counted: string[] = [];
+  const recount = new Recount({
+    body: BODY,
+    choices: 2,
+    countTokens: (text) => {
+      counted.push(text);
+      return text.length;
+    },
+  });
+  recount.head(STREAM);
+  for (const index of [0, 1, 2, 0.5, -1, 1e300]) {
+    recount.push(utf8(event({ content: 'x' }, index)));
+  }
+  recount.soFar();
+  assert.deepEqual(counted.slice(0, 2), ['xxxxx', 'x']);
+  counted = [];
+  recount.bounds();
+  assert.deepEqual(counted.slice(0, 2), ['xxxxx', 'x']);
+});
+
 test('refusals, reasoning that is shown and calls of tools are visible too', () => {
   const message = {
     content: null,

@@ -208,14 +208,25 @@ test('a transport that fails is a 502 of the client and no evidence against anyb
 });
 
 for (const [what, call] of [
-  ['embeddings', (client: OpenAI) => client.embeddings.create({ model: MODEL, input: PROMPT })],
+  ['moderations', (client: OpenAI) => client.moderations.create({ model: MODEL, input: PROMPT })],
   ['responses', (client: OpenAI) => client.responses.create({ model: MODEL, input: PROMPT })],
-  ['completions', (client: OpenAI) => client.completions.create({ model: MODEL, prompt: PROMPT })],
 ] as const) {
   test(`${what} are refused here and nothing is sent`, async () => {
     const gateway = await memoryGateway();
     await assert.rejects(call(openAi(gateway)), { status: 404, code: 'unknown_url' });
     assert.deepEqual(gateway.asked, []);
+  });
+}
+
+for (const [what, call] of [
+  ['embeddings', (client: OpenAI) => client.embeddings.create({ model: MODEL, input: PROMPT })],
+  ['completions', (client: OpenAI) => client.completions.create({ model: MODEL, prompt: PROMPT })],
+] as const) {
+  test(`${what} that no worker promises are refused here, and nothing is sealed`, async () => {
+    const gateway = await memoryGateway();
+    await assert.rejects(call(openAi(gateway)), { status: 404, code: 'endpoint_not_served' });
+    assert.ok(gateway.asked.length > 0);
+    assert.ok(gateway.asked.every((asked) => !asked.includes('/sx/')));
   });
 }
 

@@ -168,6 +168,24 @@ for (const driver of LEDGERS) {
     assert.equal(frozen.code, 'account_frozen');
   });
 
+  test(`${name}: what one voucher alone pays for is admitted with it and grows no further once there is another`, async (context) => {
+    const ledger = (await fresh(context)).ledger();
+    const channel = await fundedChannel(ledger, 100n);
+    const sole = { epoch: 0, ceiling: amount(100n) };
+    const { requestId, ...rest } = reserveOf(channel.id, 60n, { sole });
+    assert.equal((await ledger.reserve({ requestId, ...rest })).outcome, 'reserved');
+    const grown = await ledger.extend({ requestId, need: amount(70n), sole });
+    assert.equal(grown.outcome, 'extended');
+    await ledger.acceptVoucher(channel.voucher(101n));
+    const kept = await ledger.extend({ requestId, need: amount(70n), sole });
+    assert.equal(kept.outcome, 'extended', 'what is reserved stays so');
+    const refused = await ledger.extend({ requestId, need: amount(71n), sole });
+    assert.ok(refused.outcome === 'refused');
+    assert.equal(refused.code, 'voucher_stale');
+    assert.equal((await accountOf(ledger, channel.id)).reserved, 70n);
+    assert.equal((await ledger.extend({ requestId, need: amount(71n) })).outcome, 'extended');
+  });
+
   /** What would be admitted, and one thing about it that is not as it should be. */
   const REFUSALS: readonly (readonly [
     code: AdmissionCode,
@@ -202,6 +220,8 @@ for (const driver of LEDGERS) {
         return Promise.resolve({ voucher });
       },
     ],
+    ['voucher_stale', () => Promise.resolve({ sole: { epoch: 0, ceiling: amount(899n) } })],
+    ['voucher_stale', () => Promise.resolve({ sole: { epoch: 1, ceiling: amount(900n) } })],
     ['insufficient_ceiling', () => Promise.resolve({ need: amount(901n) })],
     [
       'insufficient_deposit',

@@ -46,11 +46,11 @@ for (const mode of MODES) {
   test(`a parameter that is not served is a BadRequestError that names it (${mode})`, async () => {
     for (const stream of [false, true]) {
       await assert.rejects(
-        client(mode).chat.completions.create({ ...QUESTION, stream, logprobs: true }),
+        client(mode).chat.completions.create({ ...QUESTION, stream, web_search_options: {} }),
         (error) =>
           error instanceof BadRequestError &&
           error.code === 'unsupported_parameter' &&
-          error.param === 'logprobs',
+          error.param === 'web_search_options',
       );
     }
   });
@@ -72,7 +72,7 @@ for (const mode of MODES) {
 
   test(`an unknown path is a NotFoundError (${mode})`, async () => {
     await assert.rejects(
-      client(mode).embeddings.create({ model: STACK_MODEL, input: 'x' }),
+      client(mode).moderations.create({ model: STACK_MODEL, input: 'x' }),
       (error) => error instanceof NotFoundError && error.code === 'unknown_url',
     );
   });
@@ -80,7 +80,7 @@ for (const mode of MODES) {
 
 test("the worker's own refusals are authenticated, the gateway's are not", async () => {
   await assert.rejects(
-    stack.sealed().chat.completions.create({ ...QUESTION, logprobs: true }),
+    stack.sealed().chat.completions.create({ ...QUESTION, web_search_options: {} }),
     (error) => error instanceof BadRequestError && error.headers.get('sx-authenticated') === 'true',
   );
   const stranger = stack.sealed().withOptions({ apiKey: 'wrong' });

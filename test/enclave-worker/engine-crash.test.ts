@@ -41,24 +41,33 @@ test('a crash fails the running stream in-band and the engine is started again',
     },
   });
   const job = {
-    messages: [{ role: 'user', content: 'Tell me a story about a fox.' }],
+    prompts: [
+      { kind: 'chat', messages: [{ role: 'user', content: 'Tell me a story about a fox.' }] },
+    ],
+    choices: 1,
     maxPromptTokens: 100,
     maxOutputTokens: 100,
-    temperature: 0,
-    topP: 1,
+    sampling: {
+      temperature: 0,
+      topP: 1,
+      frequencyPenalty: 0,
+      presencePenalty: 0,
+      logitBias: [],
+      seed: undefined,
+    },
     stop: [],
   } as const;
   const { signal } = new AbortController();
   try {
     const [pid] = enginePids();
     assert.ok(pid !== undefined);
-    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
-    assert.deepEqual(
-      environment
-        .map((entry) => entry.split('=')[0])
-        .filter((name) => !/^(NODE_CHANNEL_|PWD|$)/.test(name ?? '')),
-      [],
-      'the engine process inherits no environment',
+    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1')
+      .split('\0')
+      .filter((entry) => !/^(NODE_CHANNEL_.*|PWD=.*)?$/.test(entry));
+    assert.match(
+      environment.join('\n'),
+      /^HOME=\/[^\n]*\/veilgate-model-\w+$/,
+      'the engine process inherits no environment; its home is its own folder',
     );
     assert.match(readFileSync(`/proc/${pid}/limits`, 'latin1'), /Max core file size\s+0\s+0/);
 

@@ -13,6 +13,7 @@ import {
   startLlamaCpp,
   type LlamaCppOptions,
 } from '../../enclave-worker/engines/llama-cpp/engine.ts';
+import { generateJob } from '../support/engine-jobs.ts';
 import { encodeGguf, tinyModel, type Gguf } from '../support/gguf.ts';
 
 const CONTEXT = 256;
@@ -58,17 +59,7 @@ after(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-function job(prompt: string, more: Partial<GenerateJob> = {}): GenerateJob {
-  return {
-    messages: [{ role: 'user', content: prompt }],
-    maxPromptTokens: CONTEXT,
-    maxOutputTokens: 60,
-    temperature: 0,
-    topP: 1,
-    stop: [],
-    ...more,
-  };
-}
+const job = generateJob;
 
 interface Finished {
   readonly text: string;

@@ -74,7 +74,8 @@ export function exchangeFixture(input: FixtureInput): Fixture {
   const limits = input.limits ?? { maxPromptTokens: 150, maxOutputTokens: 100, maxConcurrent: 2 };
   const owner = generateEd25519();
   const signing = generateEd25519();
-  const model = { id: MODEL_ID, contextLength: engine.contextTokens, capabilities: ['chat'] };
+  const { contextTokens: contextLength, capabilities } = engine;
+  const model = { id: MODEL_ID, contextLength, capabilities };
   const priceDigest = sha256(utf8('card'));
   const workerId = input.workerId ?? randomBytes(32);
   const worker = testWorker('X-Wing', {
@@ -284,6 +285,7 @@ export function scriptedEngine(
     slots,
     healthy: () => true,
     close: () => Promise.resolve(),
+    embed: () => assert.fail('no embeddings in a script'),
     generate: (job, signal) => {
       jobs.push(job);
       let completion = 0;

@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { z } from 'zod';
+import { utf8 } from '../../core/bytes.ts';
+import type { SealInput } from '../../protocol/sx/seal.ts';
+import type { Engine } from '../../enclave-worker/engine.ts';
 import { routeTag } from '../../protocol/sx/prelude.ts';
 import { manualClock, systemClock } from '../../core/clock.ts';
 import { engineError } from '../../enclave-worker/errors.ts';
@@ -12,6 +15,7 @@ import {
   exchangeFixture,
   jsonOf,
   MODEL_ID,
+  msgIdHex,
   openWire,
   scriptedEngine,
   sseData,
@@ -59,13 +63,132 @@ test('what the engine cannot honour is refused sealed, with its name', async () 
     'unknown_parameter',
     'temprature',
   ]);
-  assert.deepEqual(refusal(await ask({ ...QUESTION, n: 2 })), [400, 'unsupported_parameter', 'n']);
+  assert.deepEqual(refusal(await ask({ ...QUESTION, web_search_options: {} })), [
+    400,
+    'unsupported_parameter',
+    'web_search_options',
+  ]);
+  // More choices than output tokens were signed for.
+  assert.deepEqual(refusal(await ask({ ...QUESTION, n: 101 })), [400, 'invalid_value', 'n']);
   assert.deepEqual(refusal(await ask({ ...QUESTION, temperature: 9 })), [
     400,
     'invalid_value',
     'temperature',
   ]);
   assert.equal(engine.jobs.length, 0);
+});
+
+/** A client that asks for what no card promises. */
+function unpromised(path: string, body: object): Partial<SealInput> {
+  return { request: { path, headers: [], body: utf8(JSON.stringify(body)) } };
+}
+
+test('an endpoint that the card does not promise is refused sealed', async () => {
+  const engine = scriptedEngine(hello);
+  const { ask } = exchangeFixture({ engine });
+  const text = unpromised('/v1/completions', { model: MODEL_ID, prompt: 'x' });
+  assert.deepEqual(refusal(await ask({}, text)), [404, 'endpoint_not_served', 'model']);
+  const input = unpromised('/v1/embeddings', { model: MODEL_ID, input: 'x' });
+  assert.deepEqual(refusal(await ask({}, input)), [404, 'endpoint_not_served', 'model']);
+  assert.equal(engine.jobs.length, 0);
+});
+
+/** An engine whose embeddings are what the test says. */
+function embedding(embed: Engine['embed']): Engine {
+  return { ...scriptedEngine(hello), capabilities: ['embeddings'], embed };
+}
+
+const INPUT = unpromised('/v1/embeddings', { model: MODEL_ID, input: 'x' });
+const SPENT = { prompt: 4, cached: 0, completion: 0, reasoning: 0 };
+
+for (const [what, code, want] of [
+  ['too long', 'engine.prompt_too_long', [400, 'context_length_exceeded', 'input']],
+  ['failing', 'engine.crashed', [502, 'worker_failed', null]],
+] as const) {
+  test(`embeddings that are ${what} are a sealed error`, async () => {
+    const engine = embedding(() => ({
+      vectors: Promise.reject(engineError(code)),
+      usage: () => ({ ...SPENT, prompt: 0 }),
+    }));
+    assert.deepEqual(refusal(await exchangeFixture({ engine }).ask({}, INPUT)), want);
+  });
+}
+
+for (const [encoding, numbers] of [
+  ['float', 2_600_000],
+  ['base64', 10_100_000],
+] as const) {
+  test(`embeddings that no client would read as ${encoding} cost nothing`, async () => {
+    const vectors = Promise.resolve([new Float32Array(numbers)]);
+    const engine = embedding(() => ({ vectors, usage: () => SPENT }));
+    const body = { model: MODEL_ID, input: 'x', encoding_format: encoding };
+    const bounds = { maxAmount: 1n << 40n, maxPrompt: 150, maxOutput: 1, asset: 0 } as const;
+    const asked = { ...unpromised('/v1/embeddings', body), bounds };
+    const answer = await exchangeFixture({ engine, prices: TEST_PRICES }).ask({}, asked);
+    assert.deepEqual(refusal(answer), [413, 'request_too_large', 'input']);
+    assert.equal(answer.receipt?.receipt.amount, 0n);
+  });
+}
+
+test('a client that leaves ends its embeddings, which are charged as far as they came', async () => {
+  const wire = openWire();
+  const engine = embedding((_job, signal) => ({
+    vectors: untilAborted(signal).then(() => Promise.reject(engineError('engine.aborted'))),
+    usage: () => SPENT,
+  }));
+  const { seal, exchange } = exchangeFixture({ engine });
+  const running = exchange(seal({}, INPUT), wire);
+  wire.gone.abort();
+  const { receipt } = await running;
+  assert.equal(receipt?.receipt.outcome, 'cancelled');
+  assert.equal(receipt?.receipt.usage.prompt, 4);
+});
+
+test('every choice of several gets its end, also one that the gateway stopped before it began', async () => {
+  const engine = scriptedEngine(async function* two(_job, signal) {
+    yield { kind: 'started' };
+    yield { kind: 'text', choice: 0, text: 'one' };
+    yield { kind: 'choice-end', choice: 0, reason: 'stop' };
+    fixture.deps.running.stop(msgIdHex(sealed));
+    await untilAborted(signal);
+    yield { kind: 'end', reason: 'aborted' };
+  });
+  const fixture = exchangeFixture({ engine });
+  const sealed = fixture.seal({ ...QUESTION, n: 3, stream: true });
+  const answer = await fixture.exchange(sealed);
+  const ends = sseData(answer.text).flatMap((data) => {
+    if (data === '[DONE]') return [];
+    const { choices } = CHOICES.parse(jsonOf(data));
+    return choices.flatMap(({ index, finish_reason: reason }) =>
+      reason === null ? [] : [[index, reason]],
+    );
+  });
+  assert.deepEqual(ends, [
+    [0, 'stop'],
+    [1, 'length'],
+    [2, 'length'],
+  ]);
+  assert.equal(answer.receipt?.receipt.outcome, 'ok');
+});
+
+const CHOICES = z.looseObject({
+  choices: z.array(z.looseObject({ index: z.int(), finish_reason: z.string().nullable() })),
+});
+
+test('an error that nobody has foreseen ends one request, sealed and without its text', async () => {
+  const fixture = exchangeFixture({ engine: scriptedEngine(hello) });
+  const { model } = fixture.deps.card;
+  const id = model.id;
+  Object.defineProperty(model, 'id', {
+    get: () => {
+      throw new RangeError('quotes the prompt');
+    },
+  });
+  const answer = await fixture.ask(QUESTION);
+  assert.deepEqual(refusal(answer), [500, 'internal_error', null]);
+  assert.ok(!answer.text.includes('quotes'));
+  Object.defineProperty(model, 'id', { value: id });
+  assert.equal((await fixture.ask(QUESTION)).status, 200);
 });
 
 test('a body that is not JSON is refused sealed', async () => {

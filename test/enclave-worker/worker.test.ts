@@ -9,7 +9,7 @@ import { systemClock, type Clock } from '../../core/clock.ts';
 import { decodeConfig } from '../../core/node/config.ts';
 import { fetchBytes, type HttpPool } from '../../core/node/http-client.ts';
 import { createLog } from '../../core/node/log.ts';
-import { workerIdOf } from '../../attestation/card.ts';
+import { encodeCard, parseCard, workerIdOf } from '../../attestation/card.ts';
 import type { AttestedKey } from '../../attestation/verdict.ts';
 import { ResponseReader } from '../../protocol/sx/read-response.ts';
 import { sealRequest, type SealedRequest } from '../../protocol/sx/seal.ts';
@@ -181,6 +181,17 @@ test('a model file that is not the one of the card ends the start', async () => 
     start((config) => ({ ...config, engine: { ...config.engine, modelPath } })),
     { code: 'engine.digest' },
   );
+});
+
+test('a card that promises what nobody here knows ends the start', async () => {
+  for (const capabilities of [['chat', 'telepathy'], []]) {
+    const { fmt: _, ...fields } = parseCard(setup.cardBytes);
+    const card = fromUtf8(encodeCard({ ...fields, model: { ...fields.model, capabilities } }));
+    await assert.rejects(
+      start((config) => ({ ...config, card })),
+      { code: 'worker.config' },
+    );
+  }
 });
 
 test('a configuration with an unknown key or without a card does not start', async () => {

@@ -56,6 +56,7 @@ const SMUGGLED: readonly (readonly [string, Partial<BinaryRequest>])[] = [
   ['another authority', { authority: '169.254.169.254' }],
   ['an empty authority', { authority: '' }],
   ['a path off the list', { path: '/v1/models' }],
+  ['a path that nothing but this list keeps out', { path: '/v1/completions/' }],
   ['an admin path of the engine', { path: '/metrics' }],
   ['path traversal', { path: '/v1/chat/completions/../../admin' }],
   ['an absolute URI as path', { path: 'http://10.0.0.1/v1/chat/completions' }],

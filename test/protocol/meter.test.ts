@@ -42,6 +42,7 @@ const HONEST: Meter = {
   completion: 4,
   amount: amountOf(TEST_PRICES, USED),
   seq: 1,
+  frames: 2,
 };
 
 function signed(
@@ -55,7 +56,7 @@ function signed(
 const expected = { key, prelude, previous: undefined };
 
 test('what the worker signs is what is read', () => {
-  const payload = worker.signer.signMeter(prelude.msgId, USED, 1);
+  const payload = worker.signer.signMeter(prelude.msgId, { usage: USED, seq: 1, frames: 2 });
   assert.equal(payload.length, METER_BYTES);
   assert.deepEqual(verifyMeter(payload, expected), HONEST);
 });
@@ -86,6 +87,10 @@ test('each check fails alone', () => {
   for (const [check, payload, before] of cases) {
     refuses(() => verifyMeter(payload, { ...expected, previous: before }), 'sx.meter', { check });
   }
+  for (const frames of [1, 3]) {
+    refuses(() => verifyMeter(signed(), { ...expected, frames }), 'sx.meter', { check: 'place' });
+  }
+  verifyMeter(signed(), { ...expected, frames: 2 });
   verifyMeter(signed({ amount: least }), expected);
   verifyMeter(signed({ amount: most }), expected);
   verifyMeter(signed({ seq: 2, completion: 5, amount: most }), { ...expected, previous });

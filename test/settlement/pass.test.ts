@@ -43,17 +43,18 @@ test('passes and tokens come back from their text', () => {
   const text = formatToken(token);
   assert.ok(isToken(text) && !isToken('vg_key'));
   assert.deepEqual(parseTokenUnverified(text), token);
-  assert.deepEqual(token.pass.caveats.at(-1), { kind: 'ceiling', ceiling: 1000n });
+  assert.deepEqual(token.pass.caveats.at(-1), { kind: 'ceiling', epoch: 1, ceiling: 1000n });
 });
 
 test('all caveats hold at once, and exactly the broken one is named', () => {
   const { caveats } = signToken(PAYER.secretKey, VOUCHER, CAVEATS).pass;
-  const use = { nowMs: 5000, model: 'c', need: 10n, ceiling: 1000n };
+  const use = { nowMs: 5000, model: 'c', need: 10n, epoch: 1, ceiling: 1000n };
   assert.deepEqual(forbiddenBy(caveats, use), []);
   assert.deepEqual(forbiddenBy(caveats, { ...use, nowMs: 5001 }), ['expiry']);
   assert.deepEqual(forbiddenBy(caveats, { ...use, model: 'a' }), ['models']);
   assert.deepEqual(forbiddenBy(caveats, { ...use, need: 11n }), ['request-cap']);
   assert.deepEqual(forbiddenBy(caveats, { ...use, ceiling: 1001n }), ['ceiling']);
+  assert.deepEqual(forbiddenBy(caveats, { ...use, epoch: 2 }), ['ceiling']);
   const both: readonly Caveat[] = [...caveats, { kind: 'models', models: ['a/b'] }];
   assert.deepEqual(forbiddenBy(both, use), ['models']);
   assert.equal(endOf([...caveats, { kind: 'expiry', notAfterMs: 4000 }]), 4000);

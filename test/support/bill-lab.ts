@@ -155,6 +155,7 @@ function meterOf(
     completion: USAGE.completion,
     amount: METER_COST,
     seq: 1,
+    frames: 2,
     ...lie,
   });
   return concat(signEd25519(secret, body), body);

@@ -33,9 +33,15 @@ import {
 import { endOf, isPassSigned, parsePassUnverified } from '../../settlement/pass.ts';
 import { costOfMore, STEPS_AHEAD, stepTokens, tokensAtFirst } from '../../settlement/steps.ts';
 import { parseVoucherTextUnverified, verifyVoucher } from '../../settlement/voucher.ts';
-import { encodePaymentRequired, PASS_HEADER, type PaymentRequired } from '../../settlement/x402.ts';
+import {
+  encodePaymentRequired,
+  PASS_HEADER,
+  VOUCHER_HEADER,
+  type PaymentRequired,
+} from '../../settlement/x402.ts';
 import { TEST_PRICES } from './attested-key.ts';
 import { LEDGER_KEY, openLab, POLICY, type LedgerLab } from './ledger-lab.ts';
+import { fateOf } from './memory-fates.ts';
 
 /** What the gateway may do with money. Absent means: what is right. */
 export interface BookMischief {
@@ -45,6 +51,8 @@ export interface BookMischief {
   demand?: (asked: PaymentRequired) => PaymentRequired | undefined;
   /** In place of the answer to a raised voucher, which is not taken then; undefined goes on honestly. */
   raise?: (ceiling: bigint) => Response | undefined | Promise<Response | undefined>;
+  /** In place of the answer to what became of a request, by its hex. */
+  fate?: (id: string, honest: () => Promise<Response>) => Response | Promise<Response>;
   /** In place of anything else. */
   refuse?: () => Response;
   settlement?: (honest: GatewaySettlement) => GatewaySettlement;
@@ -71,6 +79,8 @@ export interface MemoryBooks {
     body: Uint8Array,
     headers: Readonly<Record<string, string>>,
   ) => Promise<Response>;
+  /** `GET /v1/settlements/{id}`. */
+  readonly fate: (id: string, headers: Readonly<Record<string, string>>) => Promise<Response>;
   /** Reserves three steps ahead of a METER, as soon as what was signed allows. */
   readonly follow: (meter: Meter) => Promise<void>;
   readonly fund: (change?: Partial<ChainState>) => Promise<void>;
@@ -256,6 +266,12 @@ function build(parts: BookParts): MemoryBooks {
     vouchers,
     raised,
     raise,
+    fate: async (id, headers) => {
+      assertPass(headers);
+      voucherOf(headers[VOUCHER_HEADER] ?? '', terms);
+      const honest = (): Promise<Response> => fateOf(ledger, channel, id);
+      return mischief.fate === undefined ? honest() : mischief.fate(id, honest);
+    },
     follow,
     fund,
     settlement: () => {

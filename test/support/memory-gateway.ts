@@ -242,6 +242,9 @@ export async function memoryGateway(
           failure(404, 'unknown_url')
         );
       default:
+        if (books !== undefined && pathname.startsWith(FATE_PATH)) {
+          return books.fate(pathname.slice(FATE_PATH.length), init.headers);
+        }
         return documentAt(pathname, gateway.publication, mischief);
     }
   };
@@ -274,6 +277,7 @@ export async function memoryGateway(
   return gateway;
 }
 
+const FATE_PATH = '/v1/settlements/';
 const PUBLICATION_PATH = '/v1/publication/';
 
 function documentAt(

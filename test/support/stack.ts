@@ -41,6 +41,7 @@ import { createApiKey, keyHashOf } from '../../gateway/accounts.ts';
 import { createGateway, type Gateway } from '../../gateway/app.ts';
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
 import { creditBalance } from '../../gateway/payments/balances.ts';
+import type { Capability } from '../../protocol/openai/endpoints.ts';
 import { amount } from '../../settlement/money.ts';
 import type { SettlerPolicy } from '../../settlement/settler/policy.ts';
 
@@ -64,6 +65,8 @@ export interface StackOptions {
   readonly tee?: 'tdx' | 'snp';
   readonly gateway?: Partial<GatewayConfigInput>;
   readonly maxConcurrent?: number;
+  /** Absent: all there are. */
+  readonly capabilities?: readonly Capability[];
   /** TON address on every worker's card. */
   readonly payout?: string;
   readonly prices?: PriceList;
@@ -238,7 +241,7 @@ async function startWorkers(
       model: {
         id: DEMO_MODEL.id,
         contextLength: DEMO_MODEL.contextLength,
-        capabilities: ['chat'],
+        capabilities: input.capabilities ?? ['chat', 'completions', 'embeddings'],
         weights: DEMO_MODEL.sha256,
       },
       limits: { maxPromptTokens: 160, maxOutputTokens: 128, maxConcurrent },

@@ -1,6 +1,6 @@
 /**
  * The engine process: loads one verified model into llama.cpp and generates for a fixed pool of sequences. It has no
- * standard streams, no environment and no secrets; what it knows arrives over IPC and leaves over IPC. A native crash
+ * standard streams, no environment but a home, and no secrets; what it knows arrives over IPC and leaves over IPC. A native crash
  * ends this process and nothing else. Spec: openai-gateway-and-engine §5.3, §5.4.
  * @module
  */
@@ -9,15 +9,19 @@ import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { hasCode } from '../../../core/errors.ts';
-import { generate, loadModel, type LoadedModel, type RunningJob } from './generate.ts';
+import type { RunningJob } from './choice.ts';
+import { embed } from './embed.ts';
+import { generate } from './generate.ts';
 import {
   CHILD_ERRORS,
   TO_CHILD,
   type ChildError,
+  type EmbedMessage,
   type FromChild,
   type GenerateMessage,
   type LoadMessage,
 } from './messages.ts';
+import { loadModel, type LoadedModel } from './model.ts';
 import { assertGgufHeader, copyVerified } from './model-file.ts';
 
 function send(message: FromChild): void {
@@ -49,12 +53,13 @@ async function load(message: LoadMessage): Promise<void> {
   }
 }
 
-async function run(model: LoadedModel, message: GenerateMessage): Promise<void> {
+async function run(model: LoadedModel, message: GenerateMessage | EmbedMessage): Promise<void> {
   const { id } = message;
   const job: RunningJob = { aborted: false, unread: 0, wake: undefined };
   running.set(id, job);
   try {
-    await generate(model, message, job, send);
+    if (message.kind === 'embed') await embed(model, message, job, send);
+    else await generate(model, message, job, send);
   } catch (error) {
     send({ kind: 'failed', id, code: childErrorOf(error, 'engine.failed') });
   } finally {
@@ -83,7 +88,7 @@ function receive(raw: unknown): void {
     void load(message);
     return;
   }
-  if (message.kind === 'generate') {
+  if (message.kind === 'generate' || message.kind === 'embed') {
     if (loaded === undefined) send({ kind: 'failed', id: message.id, code: 'engine.failed' });
     else void run(loaded, message);
     return;

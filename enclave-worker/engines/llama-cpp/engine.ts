@@ -8,12 +8,13 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomBytes } from '#primitives';
-import { assert } from '../../../core/errors.ts';
-import type { ChatCapability } from '../../../protocol/openai/chat.ts';
-import type { Engine, GenerateJob, Generation } from '../../engine.ts';
+import { assert, type VeilError } from '../../../core/errors.ts';
+import type { Capability } from '../../../protocol/openai/endpoints.ts';
+import type { EmbedJob, Embedding, Engine, GenerateJob, Generation } from '../../engine.ts';
 import { engineError } from '../../errors.ts';
+import { EmbeddingCollector } from './embedding.ts';
 import { GenerationQueue } from './generation.ts';
-import type { FromChild } from './messages.ts';
+import { SEEDS, type FromChild, type ToChild } from './messages.ts';
 import { startEngineProcess, type EngineProcess } from './process.ts';
 
 export interface LlamaCppOptions {
@@ -23,6 +24,8 @@ export interface LlamaCppOptions {
   readonly sequences: number;
   readonly threads: number;
   readonly gpu: 'auto' | false | 'cuda';
+  /** Absent: chats and text completions. */
+  readonly serves?: readonly Capability[];
   readonly environment: Readonly<Record<string, string>>;
   /** Where the verified private copy of the model is made; absent: memory where the system has such a place. */
   readonly copyRoot?: string;
@@ -46,15 +49,23 @@ export async function startLlamaCpp(options: LlamaCppOptions): Promise<Engine> {
   return engine;
 }
 
+/** What the parent keeps of a running job. */
+interface Receiver {
+  /** True when this was the last message of the job. */
+  receive(message: FromChild): boolean;
+  fail(error: VeilError): void;
+  abort(): void;
+}
+
 interface Running {
-  readonly queue: GenerationQueue;
+  readonly receiver: Receiver;
   /** Ends the listening to the caller's signal and the wait for a confirmed abort. */
   readonly over: AbortController;
 }
 
 class LlamaCppEngine implements Engine {
   readonly name = 'llama-cpp';
-  readonly capabilities: readonly ChatCapability[] = ['chat'];
+  readonly capabilities: readonly Capability[];
   readonly contextTokens: number;
   readonly slots: number;
   readonly #options: LlamaCppOptions;
@@ -69,6 +80,7 @@ class LlamaCppEngine implements Engine {
     this.#options = options;
     this.contextTokens = options.contextTokens;
     this.slots = options.sequences;
+    this.capabilities = options.serves ?? ['chat', 'completions'];
   }
 
   readonly healthy = (): boolean => this.#process !== undefined;
@@ -85,6 +97,7 @@ class LlamaCppEngine implements Engine {
           contextTokens,
           sequences,
           prefillTokens: PREFILL_TOKENS,
+          serves: [...this.capabilities],
         },
         copyRoot: this.#options.copyRoot ?? defaultCopyRoot(),
         environment: this.#options.environment,
@@ -96,35 +109,55 @@ class LlamaCppEngine implements Engine {
   }
 
   generate(job: GenerateJob, signal: AbortSignal): Generation {
+    assert(job.maxOutputTokens >= 1, 'a generation of no tokens');
+    assert(job.prompts.length >= 1 && job.choices >= 1, 'a generation of nothing');
+    const { engineProcess, id } = this.#enter();
+    const queue = new GenerationQueue((count) => engineProcess.send({ kind: 'taken', id, count }));
+    this.#run({ engineProcess, id, receiver: queue, signal }, generateMessage(id, job));
+    return queue;
+  }
+
+  embed({ inputs, maxPromptTokens }: EmbedJob, signal: AbortSignal): Embedding {
+    const { engineProcess, id } = this.#enter();
+    const collector = new EmbeddingCollector(inputs.length);
+    this.#run(
+      { engineProcess, id, receiver: collector, signal },
+      { kind: 'embed', id, inputs: [...inputs], maxPromptTokens },
+    );
+    return collector;
+  }
+
+  #enter(): { readonly engineProcess: EngineProcess; readonly id: number } {
     const engineProcess = this.#process;
     if (engineProcess === undefined) throw engineError('engine.down');
     if (this.#running.size >= this.slots) throw engineError('engine.busy');
-    assert(job.maxOutputTokens >= 1, 'a generation of no tokens');
-    const id = ++this.#lastId;
-    const queue = new GenerationQueue((count) => engineProcess.send({ kind: 'taken', id, count }));
+    return { engineProcess, id: ++this.#lastId };
+  }
+
+  #run(
+    {
+      engineProcess,
+      id,
+      receiver,
+      signal,
+    }: {
+      readonly engineProcess: EngineProcess;
+      readonly id: number;
+      readonly receiver: Receiver;
+      readonly signal: AbortSignal;
+    },
+    message: ToChild,
+  ): void {
     const over = new AbortController();
-    this.#running.set(id, { queue, over });
+    this.#running.set(id, { receiver, over });
     const abort = (): void => {
-      queue.abort();
+      receiver.abort();
       engineProcess.send({ kind: 'abort', id });
       void this.#expectConfirmation(engineProcess, over.signal);
     };
-    const { messages, maxPromptTokens, maxOutputTokens, temperature, topP, stop } = job;
-    const seed = job.seed === undefined ? randomSeed() : seedOf(job.seed);
-    engineProcess.send({
-      kind: 'generate',
-      id,
-      messages: [...messages],
-      maxPromptTokens,
-      maxOutputTokens,
-      temperature,
-      topP,
-      seed,
-      stop: [...stop],
-    });
+    engineProcess.send(message);
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true, signal: over.signal });
-    return queue;
   }
 
   async close(): Promise<void> {
@@ -136,7 +169,7 @@ class LlamaCppEngine implements Engine {
   #receive(message: FromChild): void {
     if (!('id' in message)) return;
     const running = this.#running.get(message.id);
-    if (running === undefined || !running.queue.receive(message)) return;
+    if (running === undefined || !running.receiver.receive(message)) return;
     if (message.kind === 'end') this.#crashes = 0;
     this.#running.delete(message.id);
     running.over.abort();
@@ -144,8 +177,8 @@ class LlamaCppEngine implements Engine {
 
   #exited(): void {
     this.#process = undefined;
-    for (const { queue, over } of this.#running.values()) {
-      queue.fail(engineError('engine.crashed'));
+    for (const { receiver, over } of this.#running.values()) {
+      receiver.fail(engineError('engine.crashed'));
       over.abort();
     }
     this.#running.clear();
@@ -183,8 +216,27 @@ class LlamaCppEngine implements Engine {
   }
 }
 
-/** llama.cpp takes 32 bits, and the last of those values asks it for a random seed. */
-const SEEDS = 0xffffffff;
+function generateMessage(id: number, job: GenerateJob): ToChild {
+  const { prompts, choices, maxPromptTokens, maxOutputTokens, sampling, stop } = job;
+  const { topLogprobs, grammar } = job;
+  const { seed, logitBias, ...drawing } = sampling;
+  return {
+    kind: 'generate',
+    id,
+    prompts: prompts.map((prompt) =>
+      prompt.kind === 'text' ? prompt : { kind: 'chat', messages: [...prompt.messages] },
+    ),
+    choices,
+    maxPromptTokens,
+    maxOutputTokens,
+    ...drawing,
+    logitBias: logitBias.map(([token, bias]) => [token, bias]),
+    seed: seed === undefined ? randomSeed() : seedOf(seed),
+    stop: [...stop],
+    ...(topLogprobs === undefined ? {} : { topLogprobs }),
+    ...(grammar === undefined ? {} : { grammar }),
+  };
+}
 
 function randomSeed(): number {
   return seedOf(new DataView(randomBytes(4).buffer).getUint32(0));

@@ -5,10 +5,11 @@
  */
 
 import type { VeilError } from '../../../core/errors.ts';
+import type { TokenLogprob } from '../../../protocol/openai/logprobs.ts';
 import type { Usage } from '../../../protocol/receipt.ts';
 import type { EngineEvent, Generation } from '../../engine.ts';
 import { engineError } from '../../errors.ts';
-import { WINDOW_MESSAGES, type FromChild } from './messages.ts';
+import { WINDOW_MESSAGES, type FromChild, type TokenMessage } from './messages.ts';
 
 const ACKNOWLEDGE_EVERY = WINDOW_MESSAGES / 4;
 
@@ -46,8 +47,15 @@ export class GenerationQueue implements Generation {
     }
     if (message.kind === 'text') {
       this.#completion = Math.max(this.#completion, message.completionTokens);
-      if (message.text === '') this.#acknowledge();
-      else this.#push({ kind: 'text', text: message.text });
+      const { choice, text, tokens } = message;
+      if (text === '' && (tokens ?? []).length === 0) this.#acknowledge();
+      else
+        this.#push({ kind: 'text', choice, text, ...(tokens && { tokens: tokens.map(tokenOf) }) });
+      return false;
+    }
+    if (message.kind === 'choice-end') {
+      this.#completion = Math.max(this.#completion, message.completionTokens);
+      this.#push({ kind: 'choice-end', choice: message.choice, reason: message.reason });
       return false;
     }
     if (message.kind === 'failed') {
@@ -111,4 +119,12 @@ export class GenerationQueue implements Generation {
       }
     }
   }
+}
+
+function tokenOf({ bytes, logprob, top }: TokenMessage): TokenLogprob {
+  return {
+    bytes: Uint8Array.from(bytes),
+    logprob,
+    top: top.map((other) => ({ bytes: Uint8Array.from(other.bytes), logprob: other.logprob })),
+  };
 }

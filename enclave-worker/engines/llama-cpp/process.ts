@@ -22,7 +22,7 @@ export interface EngineProcessOptions {
   readonly load: Omit<LoadMessage, 'kind' | 'privateDir' | 'beatMs'>;
   /** Where the private copy of the model is made, best a tmpfs. */
   readonly copyRoot: string;
-  /** All the environment that the process gets. For GPU libraries only. */
+  /** All the environment that the process gets but a home. For GPU libraries only. */
   readonly environment: Readonly<Record<string, string>>;
   readonly onMessage: (message: FromChild) => void;
   /** Once, and only after a successful start. */
@@ -48,7 +48,8 @@ export async function startEngineProcess(
   );
   const child = spawn('/bin/sh', [...WITHOUT_CORE_FILES, process.execPath, CHILD_FILE], {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: { ...options.environment },
+    // The library dies without a home, and a user that is only a number has none. This one holds nothing to find.
+    env: { ...options.environment, HOME: privateDir },
     cwd: privateDir,
   });
   const gone = goneOf(child, privateDir);

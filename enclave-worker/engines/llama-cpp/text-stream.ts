@@ -37,6 +37,11 @@ export class TokenText<Token> {
     return this.#release(text);
   }
 
+  /** Every token so far has become text. */
+  get isWhole(): boolean {
+    return this.#held.length === 0;
+  }
+
   /** What is left when no more tokens come; an incomplete character becomes U+FFFD. */
   end(): string {
     return this.#held.length === 0 ? '' : this.#release(this.#detokenize(this.#held, this.#before));

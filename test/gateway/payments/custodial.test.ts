@@ -155,6 +155,20 @@ test('a settlement is shown to whoever paid it, and to nobody else', async () =>
   assert.equal((await getJson(path, 'vg_unknown')).status, 401);
 });
 
+test('a request that was let go is said to be so to whoever asked for it, and to nobody else', async () => {
+  const payer = await funded(NEED);
+  worker.script = { kind: 'status', status: 402 };
+  const sealed = sealFor(payer);
+  await exchange(payer, sealed.bytes);
+  worker.script = answering('hello');
+  const path = `/v1/settlements/${toHex(sealed.msgId)}`;
+  const stateOf = async (): Promise<unknown> => (await getJson(path, payer.apiKey)).body;
+  const released = { requestId: toHex(sealed.msgId), state: 'released' };
+  await until(async () => JSON.stringify(await stateOf()) === JSON.stringify(released));
+  const other = await funded(NEED);
+  assert.equal((await getJson(path, other.apiKey)).status, 404);
+});
+
 test('an account says where it stands', async () => {
   const payer = await funded(2n * NEED);
   await exchange(payer, sealFor(payer).bytes);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { z } from 'zod';
-import { equalPublic } from '../../../core/bytes.ts';
+import { equalPublic, toHex } from '../../../core/bytes.ts';
 import { parseJson } from '../../../core/json.ts';
 import type { PriceList } from '../../../attestation/verdict.ts';
 import { keyHashOf } from '../../../gateway/accounts.ts';
@@ -97,7 +97,7 @@ test('a worker without an address gets none', async () => {
   assert.deepEqual(channelsIn(worker), []);
 });
 
-test('a worker that refuses its channel is told of its sums without it', async () => {
+test('a worker that refuses its channel is told of its sums without it, and the settler knows', async () => {
   const worker = await lab.worker(answering('hello'), {
     prices: PRICES,
     payout: address(),
@@ -113,6 +113,13 @@ test('a worker that refuses its channel is told of its sums without it', async (
   assert.equal(channelsIn(worker).length, 2);
   const said = lab.logLines.filter((line) => line.includes('settlement.channel_refused'));
   assert.equal(said.length, 1);
+  const [key] = lab.keysOf(worker);
+  assert.ok(key);
+  const refused = (await operatorsPage()).shown.filter(({ isRefused }) => isRefused);
+  assert.deepEqual(
+    refused.map(({ worker: id }) => id),
+    [toHex(key.workerId)],
+  );
 });
 
 const PAGE = z.looseObject({
@@ -121,14 +128,20 @@ const PAGE = z.looseObject({
       max: z.literal(3),
       known: z.int(),
       promised: z.string(),
-      shown: z.array(z.looseObject({ worker: z.string(), promised: z.string() })),
+      shown: z.array(
+        z.looseObject({ worker: z.string(), promised: z.string(), isRefused: z.boolean() }),
+      ),
     }),
   }),
 });
 
-test('the operator sees every channel, and what is promised on it', async () => {
+async function operatorsPage() {
   const answer = await post({ port: lab.adminPort }, '/settlement', new Uint8Array(), {}, 'GET');
-  const { workerChannels } = PAGE.parse(parseJson(answer.body, 65_536)).chain;
+  return PAGE.parse(parseJson(answer.body, 65_536)).chain.workerChannels;
+}
+
+test('the operator sees every channel, and what is promised on it', async () => {
+  const workerChannels = await operatorsPage();
   assert.equal(workerChannels.known, workerChannels.shown.length);
   assert.ok(BigInt(workerChannels.promised) >= 4n * PART);
 });

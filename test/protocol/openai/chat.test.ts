@@ -25,12 +25,23 @@ test('the defaults are those of OpenAI', () => {
     model: 'm',
     messages: [{ role: 'user', content: 'Hello' }],
     maxOutputTokens: undefined,
-    temperature: 1,
-    topP: 1,
-    seed: undefined,
+    choices: 1,
+    sampling: {
+      temperature: 1,
+      topP: 1,
+      frequencyPenalty: 0,
+      presencePenalty: 0,
+      logitBias: [],
+      seed: undefined,
+    },
     stop: [],
+    topLogprobs: undefined,
     mode: 'unary',
     includeUsage: false,
+    tools: [],
+    toolChoice: { kind: 'none' },
+    parallelToolCalls: true,
+    format: { kind: 'text' },
   });
 });
 
@@ -41,14 +52,31 @@ test('what is honoured arrives', () => {
     temperature: 0,
     top_p: 0.5,
     seed: 3,
+    frequency_penalty: -2,
+    presence_penalty: 0.5,
+    logit_bias: { '7': 100, '0': -1.5 },
+    n: 4,
+    logprobs: true,
+    top_logprobs: 3,
     stop: ['a', 'b'],
     stream: true,
     stream_options: { include_usage: true, include_obfuscation: false },
   });
   assert.equal(request.maxOutputTokens, 7);
-  assert.equal(request.temperature, 0);
-  assert.equal(request.topP, 0.5);
-  assert.equal(request.seed, 3);
+  assert.deepEqual(request.sampling, {
+    temperature: 0,
+    topP: 0.5,
+    frequencyPenalty: -2,
+    presencePenalty: 0.5,
+    logitBias: [
+      [0, -1.5],
+      [7, 100],
+    ],
+    seed: 3,
+  });
+  assert.equal(request.choices, 4);
+  assert.equal(request.topLogprobs, 3);
+  assert.equal(decoded({ ...BASE, logprobs: true }).topLogprobs, 0);
   assert.deepEqual(request.stop, ['a', 'b']);
   assert.equal(request.mode, 'stream');
   assert.equal(request.includeUsage, true);
@@ -72,7 +100,7 @@ test('developer is system, and parts are joined', () => {
   assert.deepEqual(decoded({ model: 'm', messages }).messages, [
     { role: 'system', content: 'Be brief.' },
     { role: 'user', content: 'one two' },
-    { role: 'assistant', content: 'ok' },
+    { role: 'assistant', content: 'ok', toolCalls: [] },
     { role: 'system', content: 's' },
   ]);
 });
@@ -122,15 +150,6 @@ test('values that ask for nothing are accepted', () => {
 });
 
 const UNSUPPORTED: Readonly<Record<string, unknown>> = {
-  n: 2,
-  frequency_penalty: 0.5,
-  presence_penalty: -1,
-  logit_bias: { 5: 1 },
-  logprobs: true,
-  top_logprobs: 3,
-  response_format: { type: 'json_object' },
-  tools: [{ type: 'function', function: { name: 'f' } }],
-  tool_choice: 'required',
   reasoning_effort: 'high',
   modalities: ['text', 'audio'],
   audio: { voice: 'x' },
@@ -169,7 +188,7 @@ test('members of messages that nobody here can honour are refused by name', () =
     messages: [{ role: 'user', content: 'x', ...more }],
   });
   assert.deepEqual(refused(message({ name: 'bob' })), ['unsupported_parameter', 'messages.0.name']);
-  assert.deepEqual(refused(message({ role: 'tool', tool_call_id: 'a' })), [
+  assert.deepEqual(refused(message({ role: 'function' })), [
     'unsupported_parameter',
     'messages.0.role',
   ]);
@@ -194,13 +213,27 @@ const INVALID: readonly (readonly [object, string])[] = [
   [{ max_tokens: 5, max_completion_tokens: 6 }, 'max_tokens'],
   [{ stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop'],
   [{ seed: 0.5 }, 'seed'],
+  [{ n: 0 }, 'n'],
+  [{ n: 129 }, 'n'],
+  [{ frequency_penalty: 2.1 }, 'frequency_penalty'],
+  [{ presence_penalty: -2.1 }, 'presence_penalty'],
+  [{ logit_bias: { 5: 101 } }, 'logit_bias.5'],
+  [{ logit_bias: { '05': 1 } }, 'logit_bias.05'],
+  [{ logit_bias: { word: 1 } }, 'logit_bias.word'],
+  [
+    { logit_bias: Object.fromEntries(Array.from({ length: 1025 }, (_, at) => [at, 1])) },
+    'logit_bias',
+  ],
+  [{ logprobs: 1 }, 'logprobs'],
+  [{ top_logprobs: 3 }, 'top_logprobs'],
+  [{ logprobs: true, top_logprobs: 21 }, 'top_logprobs'],
   [{ stream: 'yes' }, 'stream'],
   [{ stream_options: { include_usage: true } }, 'stream_options'],
   [{ service_tier: 'priority' }, 'service_tier'],
 ];
 
 for (const [change, param] of INVALID) {
-  test(`${JSON.stringify(change)} is invalid at ${param}`, () => {
+  test(`${JSON.stringify(change).slice(0, 60)} is invalid at ${param}`, () => {
     assert.deepEqual(refused({ ...BASE, ...change }), ['invalid_value', param]);
   });
 }

@@ -4,12 +4,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8 } from '../../../core/bytes.ts';
 import { VeilError } from '../../../core/errors.ts';
-import { decodeChatEnvelope } from '../../../protocol/openai/envelope.ts';
+import {
+  CHAT_PATH,
+  COMPLETIONS_PATH,
+  EMBEDDINGS_PATH,
+} from '../../../protocol/openai/endpoints.ts';
+import { decodeEnvelope, type RequestEnvelope } from '../../../protocol/openai/envelope.ts';
 
 const MAX = 1000;
 
-function decode(body: unknown): ReturnType<typeof decodeChatEnvelope> {
-  return decodeChatEnvelope(utf8(JSON.stringify(body)), MAX);
+function decode(body: unknown): RequestEnvelope {
+  return decodeEnvelope(CHAT_PATH, utf8(JSON.stringify(body)), MAX);
 }
 
 test('model, mode, choices and output bound are read; the rest is left to the worker', () => {
@@ -50,5 +55,29 @@ for (const [name, body] of [
 }
 
 test('a body past the limit is refused unread', () => {
-  assert.throws(() => decodeChatEnvelope(new Uint8Array(MAX + 1), MAX), { code: 'json.size' });
+  assert.throws(() => decodeEnvelope(CHAT_PATH, new Uint8Array(MAX + 1), MAX), {
+    code: 'json.size',
+  });
+});
+
+test('a text completion counts a choice for each prompt, and sixteen tokens where nothing is said', () => {
+  const text = (body: object): RequestEnvelope =>
+    decodeEnvelope(COMPLETIONS_PATH, utf8(JSON.stringify(body)), MAX);
+  const one = { model: 'm', mode: 'unary', choices: 1, outputTokens: 16 };
+  assert.deepEqual(text({ model: 'm', prompt: 'x' }), one);
+  const six = { model: 'm', mode: 'stream', choices: 6, outputTokens: 5 };
+  assert.deepEqual(
+    text({ model: 'm', prompt: ['a', 'b', 'c'], n: 2, max_tokens: 5, stream: true }),
+    six,
+  );
+  assert.throws(() => text({ model: 'm', prompt: ['a', 'b'], n: 65 }), {
+    code: 'openai.envelope',
+    facts: { param: 'n' },
+  });
+});
+
+test('embeddings are one choice of the least output that a prelude has room for', () => {
+  const body = utf8(JSON.stringify({ model: 'm', input: ['a', 'b'], stream: true }));
+  const want = { model: 'm', mode: 'unary', choices: 1, outputTokens: 1 };
+  assert.deepEqual(decodeEnvelope(EMBEDDINGS_PATH, body, MAX), want);
 });

@@ -6,6 +6,7 @@ import { Address } from '@ton/core';
 import { amount } from '../../../settlement/money.ts';
 import { addressOfId } from '../../../settlement/ton/channels/place.ts';
 import {
+  CHANNEL_FEES,
   finalizeWithdrawBody,
   requestWithdrawBody,
 } from '../../../settlement/ton/contracts/pay-channel.ts';
@@ -38,6 +39,7 @@ import {
 } from '../../support/worker-channel-lab.ts';
 
 const AMPLE = 100n * TON;
+const DAY_S = 86_400;
 const OPTIONS = {
   providers: 2,
   payees: PAYEES,
@@ -134,6 +136,29 @@ test('it is filled again up to one deposit when less than half of one is still t
   });
 });
 
+test('a rest that storage has eaten is not paid in again: no contract takes so little', async () => {
+  const policy = channelPolicy({ payouts: NO_PAYOUTS });
+  await withSettler({ ...OPTIONS, policy }, async (lab) => {
+    await fill(lab, 40n * TON);
+    const payer = await lab.open(60n * TON);
+    await earn(lab, payer, (DEPOSIT * 100n) / 95n + 10n);
+    await lab.rounds(() => (channelsOf(lab)[0]?.deposited ?? '0') !== '0');
+    await lab.devnet.forward(90 * DAY_S);
+    await earn(lab, payer, TON + TON / 10n);
+    const orders = () => lab.named('settler.order_sent').length;
+    const before = orders();
+    const wanted = (await worker(lab)).earned + DEPOSIT;
+    const short = (sum: bigint) => sum - BigInt(channelsOf(lab)[0]?.deposited ?? '0');
+    await lab.rounds(() => short(wanted) < CHANNEL_FEES.minDeposit);
+    for (let more = 0; more < 6; more++) await lab.settler.round();
+    assert.equal(orders() - before, 1);
+    assert.ok(short(wanted) > 0n, 'in all and never more');
+    await earn(lab, payer, TON + TON / 10n);
+    const next = (await worker(lab)).earned + DEPOSIT;
+    await lab.rounds(() => short(next) < CHANNEL_FEES.minDeposit);
+  });
+});
+
 test('of two workers only as many as were allowed get one; the other is paid by transfers', async () => {
   const other = { workerId: seed(8), destination: `0:${'88'.repeat(32)}` };
   const workerChannels = { deposit: amount(DEPOSIT), reserve: amount(RESERVE), max: 1 };
@@ -207,6 +232,26 @@ test('to another address than its channel’s a worker is paid by transfers, les
     assert.ok((await lab.balanceOf(elsewhere)) > 3n * TON);
     // The old address may still ask, with the old card: nothing beyond.
     assert.equal((await show(lab))?.voucher.ceiling, promised);
+  });
+});
+
+test('a worker that takes no vouchers is paid by transfers, less what was promised, until it takes them', async () => {
+  await withChannel(OPTIONS, async (lab, payer) => {
+    await earn(lab, payer, TON);
+    const promised = (await show(lab))?.voucher.ceiling ?? 0n;
+    assert.ok(promised > 0n);
+    const deposited = channelsOf(lab)[0]?.deposited;
+    lab.settler.answeredWorkerChannel(WORKER, 'refused');
+    await earn(lab, payer, 4n * TON);
+    assert.equal((await show(lab))?.voucher.ceiling, promised);
+    await lab.rounds(async () => {
+      const { earned, paid } = await worker(lab);
+      return paid + promised === earned;
+    });
+    assert.equal(channelsOf(lab)[0]?.deposited, deposited, 'nothing more went in');
+    lab.settler.answeredWorkerChannel(WORKER, 'taken');
+    await earn(lab, payer, TON / 10n);
+    assert.equal((await show(lab))?.voucher.ceiling, promised + (TON * 95n) / 1000n);
   });
 });
 

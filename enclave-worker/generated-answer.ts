@@ -1,0 +1,170 @@
+/**
+ * Generated text on its way into the seal, whole or as events. Spec: openai-gateway-and-engine §2.3, §2.4.
+ * @module
+ */
+
+import type { AnswerShape, FinishReason, WholeChoice } from '../protocol/openai/answer-shape.ts';
+import type { TokenLogprob } from '../protocol/openai/logprobs.ts';
+import { SSE_DONE, SSE_PING, sseEvent } from '../protocol/openai/sse.ts';
+import type { EngineEvent, Generation } from './engine.ts';
+import { HEAD_HOLD_MAX_MS, PING_EVERY_MS } from './limits.ts';
+import type { Metering } from './metering.ts';
+import type { SealedAnswer } from './sealed-answer.ts';
+
+export interface Answering {
+  readonly shape: AnswerShape;
+  /** Of all prompts. */
+  readonly choices: number;
+  readonly out: SealedAnswer;
+  readonly generation: Generation;
+  readonly events: AsyncIterable<EngineEvent>;
+}
+
+export type AnswerEnd = 'complete' | 'aborted';
+
+interface Gathered {
+  text: string;
+  readonly tokens: TokenLogprob[];
+  readonly calls: { readonly id: string; readonly name: string; arguments: string }[];
+  wholeCalls: number;
+  finishReason: FinishReason | undefined;
+}
+
+export async function answerWhole(answering: Answering): Promise<AnswerEnd> {
+  const { shape, out, generation, events } = answering;
+  const choices = Array.from({ length: answering.choices }, (): Gathered => ({
+    text: '',
+    tokens: [],
+    calls: [],
+    wholeCalls: 0,
+    finishReason: undefined,
+  }));
+  for await (const event of events) {
+    const choice = 'choice' in event ? choices[event.choice ?? 0] : choices[0];
+    if (choice !== undefined) gather(choice, event);
+    if (event.kind !== 'end') continue;
+    const { reason } = event;
+    if (reason === 'aborted') return reason;
+    const whole = choices.map(({ text, tokens, calls, wholeCalls, finishReason }): WholeChoice => ({
+      text,
+      tokens,
+      // A call that broke off is nothing that a program could act on.
+      calls: calls.slice(0, wholeCalls),
+      finishReason: finishReason ?? reason,
+    }));
+    out.json(200, shape.whole(whole, generation.usage()));
+    return 'complete';
+  }
+  return 'aborted';
+}
+
+function gather(choice: Gathered, event: EngineEvent): void {
+  switch (event.kind) {
+    case 'text':
+      choice.text += event.text;
+      choice.tokens.push(...(event.tokens ?? []));
+      return;
+    case 'call':
+      choice.calls.push({ id: event.id, name: event.name, arguments: '' });
+      return;
+    case 'arguments': {
+      const call = choice.calls[event.index];
+      if (call !== undefined) call.arguments += event.text;
+      return;
+    }
+    case 'choice-end':
+      choice.finishReason = event.reason;
+      choice.wholeCalls = event.wholeCalls ?? choice.calls.length;
+      return;
+    case 'started':
+    case 'end':
+  }
+}
+
+export async function answerStream(
+  answering: Answering,
+  includeUsage: boolean,
+  metering: Metering | undefined,
+): Promise<AnswerEnd> {
+  const { out, generation, events } = answering;
+  const stream = new ChoiceStream(answering);
+  // The status waits for the first text, because an HTTP error is worth more than an event; but not for ever.
+  const silence = watchSilence(() => {
+    stream.begin();
+    out.event(SSE_PING);
+  });
+  try {
+    for await (const event of events) {
+      if (event.kind === 'started') continue;
+      if (event.kind === 'end' && event.reason === 'aborted') return event.reason;
+      silence.heard();
+      stream.begin();
+      if (event.kind === 'text' || event.kind === 'call' || event.kind === 'arguments') {
+        stream.piece(event);
+        metering?.wrote();
+        await out.room();
+        continue;
+      }
+      if (event.kind === 'choice-end') {
+        stream.finish(event.choice, event.reason);
+        continue;
+      }
+      if (event.reason === 'aborted') return event.reason;
+      stream.finishAll(event.reason);
+      if (includeUsage) out.event(sseEvent(answering.shape.usage(generation.usage())));
+      out.event(SSE_DONE);
+      return 'complete';
+    }
+    return 'aborted';
+  } finally {
+    silence.stop();
+  }
+}
+
+class ChoiceStream {
+  readonly #answering: Answering;
+  readonly #open: Set<number>;
+
+  constructor(answering: Answering) {
+    this.#answering = answering;
+    this.#open = new Set(Array.from({ length: answering.choices }, (_, choice) => choice));
+  }
+
+  begin(): void {
+    const { out, shape } = this.#answering;
+    if (out.status !== undefined) return;
+    out.beginStream();
+    for (const choice of this.#open) {
+      const first = shape.begin(choice);
+      if (first !== undefined) out.event(sseEvent(first));
+    }
+  }
+
+  piece(event: Extract<EngineEvent, { kind: 'text' | 'call' | 'arguments' }>): void {
+    const { out, shape } = this.#answering;
+    const { choice = 0 } = event;
+    const said =
+      event.kind === 'text'
+        ? shape.piece(choice, { text: event.text, tokens: event.tokens ?? [] })
+        : shape.call(choice, event);
+    out.event(sseEvent(said));
+  }
+
+  finish(choice: number, reason: FinishReason): void {
+    const { out, shape } = this.#answering;
+    if (this.#open.delete(choice)) out.event(sseEvent(shape.finish(choice, reason)));
+  }
+
+  finishAll(reason: FinishReason): void {
+    // A set may lose what it is at.
+    for (const choice of this.#open) this.finish(choice, reason);
+  }
+}
+
+function watchSilence(ping: () => void): {
+  readonly heard: () => void;
+  readonly stop: () => void;
+} {
+  const timer = setInterval(ping, Math.min(PING_EVERY_MS, HEAD_HOLD_MAX_MS));
+  return { heard: () => void timer.refresh(), stop: () => clearInterval(timer) };
+}
