@@ -24,6 +24,10 @@ const COMMANDS = [
   { name: 'host', load: async () => (await import('./host.ts')).registerHostCommand },
   { name: 'revoke', load: async () => (await import('./revoke.ts')).registerRevokeCommand },
   { name: 'receipt', load: async () => (await import('./receipt.ts')).registerReceiptCommand },
+  {
+    name: 'verify-response',
+    load: async () => (await import('./verify-response.ts')).registerVerifyResponseCommand,
+  },
   { name: 'devnet', load: async () => (await import('./devnet.ts')).registerDevnetCommand },
   { name: 'worker', load: async () => (await import('./worker.ts')).registerWorkerCommand },
   { name: 'wallet', load: async () => (await import('./wallet.ts')).registerWalletCommand },

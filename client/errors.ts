@@ -75,6 +75,12 @@ export const clientError = defineErrors({
     recovery: 'fix_request',
     public: 'The API key would travel in clear: use https, or a loopback address.',
   },
+  /** A file that is no proof of an answer, or one above its bound. */
+  'client.proof': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The proof of an answer could not be read.',
+  },
   /** Workers prove the model, and none of their cards promises this endpoint. */
   'client.endpoint': {
     status: 404,

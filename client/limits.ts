@@ -41,6 +41,8 @@ export const STATEMENTS_KEPT = 32;
 export const PAY_STATE_MAX_BYTES = 524_288;
 export const CHANNEL_FILE_MAX_BYTES = 16_384;
 export const BILL_MAX_BYTES = 131_072;
+/** A proof holds evidence, a reader's state and a bill. A state may be larger by its own bound; none of use is. */
+export const PROOF_MAX_BYTES = 33_554_432;
 export const FAULTS_MAX = 16;
 /** Longest deadline, longest time to live and a minute: after that no request of ours is under way at a gateway. */
 export const STRANDED_MS = 1_800_000 + 300_000 + 60_000;

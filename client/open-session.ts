@@ -29,6 +29,7 @@ import type { Announce, PayReach } from './pay/payer.ts';
 import { raiseOver } from './pay/raise.ts';
 import { unpaid } from './pay/unpaid.ts';
 import type { PolicySource } from './policy-source.ts';
+import { keepProof, type KeptProof } from './proof/keep-proof.ts';
 import type { PolicyNews } from './signed-trust.ts';
 import { Session, type WorkerVerdict } from './session.ts';
 import type { TrustSource } from './trust.ts';
@@ -53,6 +54,8 @@ export interface ClientOptions {
   readonly pay?: PayOption;
   /** What each request cost, once the gateway's signature over it was checked. */
   readonly onSettled?: (settlement: Settlement) => void;
+  /** The proof of each whole answer, to keep: `veilgate verify-response` checks it again offline, years later. */
+  readonly onProof?: (proof: KeptProof) => void;
   /** The transport; sees sealed bytes only. */
   readonly fetch?: Fetch;
   readonly clock?: Clock;
@@ -198,14 +201,17 @@ function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
     const endpoint = endpointAt(call.path);
     if (endpoint === undefined) throw clientError('client.path');
     const envelope = decodeEnvelope(endpoint.path, call.body, REQUEST_BODY_MAX_BYTES);
+    const { onProof } = options;
+    const keeper = onProof === undefined ? undefined : keepProof(call.body, { session, clock });
     const opened = await exchange(
       { ...options, session, clock, ...(payer && { payer }) },
       { ...call, ...envelope, path: endpoint.path, payer: reach.payer },
-      { send: reach.send, sink, signal },
+      { send: reach.send, sink: keeper?.along(sink) ?? sink, signal },
     );
     if (opened.receipt !== undefined) options.onReceipt?.(opened.receipt);
     const answer = payer === undefined ? await unpaid(opened, { books: session, clock }) : opened;
     if (answer.settlement !== undefined) options.onSettled?.(answer.settlement);
+    if (keeper !== undefined) onProof?.(await keeper.of(answer));
     return answer;
   };
   return {

@@ -173,19 +173,19 @@ function assertTaken(refused: readonly Refusal[], mode: SignedTrustOptions['mode
 async function withBundle(base: SignedTrustOptions, bytes: Uint8Array): Promise<SignedTrust> {
   const { state, mode, clock } = base;
   const nowMs = clock();
-  const policy = asBundleError(() => {
-    const { document } = hold(bytes, state.root, BUNDLE);
-    if (mode === 'offline') assertUsable(state, document.payload.policy, nowMs);
-    return document.payload.policy;
+  const held = asBundleError(() => {
+    const bundle = hold(bytes, state.root, BUNDLE);
+    if (mode === 'offline') assertUsable(state, bundle.document.payload.policy, nowMs);
+    return bundle;
   });
-  const { serial } = policy.document;
+  const { serial } = held.document.payload.policy.document;
   const { place } = base;
   const supply: DocumentSource = async (name, maxBytes, signal) =>
     name === `bundles/${serial}.json` ? bytes : await place?.(name, maxBytes, signal);
   if (mode === 'online') return new SignedTrust({ ...base, place: supply });
   const next = { ...state, highestSerial: Math.max(state.highestSerial, serial) };
   await base.memory?.save(next);
-  return new SignedTrust({ ...base, state: next, unreleased: policy });
+  return new SignedTrust({ ...base, state: next, unreleased: held });
 }
 
 /** What `advance` asks of a bundle that a release names. Throws `publication.*`. */

@@ -5,6 +5,7 @@
  */
 
 import { toHex, utf8 } from '../core/bytes.ts';
+import { deferred } from '../core/deferred.ts';
 import type { AttestedModel } from '../attestation/verdict.ts';
 import { endpointAt, type EndpointPath } from '../protocol/openai/endpoints.ts';
 import { modelList, modelObject } from '../protocol/openai/models.ts';
@@ -172,7 +173,7 @@ async function sealedAnswer(
   const body = new Uint8Array(await request.arrayBuffer());
   if (body.length > REQUEST_BODY_MAX_BYTES) throw clientError('client.request', 'size');
   const call: SealedCall = { path, headers: innerHeaders(request), body };
-  const started = Promise.withResolvers<Response>();
+  const started = deferred<Response>();
   const leave = new AbortController();
   const pipe = new Pipe(leave, (head, stream) => {
     const body = BODILESS_STATUSES.includes(head.status) ? null : stream;
@@ -206,7 +207,7 @@ class Pipe implements AnswerSink {
   readonly #leave: AbortController;
   readonly #begin: (head: AnswerHead, stream: ReadableStream<Uint8Array>) => void;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  #room = Promise.withResolvers<void>();
+  #room = deferred<void>();
   #closed = false;
 
   constructor(
@@ -261,7 +262,7 @@ class Pipe implements AnswerSink {
 
   #makeRoom(): void {
     this.#room.resolve();
-    this.#room = Promise.withResolvers<void>();
+    this.#room = deferred<void>();
   }
 }
 

@@ -8,6 +8,7 @@
 
 import { toHex, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
+import { deferred } from '../core/deferred.ts';
 import { assert, VeilError } from '../core/errors.ts';
 import { appraise } from '../attestation/appraise.ts';
 import { parseCard, workerIdOf } from '../attestation/card.ts';
@@ -42,6 +43,13 @@ export interface SessionOptions {
   readonly onVerdict?: (verdict: WorkerVerdict) => void;
 }
 
+/** By what one key was admitted, and when. */
+export interface Admission {
+  readonly evidence: EvidenceBundle;
+  readonly trust: Trust;
+  readonly atMs: number;
+}
+
 interface Admitted {
   readonly key: AttestedKey;
   /** What a revocation could name of it. */
@@ -62,8 +70,8 @@ export class Session implements Books {
   readonly #lookups = new Map<string, Promise<KeySet>>();
   #aud: string | undefined;
   #books: ShownGateway['books'];
-  /** What each key was attested by, for bills. */
-  readonly #proofs = new WeakMap<AttestedKey, WorkerProof>();
+  /** For bills and proofs. */
+  readonly #admissions = new WeakMap<AttestedKey, Admission>();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -193,9 +201,14 @@ export class Session implements Books {
   }
 
   proofOf(key: AttestedKey): WorkerProof {
-    const proof = this.#proofs.get(key);
-    assert(proof !== undefined, 'keys of a session come with their proof');
-    return proof;
+    const { statement, card } = this.admissionOf(key).evidence;
+    return { statement, card };
+  }
+
+  admissionOf(key: AttestedKey): Admission {
+    const admission = this.#admissions.get(key);
+    assert(admission !== undefined, 'keys of a session come with their proof');
+    return admission;
   }
 
   async #gateway(signal: AbortSignal): Promise<{ readonly aud: string; readonly check: Check }> {
@@ -235,7 +248,7 @@ export class Session implements Books {
         return { claimedWorkerId, appraisal: { outcome, verdict } };
       }
       const { key } = result;
-      this.#proofs.set(key, { statement: evidence.statement, card: evidence.card });
+      this.#admissions.set(key, { evidence, trust, atMs: nowMs });
       const admitted = { key, revocable: verdict.revocable };
       return { claimedWorkerId, appraisal: { outcome, verdict }, admitted };
     } catch (error) {
@@ -247,13 +260,13 @@ export class Session implements Books {
 }
 
 /** The challenge in a statement is the gateway's: a client dates the statement by its `iat`. */
-const CHALLENGE_WAIVED_BY = 'limits.challenge: gateway';
+export const CHALLENGE_WAIVED_BY = 'limits.challenge: gateway';
 
 /**
  * A worker is who its card's owner is: the appraisal ties the card to the quote, and an admitted key to this same owner. One
  * whose card cannot be read is not admitted by any policy.
  */
-function policyForEvidence(trust: Trust, { card }: EvidenceBundle): CompiledPolicy {
+export function policyForEvidence(trust: Trust, { card }: EvidenceBundle): CompiledPolicy {
   if (trust.candidate === undefined) return trust.policy;
   let workerId: Bytes<32>;
   try {
@@ -292,7 +305,7 @@ function firstReason(verdicts: readonly WorkerVerdict[]): string {
 }
 
 async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const { promise, reject } = Promise.withResolvers<never>();
+  const { promise, reject } = deferred<never>();
   const stop = (): void => reject(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
   try {

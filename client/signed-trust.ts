@@ -17,7 +17,12 @@ import {
 } from '../attestation/publication/advance.ts';
 import { freshness } from '../attestation/publication/freshness.ts';
 import { ENVELOPE_MAX_BYTES, type DocumentKind } from '../attestation/publication/kinds.ts';
-import { revocationSetOf, type PublicationState } from '../attestation/publication/memory.ts';
+import type { Bundle } from '../attestation/publication/bundle.ts';
+import {
+  revocationSetOf,
+  type Held,
+  type PublicationState,
+} from '../attestation/publication/memory.ts';
 import type { PublicationEvent, Refusal } from '../attestation/publication/step.ts';
 import type { DocumentSource } from './documents.ts';
 import { clientError } from './errors.ts';
@@ -30,7 +35,7 @@ import {
 import type { ClientMemory } from './policy-memory.ts';
 import { joined } from './offered-state.ts';
 import { decodeStaple } from './staple.ts';
-import type { Published, Trust, TrustSource } from './trust.ts';
+import type { Published, Trust, TrustMode, TrustSource } from './trust.ts';
 import { nothingToJudgeBy, notFresh, type Trouble } from './untrusted.ts';
 
 /** What became of a document that was shown. A refusal may mean an attack; equivocation always means that people must look. */
@@ -45,13 +50,9 @@ export interface SignedTrustOptions {
   readonly place?: DocumentSource;
   readonly memory?: ClientMemory;
   readonly onPolicy?: (news: PolicyNews) => void;
-  /**
-   * `offline`: documents are those that were given. What a gateway shows may take away, never give, and age is waived by the
-   * option.
-   */
-  readonly mode: 'online' | 'offline';
+  readonly mode: TrustMode;
   /** Offline: signed, and never released, so that nothing but the option says it is in force. */
-  readonly unreleased?: CompiledPolicy;
+  readonly unreleased?: Held<Bundle>;
 }
 
 const AGE_WAIVED = {
@@ -79,7 +80,8 @@ export class SignedTrust implements TrustSource {
   current(nowMs: number): Trust {
     const { release } = this.#saved;
     const released = release?.current.document.payload.policy;
-    const policy = this.#options.unreleased ?? released;
+    const { unreleased, mode } = this.#options;
+    const policy = unreleased?.document.payload.policy ?? released;
     if (policy === undefined) throw nothingToJudgeBy(this.#saved, this.#troubles, nowMs);
     const candidate = release?.candidate?.document.payload.policy;
     const share = release?.document.payload.candidate?.share;
@@ -88,7 +90,14 @@ export class SignedTrust implements TrustSource {
       policy,
       candidate: isBeside ? { policy: candidate, share } : undefined,
       revocations: this.#revocations(policy, nowMs),
+      basis: { kind: 'signed', mode, state: this.#inForce(), unreleased },
     };
+  }
+
+  /** What `current` rests on: all that is saved, and the list that takes away before it is. */
+  #inForce(): PublicationState {
+    const { revocations } = this.#state;
+    return { ...this.#saved, revocations };
   }
 
   /** What takes away is heeded before it is saved. */

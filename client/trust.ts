@@ -7,6 +7,8 @@
 
 import { equalPublic, type Bytes } from '../core/bytes.ts';
 import type { CompiledPolicy } from '../attestation/policy/compile.ts';
+import type { Bundle } from '../attestation/publication/bundle.ts';
+import type { Held, PublicationState } from '../attestation/publication/memory.ts';
 import {
   revokedAmong,
   type Revocable,
@@ -22,7 +24,25 @@ export interface Trust {
   /** In force already for its share of the workers, in percent. */
   readonly candidate?: { readonly policy: CompiledPolicy; readonly share: number } | undefined;
   readonly revocations: RevocationKnowledge;
+  /** From what all of this can be judged again by whoever keeps a proof. Absent where somebody else keeps it current. */
+  readonly basis?: TrustBasis;
 }
+
+export type TrustBasis =
+  | { readonly kind: 'unsigned'; readonly policy: CompiledPolicy }
+  | {
+      readonly kind: 'signed';
+      readonly mode: TrustMode;
+      readonly state: PublicationState;
+      /** Of the mode `offline` alone. */
+      readonly unreleased: Held<Bundle> | undefined;
+    };
+
+/**
+ * `offline`: documents are those that were given. What a gateway shows may take away, never give, and age is waived by the
+ * option.
+ */
+export type TrustMode = 'online' | 'offline';
 
 /** What stood beside evidence, and where its owner serves the documents. */
 export interface Published {
@@ -39,7 +59,7 @@ export interface TrustSource {
 
 /** One that never changes: a policy of the app's own, which nobody signed. */
 export function unsignedTrust(policy: CompiledPolicy): TrustSource {
-  return heldTrust(() => ({ policy, revocations: NO_LIST }));
+  return heldTrust(() => ({ policy, revocations: NO_LIST, basis: { kind: 'unsigned', policy } }));
 }
 
 /** Kept current by somebody else. */

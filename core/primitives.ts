@@ -16,14 +16,11 @@ import {
 } from '@noble/hashes/sha2.js';
 import { sha3_256 as nobleSha3, shake256 as nobleShake } from '@noble/hashes/sha3.js';
 import { randomBytes as nobleRandom } from '@noble/hashes/utils.js';
-import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { concat, fixed, type Bytes } from './bytes.ts';
 import {
   primitiveError,
   type AeadKey,
-  type KemResult,
   type KeyPair,
-  type MlKemKeyPair,
   type P256PublicKey,
   type P384PublicKey,
   type RsaPublicKey,
@@ -39,6 +36,8 @@ export type {
   P384PublicKey,
   RsaPublicKey,
 } from './primitive-types.ts';
+
+export { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } from './ml-kem.ts';
 
 export const PRIMITIVES = 'noble';
 
@@ -251,30 +250,6 @@ export function x25519SharedSecret(secretKey: Bytes<32>, publicKey: Bytes<32>): 
   } catch (cause) {
     throw primitiveError('primitive.dh', '', { cause });
   }
-}
-
-/** `seed` is d‖z (FIPS 203 §7.1). */
-export function mlKem768KeyPair(seed: Bytes<64>): MlKemKeyPair {
-  const pair = ml_kem768.keygen(seed);
-  return {
-    publicKey: fixed(pair.publicKey, 1184),
-    handle: { kind: 'noble', secretKey: pair.secretKey },
-  };
-}
-
-/** Throws `primitive.kem` when the key fails the modulus check of FIPS 203 §7.2. */
-export function mlKem768Encapsulate(publicKey: Bytes<1184>): KemResult<1088> {
-  try {
-    const { cipherText, sharedSecret } = ml_kem768.encapsulate(publicKey);
-    return { ciphertext: fixed(cipherText, 1088), sharedSecret: fixed(sharedSecret, 32) };
-  } catch (cause) {
-    throw primitiveError('primitive.kem', '', { cause });
-  }
-}
-
-export function mlKem768Decapsulate(pair: MlKemKeyPair, ciphertext: Bytes<1088>): Bytes<32> {
-  if (pair.handle.kind !== 'noble') throw primitiveError('primitive.key', 'ml-kem');
-  return fixed(ml_kem768.decapsulate(ciphertext, pair.handle.secretKey), 32);
 }
 
 const AEAD_KEYS = new WeakMap<AeadKey, Uint8Array>();

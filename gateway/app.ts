@@ -15,6 +15,7 @@ import { openAudit, type Audit } from './audit.ts';
 import { BodyBudget } from './body-budget.ts';
 import type { GatewayConfig } from './config.ts';
 import { createControl } from './control.ts';
+import { answerCors } from './cors.ts';
 import { createCounters, type Counters } from './counters.ts';
 import { createDeadlines } from './deadline.ts';
 import { dispatchSealed, type DispatchDeps, type DispatchOutcome } from './dispatch.ts';
@@ -381,7 +382,9 @@ function requestHandler(
     models: () => publishedModels(registry, clock()),
   };
   const sealed = { payers, dispatch, bodies, demand };
+  const { origins } = config.cors;
   return (request: IncomingMessage, response: ServerResponse) => {
+    if (answerCors(origins, request, response)) return;
     if (request.url === EXCHANGE_PATH) {
       if (request.method === 'POST') void handleSealed(sealed, request, response);
       else respondMethodNotAllowed(response, 'POST');

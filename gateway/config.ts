@@ -137,6 +137,14 @@ const PUBLICATION = z
     error: 'want either directory or url',
   });
 
+/** As a browser writes it: nothing behind the port, and none that is the scheme's own. */
+const ORIGIN = z
+  .url({ protocol: /^https?$/ })
+  .max(NAME_MAX)
+  .refine((text) => URL.parse(text)?.origin === text, {
+    error: 'want an origin such as "https://app.example"',
+  });
+
 export const GATEWAY_CONFIG = z.strictObject({
   dataDir: path,
   publication: PUBLICATION.nullable().default(null),
@@ -170,6 +178,8 @@ export const GATEWAY_CONFIG = z.strictObject({
       allowPrivateEndpoints: z.boolean().default(false),
     })
     .prefault({}),
+  /** Whose pages may ask this gateway. Nobody's unless listed, and there is no way to list everybody's. */
+  cors: z.strictObject({ origins: z.array(ORIGIN).max(LIST_MAX).default([]) }).prefault({}),
   /** Announced models: `/readyz` asks for a worker of each. */
   models: z.array(z.string().min(1).max(NAME_MAX)).max(LIST_MAX).default([]),
   /** Whether this gateway may read prompts of apps that do not seal. */

@@ -33,7 +33,7 @@ export function readBills(paths: readonly string[]): {
 /** Or why not. */
 function readBill(path: string): Bill | string {
   try {
-    const bytes = readBounded(path);
+    const bytes = readBounded(path, BILL_MAX_BYTES);
     return bytes === undefined ? 'no file, or larger than a bill' : parseBill(bytes);
   } catch (error) {
     if (error instanceof VeilError && error.code === 'client.bill') return error.message;
@@ -43,12 +43,13 @@ function readBill(path: string): Bill | string {
   }
 }
 
-function readBounded(path: string): Uint8Array | undefined {
+/** Undefined for what is no file, and for one above the bound. Throws the system's error. */
+export function readBounded(path: string, maxBytes: number): Uint8Array | undefined {
   // Without waiting for whoever might write to a pipe.
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const found = fstatSync(file);
-    if (!found.isFile() || found.size > BILL_MAX_BYTES) return undefined;
+    if (!found.isFile() || found.size > maxBytes) return undefined;
     const bytes = new Uint8Array(found.size);
     return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
   } finally {

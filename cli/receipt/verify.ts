@@ -75,7 +75,7 @@ function verifiedFile(
 }
 
 /** A channel that is not the one of its terms pays nobody that the terms name. */
-function placeChecks({ payment }: Bill): readonly BillCheck[] {
+export function placeChecks({ payment }: Bill): readonly BillCheck[] {
   if (payment === undefined) return [{ id: 'voucher.channel', outcome: 'skipped' }];
   const placed = readable(() => placeChannel(payment.terms).id);
   const isIts = placed !== undefined && equalPublic(placed, payment.voucher.channel);

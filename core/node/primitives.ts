@@ -5,18 +5,15 @@
  */
 
 import {
-  KeyObject,
+  type KeyObject,
   constants,
   createCipheriv,
   createDecipheriv,
   createHash,
   createHmac,
-  createPrivateKey,
   createPublicKey,
   createSecretKey,
-  decapsulate,
   diffieHellman,
-  encapsulate,
   generateKeyPairSync,
   hash,
   randomFillSync,
@@ -24,20 +21,24 @@ import {
   timingSafeEqual,
   verify,
 } from 'node:crypto';
-import { concat, fixed, fromHex, toBase64Url, type Bytes } from '../bytes.ts';
-import { ExpiringCache } from '../cache.ts';
+import { fixed, fromHex, toBase64Url, type Bytes } from '../bytes.ts';
 import {
   primitiveError,
   type AeadKey,
-  type KemResult,
   type KeyPair,
-  type MlKemKeyPair,
   type P256PublicKey,
   type P384PublicKey,
   type RsaPublicKey,
 } from '../primitive-types.ts';
 import { isRsaKey } from '../rsa.ts';
 import type { Sha256Stream } from '../primitives.ts';
+import {
+  keepSecretKey,
+  plain,
+  publicKeyObject,
+  rawPublicKey,
+  secretKeyObject,
+} from './raw-keys.ts';
 
 export type {
   AeadKey,
@@ -49,13 +50,9 @@ export type {
   RsaPublicKey,
 } from '../primitive-types.ts';
 export type { Sha256Stream } from '../primitives.ts';
+export { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } from './ml-kem.ts';
 
 export const PRIMITIVES = 'node';
-
-/** Hands out plain Uint8Array views: no Buffer leaves this file. */
-function plain(buffer: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-}
 
 function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts;
@@ -238,7 +235,7 @@ export function verifyRsaPkcs1Sha256(
   return verify('sha256', data, keyed, signature);
 }
 
-// DER around fixed-size keys. Spec: RFC 8410 §4 and §7 (Ed25519, X25519); RFC 9935 §4 and §6 (ML-KEM, seed form).
+// DER around fixed-size keys. Spec: RFC 8410 §4 and §7.
 const ED25519 = {
   pkcs8: fromHex('302e020100300506032b657004220420'),
   spki: fromHex('302a300506032b6570032100'),
@@ -247,48 +244,12 @@ const X25519 = {
   pkcs8: fromHex('302e020100300506032b656e04220420'),
   spki: fromHex('302a300506032b656e032100'),
 };
-const ML_KEM_768 = {
-  pkcs8: fromHex('3054020100300b060960864801650304040204428040'),
-  spki: fromHex('308204b2300b0609608648016503040402038204a100'),
-};
-
-const PARSED_KEYS_MAX = 4096;
-const FOREVER = Number.POSITIVE_INFINITY;
-const PARSED_PUBLIC_KEYS = new ExpiringCache<KeyObject>(PARSED_KEYS_MAX);
-/** Keyed by the secret's own byte string, so the parsed key dies with it. */
-const PARSED_SECRET_KEYS = new WeakMap<Uint8Array, KeyObject>();
-
-/** Parsing an SPKI costs 30–130 µs, so public keys that were seen are kept, bounded. */
-function publicKeyObject(form: { readonly spki: Uint8Array }, raw: Uint8Array): KeyObject {
-  const der = concat(form.spki, raw);
-  const id = Buffer.from(der).toString('latin1');
-  const known = PARSED_PUBLIC_KEYS.get(id, 0);
-  if (known !== undefined) return known;
-  const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
-  PARSED_PUBLIC_KEYS.set(id, key, FOREVER);
-  return key;
-}
-
-function secretKeyObject(form: { readonly pkcs8: Uint8Array }, raw: Uint8Array): KeyObject {
-  const known = PARSED_SECRET_KEYS.get(raw);
-  if (known !== undefined) return known;
-  const der = Buffer.from(concat(form.pkcs8, raw));
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  der.fill(0);
-  PARSED_SECRET_KEYS.set(raw, key);
-  return key;
-}
-
-function rawPublicKey(key: KeyObject, size: number): Uint8Array {
-  const der = plain(key.export({ format: 'der', type: 'spki' }));
-  return der.slice(der.length - size);
-}
 
 function rawPair(pair: { readonly publicKey: KeyObject; readonly privateKey: KeyObject }): KeyPair {
   // Spec: RFC 8037 §2. Both halves in one export of a tenth of the time that the two DER forms take.
   const { d = '', x = '' } = pair.privateKey.export({ format: 'jwk' });
   const secretKey = fixed(new Uint8Array(Buffer.from(d, 'base64url')), 32);
-  PARSED_SECRET_KEYS.set(secretKey, pair.privateKey);
+  keepSecretKey(secretKey, pair.privateKey);
   return { publicKey: fixed(new Uint8Array(Buffer.from(x, 'base64url')), 32), secretKey };
 }
 
@@ -330,34 +291,6 @@ export function x25519SharedSecret(secretKey: Bytes<32>, publicKey: Bytes<32>): 
   } catch (cause) {
     throw primitiveError('primitive.dh', '', { cause });
   }
-}
-
-export function mlKem768KeyPair(seed: Bytes<64>): MlKemKeyPair {
-  const key = secretKeyObject(ML_KEM_768, seed);
-  return {
-    publicKey: fixed(rawPublicKey(createPublicKey(key), 1184), 1184),
-    handle: { kind: 'node', key },
-  };
-}
-
-export function mlKem768Encapsulate(publicKey: Bytes<1184>): KemResult<1088> {
-  try {
-    const { ciphertext, sharedKey } = encapsulate(publicKeyObject(ML_KEM_768, publicKey));
-    return {
-      ciphertext: fixed(plain(ciphertext), 1088),
-      sharedSecret: fixed(plain(sharedKey), 32),
-    };
-  } catch (cause) {
-    throw primitiveError('primitive.kem', '', { cause });
-  }
-}
-
-export function mlKem768Decapsulate(pair: MlKemKeyPair, ciphertext: Bytes<1088>): Bytes<32> {
-  const { handle } = pair;
-  if (handle.kind !== 'node' || !(handle.key instanceof KeyObject)) {
-    throw primitiveError('primitive.key', 'ml-kem');
-  }
-  return fixed(plain(decapsulate(handle.key, ciphertext)), 32);
 }
 
 const AEAD_KEYS = new WeakMap<AeadKey, KeyObject>();

@@ -35,6 +35,8 @@ const BENCHES: readonly Entry[] = [
   { name: 'policy', file: 'policy.ts' },
   { name: 'ton', file: 'ton.ts' },
   { name: 'ledger', file: 'ledger.ts' },
+  { name: 'client-package', file: 'client-package.ts' },
+  { name: 'browser', file: 'browser.ts' },
   { name: 'e2e', file: 'e2e.ts' },
   { name: 'grammar', file: 'grammar.ts' },
 ];
@@ -49,7 +51,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (name === undefined) {
     outputLine('usage: npm run bench -- NAME [--json]');
     for (const entry of BENCHES) {
-      outputLine(`  ${entry.name.padEnd(10)} ${(await load(entry)).summary}`);
+      outputLine(`  ${entry.name.padEnd(14)} ${(await load(entry)).summary}`);
     }
     return 0;
   }

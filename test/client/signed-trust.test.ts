@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sha256 } from '#primitives';
+import { BUNDLE } from '../../attestation/publication/bundle.ts';
 import { parseEnvelope } from '../../attestation/publication/envelope.ts';
+import { hold } from '../../attestation/publication/memory.ts';
 import { fromUtf8 } from '../../core/bytes.ts';
 import { ClientMemory } from '../../client/policy-memory.ts';
 import { SignedTrust } from '../../client/signed-trust.ts';
@@ -12,6 +14,7 @@ import { plainUrlOf } from '../../client/documents.ts';
 import {
   bundlesOf,
   entry,
+  makeBundle,
   makeRelease,
   makeRevocations,
   makeRoot,
@@ -86,11 +89,11 @@ test('offline a gateway may take away, and does not promote a candidate', async 
 });
 
 test('a bundle that was given for offline use has no candidate of a release beside it', () => {
-  const unreleased = policyOf(3);
   const state = withCandidate();
+  const unreleased = hold(makeBundle(policyOf(3)), state.root, BUNDLE);
   const trust = new SignedTrust({ clock: CLOCK, state, mode: 'offline', unreleased });
   const { policy, candidate } = trust.current(NOW_MS);
-  assert.equal(policy, unreleased);
+  assert.equal(policy, unreleased.document.payload.policy);
   assert.equal(candidate, undefined);
 });
 

@@ -1,0 +1,85 @@
+/** The result of checking a proof, for people: who answered, by whose word, and what of it does not hold. @module */
+
+import { toHex } from '../../core/bytes.ts';
+import { formatInstant } from '../../core/clock.ts';
+import { paint, printable } from '../../core/node/terminal.ts';
+import type { Check } from '../../attestation/verdict.ts';
+import { PROOF_SECTIONS, type CheckedProof } from '../../client/proof/check-response.ts';
+import type { ResponseProof } from '../../client/proof/response-proof.ts';
+import { showLines } from '../receipt/show.ts';
+
+export type Shown = 'all' | 'notable';
+
+export function reportLines(
+  proof: ResponseProof,
+  checked: CheckedProof,
+  shown: Shown,
+): readonly string[] {
+  return [
+    ...aboutLines(proof, checked),
+    ...PROOF_SECTIONS.flatMap((name) => sectionLines(name, checked.sections[name], shown)),
+    conclusion(checked),
+  ];
+}
+
+function aboutLines({ appraisedAtMs }: ResponseProof, checked: CheckedProof): readonly string[] {
+  const { verdict, gateway, rootSha256, bill } = checked;
+  const facts: (readonly [name: string, value: string])[] = [
+    ['judged as of', formatInstant(appraisedAtMs)],
+    ['gateway', gateway ?? 'not known'],
+    ['policy root', rootSha256 === undefined ? 'none' : `sha256:${toHex(rootSha256)}`],
+  ];
+  if (verdict !== undefined) {
+    const { policy, image, model, tcbStatus, simulated } = verdict;
+    facts.push(
+      ['policy', `${policy.name} serial ${policy.serial}, sha256:${toHex(policy.digest)}`],
+      ['model', model ?? 'not known'],
+      ['image', image ?? 'not known'],
+      ['machine', simulated ? 'SIMULATED, for development' : (tcbStatus ?? 'not known')],
+    );
+  }
+  const lines = facts.map(([name, value]) => `${name.padEnd(NAME_CHARS)}${printable(value)}`);
+  const billed = bill === undefined ? [] : showLines({ file: 'bill', bill }).slice(1);
+  return [...lines, ...billed];
+}
+
+const NAME_CHARS = 16;
+const OUTCOME_CHARS = 8;
+const COLOURS = { pass: 'green', fail: 'red', waived: 'yellow', skipped: 'dim' } as const;
+
+function sectionLines(name: string, checks: readonly Check[], shown: Shown): readonly string[] {
+  const passes = checks.filter(({ outcome }) => outcome === 'pass').length;
+  const listed = checks.filter(({ outcome }) => shown === 'all' || outcome !== 'pass');
+  return [
+    paint('bold', `${name}: ${passes} of ${checks.length} pass`),
+    ...listed.map((check) => {
+      const outcome = paint(COLOURS[check.outcome], check.outcome.padEnd(OUTCOME_CHARS));
+      return `  ${outcome} ${check.id}${printable(wordsOf(check))}`;
+    }),
+  ];
+}
+
+function wordsOf(check: Check): string {
+  if (check.outcome === 'fail') return `: want ${check.want}, got ${check.got}`;
+  if (check.outcome === 'waived') return `: by ${check.by}: ${check.note}`;
+  if (check.outcome === 'skipped') return `: ${check.because}`;
+  return '';
+}
+
+function conclusion({ holds, sections, verdict }: CheckedProof): string {
+  if (!holds) return paint('red', 'does not hold');
+  const open = [...sections.policy, ...sections.bill].filter(
+    ({ id, outcome }) => outcome === 'waived' && PINS.includes(id),
+  );
+  const simulated = verdict?.simulated === true ? ', of a simulated machine' : '';
+  const offline = sections.policy.some(
+    ({ id, outcome }) => id === 'policy.in_force' && outcome === 'waived',
+  );
+  const aged = offline ? ', under a policy whose age the client did not ask' : '';
+  if (open.length === 0) return paint('green', `holds${simulated}${aged}`);
+  const word = ', by the word of the root, policy and gateway in it';
+  return paint('yellow', `holds${simulated}${aged}${word}`);
+}
+
+/** What nobody but the person who verifies can know. */
+const PINS: readonly string[] = ['policy.root', 'policy.digest', 'gateway.id'];
