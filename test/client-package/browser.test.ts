@@ -176,7 +176,8 @@ test('through a relay that does nothing a stream is whole', { skip }, async () =
 });
 
 const CUT = /sx\.truncated|before its end mark|broken off/;
-const ALTERED = /cut or altered|sx\.(response|trailing)|client\.ledger_line/;
+const ALTERED =
+  /cut or altered|receipt for this answer|sx\.(response|trailing)|client\.ledger_line/;
 const CUTS: readonly (readonly [name: string, keep: (size: number) => number])[] = [
   ['before its end alone', (size) => size - 1],
   ['in the middle', (size) => Math.floor(size / 2)],
@@ -196,17 +197,25 @@ for (const [name, keep] of CUTS) {
   }
 }
 
-test('a stream with one bit turned is an error in the page, wherever it is', { skip }, async () => {
-  for (const share of [0.1, 0.5, 0.9, 1]) {
+// Not the ledger line behind the receipt: it is looked at when the answer is whole, and an SDK may have left by then.
+const PLACES: readonly (readonly [name: string, at: (body: Uint8Array) => number])[] = [
+  ['near its beginning', (body) => Math.floor(body.length / 10)],
+  ['in the middle', (body) => Math.floor(body.length / 2)],
+  ['in the receipt', (body) => Buffer.from(body).indexOf('VGR1') + 20],
+  ['at its end', (body) => body.length - 1],
+];
+
+for (const [name, place] of PLACES) {
+  test(`a stream with one bit turned ${name} is an error in the page`, { skip }, async () => {
     const { error } = await streamMeets((body) => {
-      const at = Math.min(body.length - 1, Math.floor(body.length * share));
+      const at = place(body);
       const forged = body.slice();
       forged.set([(body[at] ?? 0) ^ 1], at);
       return { kind: 'sent', body: forged };
     });
-    assert.match(error, ALTERED, `${share}`);
-  }
-});
+    assert.match(error, ALTERED);
+  });
+}
 
 test('a stream with something after its end is an error in the page', { skip }, async () => {
   const { error } = await streamMeets((body) => ({
