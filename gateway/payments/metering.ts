@@ -39,6 +39,8 @@ export class Metering {
   #held: Amount;
   #last: Meter | undefined;
   #isAsking = false;
+  /** Asked for while the ledger was: what it says then may be older than the voucher. */
+  #isDue = false;
   #isStopped = false;
   #unwatch: (() => void) | undefined;
 
@@ -64,12 +66,17 @@ export class Metering {
     this.#unwatch = undefined;
   }
 
-  /** One question at a time: whoever asks meanwhile is covered by the next meter or voucher. Never rejects. */
+  /** One question at a time, and another one for whatever came meanwhile: it may be the last word. Never rejects. */
   async #follow(): Promise<void> {
+    this.#isDue = true;
     if (this.#isAsking || this.#isStopped) return;
     this.#isAsking = true;
     try {
-      const isCovered = await this.#reserveAhead();
+      let isCovered = true;
+      while (this.#isDue) {
+        this.#isDue = false;
+        isCovered = await this.#reserveAhead();
+      }
       if (!isCovered) await this.#stop();
     } catch (error) {
       this.#input.log.event('settlement.failed', { code: codeOf(error) });

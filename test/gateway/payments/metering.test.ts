@@ -156,6 +156,32 @@ test('a voucher that comes late, but in time, is enough', async () => {
   assert.ok(!worker.stops.includes(running.msgId));
 });
 
+test('a voucher that arrives while the ledger says no to the last one counts without another meter', async () => {
+  const running = await begin(FIRST);
+  const { ledger } = lab.gateway;
+  const extend = ledger.extend.bind(ledger);
+  let asked = 0;
+  ledger.extend = async (asking) => {
+    const said = await extend(asking);
+    if (++asked === 1) {
+      assert.equal(said.outcome, 'refused');
+      await raise(running.payer, TON);
+    }
+    return said;
+  };
+  try {
+    // Three steps more than this are beyond the first voucher, two are not.
+    running.generate(4 * STEP);
+    const need = used(4 * STEP) + 3n * BigInt(STEP) * PER_TOKEN;
+    await until(async () => (await running.reserved()) >= need);
+  } finally {
+    ledger.extend = extend;
+  }
+  assert.ok(asked > 1);
+  await running.finish(4 * STEP);
+  assert.ok(!worker.stops.includes(running.msgId));
+});
+
 test('a false meter ends the answer, and the worker is at fault', async () => {
   const running = await begin(FIRST);
   const { responder } = running.begun.opened;
