@@ -80,6 +80,11 @@ export const WORKER_CONFIG = z.strictObject({
   /** Digests that the policy lists for the image this process runs in. */
   workload: z.strictObject({ image: DIGEST_HEX, config: DIGEST_HEX }),
   kem: z.enum(['X-Wing', 'X25519']).default('X-Wing'),
+  /**
+   * `offer`: a second key in the statement for clients that speak EHBP. They seal with X25519 alone, to one worker, and
+   * their answers have no authenticated end: see docs/ehbp.md.
+   */
+  ehbp: z.enum(['off', 'offer']).default('off'),
   /** New keys and a new quote at half of it. */
   statementLifetimeS: z
     .int()

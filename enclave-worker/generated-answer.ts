@@ -118,7 +118,7 @@ export async function answerStream(
       if (event.reason === 'aborted') return event.reason;
       stream.finishAll(event.reason);
       if (includeUsage) stream.say(answering.shape.usage(generation.usage()));
-      out.event(voice.done());
+      out.lastEvent(voice.done());
       return 'complete';
     }
     return 'aborted';

@@ -18,7 +18,8 @@ import { openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts'
 import { ceilingOf } from '../protocol/price.ts';
 import type { ReceiptOutcome, Usage } from '../protocol/receipt.ts';
 import { sxError } from '../protocol/sx/errors.ts';
-import { openRequest, type OpenedRequest } from '../protocol/sx/open.ts';
+import { openEhbpRequest } from '../protocol/ehbp/open.ts';
+import { openRequest, type Opened } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
 import type { ReplaySet } from '../protocol/sx/replay.ts';
 import type { AnswerVoice } from './answer-voice.ts';
@@ -97,20 +98,47 @@ export interface LinkCall {
 }
 
 /** Never rejects. */
-export async function handleExchange(
+export function handleExchange(
   deps: ExchangeDeps,
   bytes: Uint8Array,
   sink: ExchangeSink,
   call: LinkCall,
 ): Promise<void> {
-  let opened: OpenedRequest;
-  try {
-    opened = openRequest(bytes, {
+  const open = (): Opened =>
+    openRequest(bytes, {
       keys: deps.epochs.recipients,
       replay: deps.replay,
       nowMs: deps.clock(),
       admit: (prelude) => admit(deps, prelude),
     });
+  return serve(deps, open, sink, call);
+}
+
+/** The same for a request of an EHBP client. Never rejects. Spec: docs/ehbp.md. */
+export function handleEhbp(
+  deps: ExchangeDeps,
+  bytes: Uint8Array,
+  sink: ExchangeSink,
+  { gone }: LinkCall,
+): Promise<void> {
+  const open = (): Opened =>
+    openEhbpRequest(bytes, {
+      recipients: deps.epochs.ehbp,
+      nowMs: deps.clock(),
+      admit: (prelude) => admit(deps, prelude),
+    });
+  return serve(deps, open, sink, { gone });
+}
+
+async function serve(
+  deps: ExchangeDeps,
+  open: () => Opened,
+  sink: ExchangeSink,
+  call: LinkCall,
+): Promise<void> {
+  let opened: Opened;
+  try {
+    opened = open();
   } catch (error) {
     refuseInClear(deps, sink, error);
     return;
@@ -155,7 +183,7 @@ function refuseInClear(deps: ExchangeDeps, sink: ExchangeSink, error: unknown): 
 }
 
 interface Exchange {
-  readonly opened: OpenedRequest;
+  readonly opened: Opened;
   readonly epoch: ServingEpoch;
   readonly call: LinkCall;
   /** Aborts when the gateway wants the answer to end as it is. */
@@ -382,7 +410,7 @@ function engineFailure(error: unknown, promptParam: string): OpenAiFailure {
 
 const NO_POLICY_BYTES = 32;
 
-function policyOf(opened: OpenedRequest): Bytes<32> {
+function policyOf(opened: Opened): Bytes<32> {
   if (opened.inner.kind === 'request') return opened.inner.policyDigest;
   return fixed(new Uint8Array(NO_POLICY_BYTES), NO_POLICY_BYTES);
 }

@@ -22,7 +22,7 @@ import type { Sampling } from '../protocol/openai/sampling.ts';
 import { textShape } from '../protocol/openai/text-completion.ts';
 import { decodeTextRequest } from '../protocol/openai/text-request.ts';
 import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
-import { assertRouted, type OpenedRequest } from '../protocol/sx/open.ts';
+import { assertRouted, type Opened } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
 import { formOf } from './answer-form.ts';
 import type { EmbedJob, GenerateJob, Prompt } from './engine.ts';
@@ -52,7 +52,7 @@ export interface EmbedPlan {
 export type RefusedPlan = { readonly kind: 'refused'; readonly failure: OpenAiFailure };
 export type Plan = GeneratePlan | EmbedPlan | RefusedPlan;
 
-export function planOf(card: Card, { inner, prelude }: OpenedRequest): Plan {
+export function planOf(card: Card, { inner, prelude }: Opened): Plan {
   if (inner.kind === 'refused') return refused(failureOf(inner.error));
   const endpoint = engineEndpointAt(inner.request.path);
   if (endpoint === undefined) return refused(openAiFailure('unknown_url'));

@@ -11,7 +11,7 @@ import type { FrontFailure } from '../protocol/openai/chat-front.ts';
 import type { ReceiptOutcome, ReceiptSigner, SignedReceipt, Usage } from '../protocol/receipt.ts';
 import { FrameCoalescer, type Scheduler } from '../protocol/sx/coalesce.ts';
 import { RESPONSE_HEADERS } from '../protocol/sx/inner.ts';
-import type { MeterInput, ResponseSealer } from '../protocol/sx/respond.ts';
+import type { AnswerSealer, MeterInput } from '../protocol/sx/respond.ts';
 
 /** The raw HTTP answer of the link. Writing after the peer has gone is harmless. */
 export interface ExchangeSink {
@@ -19,6 +19,8 @@ export interface ExchangeSink {
   refuse(status: number): void;
   /** 200, headers out at once. */
   accept(kid: Uint8Array): void;
+  /** Of forms that leave status and headers outside of the seal: before the first byte. */
+  head?(status: number, headers: FrontFailure['headers']): void;
   /** False: wait for `drained` before the next write. */
   write(bytes: Uint8Array): boolean;
   /** Resolves when there is room, and also when the peer is gone. */
@@ -36,13 +38,13 @@ const TIMERS: Scheduler = {
 const JSON_HEADERS = [['content-type', 'application/json']] as const;
 
 export class SealedAnswer {
-  readonly #responder: ResponseSealer;
+  readonly #responder: AnswerSealer;
   readonly #sink: ExchangeSink;
   readonly #coalescer: FrameCoalescer;
   #status: number | undefined;
   #full = false;
 
-  constructor(responder: ResponseSealer, sink: ExchangeSink) {
+  constructor(responder: AnswerSealer, sink: ExchangeSink) {
     this.#responder = responder;
     this.#sink = sink;
     this.#coalescer = new FrameCoalescer({
@@ -59,7 +61,7 @@ export class SealedAnswer {
   /** The whole answer in one piece. */
   json(status: number, body: object, headers: FrontFailure['headers'] = []): void {
     this.#begin(status, [...JSON_HEADERS, ...headers]);
-    this.#write(this.#responder.data(utf8(JSON.stringify(body))));
+    this.#write(this.#responder.last(utf8(JSON.stringify(body))));
   }
 
   failure(failure: FrontFailure): void {
@@ -73,6 +75,12 @@ export class SealedAnswer {
   /** Nothing is written for an object of which a surface in front says nothing. */
   event(bytes: Uint8Array): void {
     if (bytes.length > 0) this.#coalescer.write(bytes);
+  }
+
+  /** The last one of a whole answer: it may be held back until the exchange is settled. */
+  lastEvent(bytes: Uint8Array): void {
+    this.#coalescer.flush();
+    this.#write(this.#responder.last(bytes));
   }
 
   /** Behind the text that it counts. */
@@ -113,6 +121,7 @@ export class SealedAnswer {
   #begin(status: number, headers: FrontFailure['headers']): void {
     this.#status = status;
     const fields = headers.filter(([name]) => RESPONSE_HEADERS.includes(name));
+    this.#sink.head?.(status, fields);
     this.#write(this.#responder.head(status, fields));
   }
 

@@ -11,7 +11,7 @@ import type { Front, FrontFailure } from '../protocol/openai/chat-front.ts';
 import { ENGINE_ENDPOINTS } from '../protocol/openai/endpoints.ts';
 import { failureOf, openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts';
 import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
-import type { OpenedRequest } from '../protocol/sx/open.ts';
+import type { Opened } from '../protocol/sx/open.ts';
 import { frontVoice, OPENAI_VOICE, type AnswerVoice } from './answer-voice.ts';
 import { planAt, planOf, type Plan } from './plan.ts';
 
@@ -22,7 +22,7 @@ export interface SpokenPlan {
 
 const [CHAT_ENDPOINT] = ENGINE_ENDPOINTS;
 
-export function spokenPlanOf(card: Card, opened: OpenedRequest): SpokenPlan {
+export function spokenPlanOf(card: Card, opened: Opened): SpokenPlan {
   const { inner, prelude } = opened;
   const front = frontOf(opened);
   if (front === undefined || inner.kind !== 'request') {
@@ -46,12 +46,12 @@ export function spokenPlanOf(card: Card, opened: OpenedRequest): SpokenPlan {
 }
 
 /** In the words of the path that was asked. */
-export function refusedPlan(opened: OpenedRequest, failure: OpenAiFailure): SpokenPlan {
+export function refusedPlan(opened: Opened, failure: OpenAiFailure): SpokenPlan {
   const front = frontOf(opened);
   const refusal = (said: OpenAiFailure): FrontFailure => front?.refusal(said) ?? said;
   return { plan: { kind: 'refused', failure }, voice: { ...OPENAI_VOICE, refusal } };
 }
 
-function frontOf({ inner }: OpenedRequest): Front | undefined {
+function frontOf({ inner }: Opened): Front | undefined {
   return inner.kind === 'request' ? frontAt(inner.request.path) : undefined;
 }

@@ -22,7 +22,7 @@ import { ENGINES } from './engines.ts';
 import { workerError } from './errors.ts';
 import type { EvidenceProvider } from './evidence/provider.ts';
 import type { WorkerLog } from './events.ts';
-import { ExchangeLoad, handleExchange } from './handle.ts';
+import { ExchangeLoad, handleEhbp, handleExchange } from './handle.ts';
 import { Epochs, makeEpoch, makeLinkKey, type Epoch } from './keys.ts';
 import {
   CLOCK_CHECK_EVERY_MS,
@@ -151,7 +151,7 @@ async function serve(
   const endpoint = config.listen.endpoint ?? endpointOf(config.listen.host, link.port);
   log.event('worker.started', { worker: workerId, model: card.model.id, port: link.port });
 
-  const { kem, statementLifetimeS: lifetimeS, workload, gateway } = config;
+  const { kem, ehbp, statementLifetimeS: lifetimeS, workload, gateway } = config;
   const registration: RegisterDeps = {
     gateway,
     endpoint,
@@ -164,6 +164,7 @@ async function serve(
       makeEpoch(
         {
           kem,
+          ehbp,
           lifetimeS,
           nowMs: clock(),
           aud: gateway.aud,
@@ -225,6 +226,7 @@ function openExchangeLink(
     gatewayAud: config.gateway.aud,
     identity,
     onExchange: (bytes, sink, call) => handleExchange(deps, bytes, sink, call),
+    onEhbp: (bytes, sink, call) => handleEhbp(deps, bytes, sink, call),
     receiptOf: (msgIdHex) => receipts.get(msgIdHex, clock()),
     receiptsAfter: (statementHex, afterSeq) => receipts.after(statementHex, afterSeq),
     onSettled: (bytes) => earnings.settled(bytes),

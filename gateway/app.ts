@@ -21,6 +21,7 @@ import { createDeadlines } from './deadline.ts';
 import { dispatchSealed, type DispatchDeps, type DispatchOutcome } from './dispatch.ts';
 import { gatewayError } from './errors.ts';
 import { GATEWAY_EVENTS, type GatewayLog } from './events.ts';
+import { serveEhbp } from './ehbp/ehbp-route.ts';
 import { EXCHANGE_PATH, handleSealed } from './exchange-route.ts';
 import {
   documentSource,
@@ -382,6 +383,7 @@ function requestHandler(
     models: () => publishedModels(registry, clock()),
   };
   const sealed = { payers, dispatch, bodies, demand };
+  const ehbp = config.ehbp === 'serve' ? { ...sealed, network } : undefined;
   const { origins } = config.cors;
   return (request: IncomingMessage, response: ServerResponse) => {
     if (answerCors(origins, request, response)) return;
@@ -390,6 +392,7 @@ function requestHandler(
       else respondMethodNotAllowed(response, 'POST');
       return;
     }
+    if (ehbp !== undefined && serveEhbp(ehbp, request, response)) return;
     if (serveOpenAi(openAi, request, response)) return;
     void onControl(request, response);
   };

@@ -184,6 +184,11 @@ export const GATEWAY_CONFIG = z.strictObject({
   models: z.array(z.string().min(1).max(NAME_MAX)).max(LIST_MAX).default([]),
   /** Whether this gateway may read prompts of apps that do not seal. */
   plaintext: z.enum(['refuse', 'operator-can-read']).default('refuse'),
+  /**
+   * `serve`: requests of EHBP clients at `/e/<kid>/v1/…`, to workers that have a key for them. Never read here, but sealed
+   * with X25519 alone and without an authenticated end: see docs/ehbp.md.
+   */
+  ehbp: z.enum(['refuse', 'serve']).default('refuse'),
   limits: z
     .strictObject({
       exchangesMax: positive(65_536).default(EXCHANGES_MAX),

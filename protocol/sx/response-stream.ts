@@ -88,12 +88,15 @@ export interface ResponseStreamInput {
   /** `worker`: as the gateway receives it. `gateway`: as the client does. */
   readonly from: 'worker' | 'gateway';
   readonly wireMaxBytes?: number;
+  /** In EHBP an answer may be its last chunk alone, which stands in place of TRAILER. */
+  readonly lastAlone?: true;
 }
 
 export class ResponseStream {
   readonly #ports: ResponseStreamPorts;
   readonly #from: 'worker' | 'gateway';
   readonly #wireMaxBytes: number;
+  readonly #lastAlone: boolean;
   readonly #opening = new Uint8Array(OPENING_BYTES);
   readonly #splitter: FrameSplitter;
   #openingHas = 0;
@@ -109,6 +112,7 @@ export class ResponseStream {
     this.#ports = input.ports;
     this.#from = input.from;
     this.#wireMaxBytes = input.wireMaxBytes ?? RESPONSE_WIRE_MAX_BYTES;
+    this.#lastAlone = input.lastAlone === true;
     this.#splitter = new FrameSplitter({
       onHeader: (type, length) => this.#accept(type, length),
       onFrame: input.ports.onFrame,
@@ -152,7 +156,8 @@ export class ResponseStream {
     const rule = RULES.get(type);
     if (rule === undefined) throw sxError('sx.response', 'frame type');
     if (rule.fromGateway && this.#from === 'worker') throw sxError('sx.response', 'frame type');
-    if (!rule.after.includes(this.#stage)) throw sxError('sx.response', 'frame order');
+    const isFirst = this.#lastAlone && type === FRAME.trailer && this.#stage === 'opened';
+    if (!isFirst && !rule.after.includes(this.#stage)) throw sxError('sx.response', 'frame order');
     if (!rule.length(length)) throw sxError('sx.response', 'frame length');
     this.#count(type);
     if (rule.to !== 'same') this.#stage = rule.to;
