@@ -92,6 +92,8 @@ export interface SealedSession {
   stream(call: SealedCall, sink: AnswerSink, signal: AbortSignal): Promise<OpenedAnswer>;
   /** Verified keys for a model. */
   keys(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]>;
+  /** The same, looked up anew: for whoever was just told that a key is gone. */
+  renew(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]>;
   /** Names the gateway lists, unproven. */
   modelNames(signal: AbortSignal): Promise<readonly string[]>;
   verdicts(): readonly WorkerVerdict[];
@@ -224,6 +226,7 @@ function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
       return { status, headers, key, receipt, settlement, requestId, body: body.bytes() };
     },
     keys: (model, signal) => session.keys(model, signal),
+    renew: (model, signal) => session.renew(model, signal),
     modelNames: (signal) => reach.directory.modelNames(signal),
     verdicts: () => session.verdicts(),
     close: async () => reach.opened?.close(),
