@@ -54,7 +54,7 @@ export class EhbpSink implements SealedSink {
         'x-accel-buffering': 'no',
         [RESPONSE_NONCE_HEADER]: toHex(open.nonce),
         'sx-kid': toHex(kid),
-        'x-request-id': `sx_${toHex(this.#options.msgId)}`,
+        'x-request-id': `req_${toHex(this.#options.msgId)}`,
         ...this.#bill(),
       });
     };

@@ -14,7 +14,7 @@ export interface EhbpKey {
   readonly publicKey: Bytes<32>;
 }
 
-/** Of the only worker of a stack, as the gateway verified it. */
+/** Of the worker that came last, as the gateway verified it. */
 export function ehbpKeyOf({ gateway }: Pick<Stack, 'gateway'>): EhbpKey {
   const ehbp = gateway.registry.all().at(-1)?.key.ehbp;
   assert(ehbp !== undefined, 'the worker offers a key');

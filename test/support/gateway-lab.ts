@@ -36,7 +36,7 @@ export interface Lab {
 }
 
 export type WorkerMore = Partial<
-  Pick<SxWorkerOptions, 'lifetimeS' | 'prices' | 'payout' | 'onNotice'>
+  Pick<SxWorkerOptions, 'lifetimeS' | 'prices' | 'payout' | 'onNotice' | 'onEhbp'>
 >;
 
 export interface LabOptions {
