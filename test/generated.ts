@@ -6,6 +6,7 @@ import { LINT_KINDS } from '../attestation/policy/lint/finding.ts';
 import { policyJsonSchema } from '../attestation/policy/schema.ts';
 import { declaredErrors } from '../core/errors.ts';
 import { buildContracts } from '../settlement/ton/contracts/build.ts';
+import { ehbpVectorFiles } from './protocol/vectors/generate-ehbp.ts';
 import { protocolVectorFiles } from './protocol/vectors/generate.ts';
 
 export interface GeneratedFile {
@@ -19,6 +20,7 @@ export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
     { path: 'docs/errors.md', text: await errorList() },
     { path: 'docs/policy-lint.md', text: lintList() },
     ...protocolVectorFiles().map(({ path, text }) => ({ path, text })),
+    ...ehbpVectorFiles(),
     ...(await buildContracts()),
   ];
 }

@@ -5,9 +5,15 @@ import { test, type TestContext } from 'node:test';
 import { fromUtf8, toHex, utf8 } from '../../core/bytes.ts';
 import type { Json } from '../../core/json.ts';
 import { beginStream, EHBP_CONFIG, ehbpCaller, endStream } from '../support/ehbp-lab.ts';
-import { openSignedLab } from '../support/gateway-lab.ts';
+import { openSignedLab, type Lab } from '../support/gateway-lab.ts';
 import type { EhbpTurn } from '../support/sx-worker.ts';
 import { until } from '../support/until.ts';
+
+/** Answers of which something was passed on. */
+async function relayedSoFar({ adminPort }: Pick<Lab, 'adminPort'>): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  return Number(/^veilgate_ttft_seconds_count (\d+)$/m.exec(metrics)?.[1] ?? 0);
+}
 
 async function opened(context: TestContext) {
   const lab = await openSignedLab({ config: EHBP_CONFIG });
@@ -27,6 +33,7 @@ for (const kind of ['key', 'kid'] as const) {
     const sealed = await caller.seal();
     const running = caller.send(sealed);
     await until(() => turns.length === 1);
+    await until(async () => (await relayedSoFar(lab)) === 1);
     const { ehbp } = worker.epoch;
     const value = kind === 'key' ? worker.workerId : toHex(ehbp?.kid ?? new Uint8Array());
     lab.publisher.revoke({ kind, value });
