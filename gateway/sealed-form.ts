@@ -85,7 +85,8 @@ export const EHBP_FORM: SealedForm = {
   openHead: readOpenHead,
 };
 
-const STATUS = /^[2-5]\d\d$/;
+/** What an answer of a worker can be; a redirect, or a status that has no body, is none. */
+const STATUS = /^(200|[45]\d\d)$/;
 /** A closed set: what a worker writes here reaches an app in the gateway's name. */
 const VALUES: Readonly<Record<(typeof ANSWER_HEADERS)[number], RegExp>> = {
   'content-type': /^(application\/json|text\/event-stream(; charset=utf-8)?)$/,

@@ -6,6 +6,7 @@
  */
 
 import { utf8 } from '../../core/bytes.ts';
+import { VeilError } from '../../core/errors.ts';
 import { endpointAt } from '../../protocol/openai/endpoints.ts';
 import { decodeEnvelope } from '../../protocol/openai/envelope.ts';
 import { sxError } from '../../protocol/sx/errors.ts';
@@ -42,7 +43,13 @@ function asksForStream(
   if (endpoint === undefined || typeof body !== 'string') {
     throw clientError('client.request', 'only text to the paths of OpenAI and Anthropic');
   }
-  return decodeEnvelope(endpoint.path, utf8(body), REQUEST_BODY_MAX_BYTES).mode === 'stream';
+  try {
+    return decodeEnvelope(endpoint.path, utf8(body), REQUEST_BODY_MAX_BYTES).mode === 'stream';
+  } catch (error) {
+    if (!(error instanceof VeilError)) throw error;
+    // Whatever is wrong with it, the worker says so in words that an SDK knows.
+    return false;
+  }
 }
 
 function toItsMark(): TransformStream<Uint8Array, Uint8Array> {

@@ -112,6 +112,8 @@ test('a worker that says more in its headers than it may is not passed on', asyn
   for (const more of [
     { 'ehbp-status': '101' },
     { 'ehbp-status': '199' },
+    { 'ehbp-status': '204' },
+    { 'ehbp-status': '302' },
     { 'ehbp-status': '600' },
     { 'ehbp-status': '200 OK' },
     { 'ehbp-status': '' },

@@ -130,6 +130,17 @@ test('events of all lengths come in sizes that are multiples of 128', async () =
   assert.ok(others.every((line) => /^(: *)?$/.test(line)));
 });
 
+test('an event that is larger than a frame is padded behind it and not within', async () => {
+  const { stage, sealed, opened } = await asked();
+  const { responder } = opened;
+  const nonce = responder.head(200, EVENTS).slice(16);
+  const event = `data: ${'x'.repeat(70_000)}\n\n`;
+  const chunks = concat(responder.data(utf8(event)), responder.data(utf8('data: 2\n\n')));
+  const text = await ehbpRead(stage.identity, sealed, { nonce, chunks });
+  assert.ok(text.startsWith(event));
+  assert.match(text.slice(event.length), /^:? *\ndata: 2\n\n/);
+});
+
 test('an answer that broke off still has a last chunk, a receipt and an end', async () => {
   const { stage, sealed, opened } = await asked();
   const { responder } = opened;
