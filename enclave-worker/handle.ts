@@ -19,7 +19,7 @@ import { ceilingOf } from '../protocol/price.ts';
 import type { ReceiptOutcome, Usage } from '../protocol/receipt.ts';
 import { sxError } from '../protocol/sx/errors.ts';
 import { openRequest, type OpenedRequest } from '../protocol/sx/open.ts';
-import type { Prelude } from '../protocol/sx/prelude.ts';
+import { isMetered, type Prelude } from '../protocol/sx/prelude.ts';
 import type { ReplaySet } from '../protocol/sx/replay.ts';
 import type { AnswerVoice } from './answer-voice.ts';
 import type { Earnings } from './earnings/earnings.ts';
@@ -177,6 +177,7 @@ async function answer(deps: ExchangeDeps, exchange: Exchange, sink: ExchangeSink
   sink.accept(opened.kid);
   const out = new SealedAnswer(opened.responder, sink);
   const ending = await answered(deps, exchange, out);
+  await out.ended(exchange.call.gone);
   const endMs = deps.clock();
   const { usage, outcome } = ending;
   const policyDigest = policyOf(opened);
@@ -226,8 +227,9 @@ function plannedOrRefused({ card }: ExchangeDeps, { opened, call }: Exchange): S
     const spoken = spokenPlanOf(card, opened);
     const { plan } = spoken;
     const isStream = plan.kind === 'generate' && plan.mode === 'stream';
-    if (plan.kind === 'refused' || isStream || call.meterEvery === undefined) return spoken;
-    // Reserved for step by step, because the clear flag says that it is streamed: in one piece nobody could count along.
+    const isCounted = isStream && isMetered(opened.prelude.flags);
+    if (plan.kind === 'refused' || isCounted || call.meterEvery === undefined) return spoken;
+    // Reserved for step by step, because the clear flags say that it is streamed: in one piece nobody could count along.
     return refusedPlan(opened, openAiFailure('invalid_value', { param: 'stream' }));
   } catch {
     // Whatever it says may quote the request.

@@ -88,7 +88,7 @@ class Attempt {
 
   constructor(input: AttemptInput) {
     this.#input = input;
-    this.#relay = new ResponseRelay(input.worker.key.kid);
+    this.#relay = new ResponseRelay(input.worker.key.kid, input.request.prelude.flags);
     this.#onAbort = () => this.#finish({ kind: 'aborted', relayed: this.#relayed });
     this.#onCut = () => this.#cut();
     this.#deadline = {

@@ -13,7 +13,7 @@ import { VeilError } from '../core/errors.ts';
 import { gatewayErrorFrame, parseClearRequest, type ClearRequest } from '../protocol/sx/clear.ts';
 import { refused, sxError } from '../protocol/sx/errors.ts';
 import { CLOCK_SKEW_MAX_MS, REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
-import { payerRefOf } from '../protocol/sx/prelude.ts';
+import { isMetered, payerRefOf } from '../protocol/sx/prelude.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { attempt, type AttemptEnd } from './attempt.ts';
 import type { Counters } from './counters.ts';
@@ -256,7 +256,7 @@ class Exchange {
     const { cashier, log } = this.#deps;
     const { means } = this.#account;
     const held = this.#held;
-    if (means.kind !== 'channel' || means.chunkTokens === undefined || !prelude.flags.stream) {
+    if (means.kind !== 'channel' || means.chunkTokens === undefined || !isMetered(prelude.flags)) {
       return undefined;
     }
     if (held === undefined) return undefined;
