@@ -62,6 +62,7 @@ export function registerProxyCommand(program: Command): void {
       'seal each request to so many workers',
       whole(1, RECIPIENTS_MAX),
     )
+    .option('--constant-rate', 'answers in frames of one size at one pace, 80 KB a second')
     .option('--host <address>', 'address of this machine alone: 127.0.0.1 or ::1', HOST_DEFAULT)
     .option('--port <number>', 'port, 0 for any', whole(0, PORT_MAX), PORT_DEFAULT)
     .option('--token-file <file>', 'keep the token there from run to run; made if not there')

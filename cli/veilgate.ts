@@ -36,6 +36,7 @@ const COMMANDS = [
     name: 'settlements',
     load: async () => (await import('./settlements.ts')).registerSettlementsCommand,
   },
+  { name: 'key', load: async () => (await import('./key.ts')).registerKeyCommand },
   { name: 'proxy', load: async () => (await import('./proxy.ts')).registerProxyCommand },
   { name: 'vectors', load: async () => (await import('./vectors.ts')).registerVectorsCommand },
 ] as const;

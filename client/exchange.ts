@@ -55,6 +55,7 @@ export interface ExchangeOptions {
   /** The most one exchange may cost, in the asset's atomic unit; dearer workers are left out. Default: 1 TON or 5 USDT. */
   readonly maxAmount?: bigint;
   readonly deadlineMs?: number;
+  readonly constantRate?: boolean;
   /** Absent: nobody pays, or an API key's account does. */
   readonly payer?: ExchangePayer;
 }
@@ -187,7 +188,7 @@ function seal(
       ttlS: TTL_S,
       deadlineMs: options.deadlineMs ?? DEADLINE_MS,
       nowMs: options.clock(),
-      flags: { receiptRequired: true },
+      flags: { receiptRequired: true, constantRate: options.constantRate ?? false },
       allowedKems: allowed,
     }),
   };

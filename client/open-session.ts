@@ -46,6 +46,11 @@ export interface ClientOptions {
   /** The most one exchange may cost, in the asset's atomic unit. Default: 1 TON or 5 USDT, whoever pays. */
   readonly maxAmount?: bigint;
   readonly deadlineMs?: number;
+  /**
+   * Answers come in frames of one size at one pace, 80 KB a second, so that nobody on the way learns how fast the model wrote
+   * or where it paused. Costs that much traffic while an answer runs, and up to a second at its end; not paid as it arrives.
+   */
+  readonly constantRate?: boolean;
   readonly onVerdict?: (verdict: WorkerVerdict) => void;
   /** Signed documents that were taken or refused. */
   readonly onPolicy?: (news: PolicyNews) => void;

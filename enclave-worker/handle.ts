@@ -20,7 +20,7 @@ import type { ReceiptOutcome, Usage } from '../protocol/receipt.ts';
 import { sxError } from '../protocol/sx/errors.ts';
 import { openEhbpRequest } from '../protocol/ehbp/open.ts';
 import { openRequest, type Opened } from '../protocol/sx/open.ts';
-import type { Prelude } from '../protocol/sx/prelude.ts';
+import { isMetered, type Prelude } from '../protocol/sx/prelude.ts';
 import type { ReplaySet } from '../protocol/sx/replay.ts';
 import type { AnswerVoice } from './answer-voice.ts';
 import type { Earnings } from './earnings/earnings.ts';
@@ -205,6 +205,7 @@ async function answer(deps: ExchangeDeps, exchange: Exchange, sink: ExchangeSink
   sink.accept(opened.kid);
   const out = new SealedAnswer(opened.responder, sink);
   const ending = await answered(deps, exchange, out);
+  await out.ended(exchange.call.gone);
   const endMs = deps.clock();
   const { usage, outcome } = ending;
   const policyDigest = policyOf(opened);
@@ -254,8 +255,9 @@ function plannedOrRefused({ card }: ExchangeDeps, { opened, call }: Exchange): S
     const spoken = spokenPlanOf(card, opened);
     const { plan } = spoken;
     const isStream = plan.kind === 'generate' && plan.mode === 'stream';
-    if (plan.kind === 'refused' || isStream || call.meterEvery === undefined) return spoken;
-    // Reserved for step by step, because the clear flag says that it is streamed: in one piece nobody could count along.
+    const isCounted = isStream && isMetered(opened.prelude.flags);
+    if (plan.kind === 'refused' || isCounted || call.meterEvery === undefined) return spoken;
+    // Reserved for step by step, because the clear flags say that it is streamed: in one piece nobody could count along.
     return refusedPlan(opened, openAiFailure('invalid_value', { param: 'stream' }));
   } catch {
     // Whatever it says may quote the request.

@@ -1,5 +1,5 @@
 /**
- * One answer on its way out: head, content, receipt and end mark in that order, with padding and coalescing below and
+ * One answer on its way out: head, content, receipt and end mark in that order, with padding and a pace below and
  * back-pressure above. What goes wrong after opening is said inside the seal. Spec: gateways-and-e2ee §7.5, §7.6;
  * openai-gateway-and-engine §2.4.
  * @module
@@ -10,8 +10,9 @@ import { SSE_HEADERS } from '../protocol/openai/sse.ts';
 import type { FrontFailure } from '../protocol/openai/chat-front.ts';
 import type { ReceiptOutcome, ReceiptSigner, SignedReceipt, Usage } from '../protocol/receipt.ts';
 import { FrameCoalescer, type Scheduler } from '../protocol/sx/coalesce.ts';
+import { ConstantRate } from '../protocol/sx/constant-rate.ts';
 import { RESPONSE_HEADERS } from '../protocol/sx/inner.ts';
-import type { AnswerSealer, MeterInput } from '../protocol/sx/respond.ts';
+import { ResponseSealer, type AnswerSealer, type MeterInput } from '../protocol/sx/respond.ts';
 
 /** The raw HTTP answer of the link. Writing after the peer has gone is harmless. */
 export interface ExchangeSink {
@@ -35,22 +36,76 @@ const TIMERS: Scheduler = {
   },
 };
 
+type Fields = FrontFailure['headers'];
+
+/** When what is said leaves. */
+interface Pace {
+  head(status: number, fields: Fields): void;
+  write(bytes: Uint8Array): void;
+  /** The end of the content, once. */
+  last(bytes: Uint8Array): void;
+  /** What is held leaves now, where the pace depends on what is said. */
+  flush(): void;
+  room(): Promise<void>;
+  /** Resolves when nothing is held any more; at once when `gone` fires. */
+  end(gone: AbortSignal): Promise<void>;
+}
+
 const JSON_HEADERS = [['content-type', 'application/json']] as const;
 
 export class SealedAnswer {
   readonly #responder: AnswerSealer;
   readonly #sink: ExchangeSink;
-  readonly #coalescer: FrameCoalescer;
+  readonly #pace: Pace;
   #status: number | undefined;
-  #full = false;
+  #drained: Promise<void> | undefined;
 
   constructor(responder: AnswerSealer, sink: ExchangeSink) {
     this.#responder = responder;
     this.#sink = sink;
-    this.#coalescer = new FrameCoalescer({
+    const isPaced = responder instanceof ResponseSealer && responder.isConstantRate;
+    this.#pace = isPaced ? this.#constantPace(responder) : this.#ownPace();
+  }
+
+  #constantPace(responder: ResponseSealer): Pace {
+    const rate = new ConstantRate({
+      responder,
+      scheduler: TIMERS,
+      nowMs: () => performance.now(),
+      write: (bytes) => this.#write(bytes),
+      hasRoom: () => this.#drained === undefined,
+    });
+    return {
+      head: (status, fields) => rate.head(status, fields),
+      write: (bytes) => rate.write(bytes),
+      last: (bytes) => rate.write(bytes),
+      flush: () => undefined,
+      room: () => rate.room(),
+      end: (gone) => rate.end(gone),
+    };
+  }
+
+  /** As the engine yields it. */
+  #ownPace(): Pace {
+    const coalescer = new FrameCoalescer({
       scheduler: TIMERS,
       emit: (bytes) => this.#write(this.#responder.data(bytes)),
     });
+    const flush = (): void => coalescer.flush();
+    return {
+      head: (status, fields) => {
+        this.#sink.head?.(status, fields);
+        this.#write(this.#responder.head(status, fields));
+      },
+      write: (bytes) => coalescer.write(bytes),
+      last: (bytes) => {
+        flush();
+        this.#write(this.#responder.last(bytes));
+      },
+      flush,
+      room: async () => this.#drained,
+      end: async () => flush(),
+    };
   }
 
   /** Sealed status, once it is out. */
@@ -59,9 +114,9 @@ export class SealedAnswer {
   }
 
   /** The whole answer in one piece. */
-  json(status: number, body: object, headers: FrontFailure['headers'] = []): void {
+  json(status: number, body: object, headers: Fields = []): void {
     this.#begin(status, [...JSON_HEADERS, ...headers]);
-    this.#write(this.#responder.last(utf8(JSON.stringify(body))));
+    this.#pace.last(utf8(JSON.stringify(body)));
   }
 
   failure(failure: FrontFailure): void {
@@ -74,32 +129,35 @@ export class SealedAnswer {
 
   /** Nothing is written for an object of which a surface in front says nothing. */
   event(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.#coalescer.write(bytes);
+    if (bytes.length > 0) this.#pace.write(bytes);
   }
 
   /** The last one of a whole answer: it may be held back until the exchange is settled. */
   lastEvent(bytes: Uint8Array): void {
-    this.#coalescer.flush();
-    this.#write(this.#responder.last(bytes));
+    this.#pace.last(bytes);
   }
 
   /** Behind the text that it counts. */
   meter(input: MeterInput): void {
-    this.#coalescer.flush();
+    this.#pace.flush();
     this.#write(this.#responder.meter(input));
   }
 
   /** Waits while the reader is slow, so that the engine waits too. */
-  async room(): Promise<void> {
-    if (!this.#full) return;
-    await this.#sink.drained();
-    this.#full = false;
+  room(): Promise<void> {
+    return this.#pace.room();
   }
 
   /**
-   * Signs the receipt and closes the seal. An answer that never began still gets its receipt: the peer that went away
-   * may ask for it.
+   * Resolves when all that was said has left, and the end may follow. An answer that never began still gets its receipt: the
+   * peer that went away may ask for it.
    */
+  ended(gone: AbortSignal): Promise<void> {
+    if (this.#status === undefined) this.#begin(499, []);
+    return this.#pace.end(gone);
+  }
+
+  /** Signs the receipt and closes the seal, behind `ended`. */
   finish(input: {
     readonly signer: ReceiptSigner;
     readonly policyDigest: Bytes<32>;
@@ -108,8 +166,6 @@ export class SealedAnswer {
     readonly startMs: number;
     readonly endMs: number;
   }): SignedReceipt {
-    this.#coalescer.flush();
-    if (this.#status === undefined) this.#begin(499, []);
     const { bytes, signed } = this.#responder.receipt(input);
     this.#write(bytes);
     this.#write(this.#responder.final());
@@ -118,14 +174,19 @@ export class SealedAnswer {
   }
 
   /** Headers about transport stay outside the seal: the protocol allows only those that speak to the app. */
-  #begin(status: number, headers: FrontFailure['headers']): void {
+  #begin(status: number, headers: Fields): void {
     this.#status = status;
     const fields = headers.filter(([name]) => RESPONSE_HEADERS.includes(name));
-    this.#sink.head?.(status, fields);
-    this.#write(this.#responder.head(status, fields));
+    this.#pace.head(status, fields);
   }
 
   #write(bytes: Uint8Array): void {
-    if (!this.#sink.write(bytes)) this.#full = true;
+    if (this.#sink.write(bytes) || this.#drained !== undefined) return;
+    this.#drained = this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    await this.#sink.drained();
+    this.#drained = undefined;
   }
 }

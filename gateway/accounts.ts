@@ -55,7 +55,7 @@ export interface Accounts {
 const KEY_PATTERN = /^vg_[A-Za-z0-9_-]{43}$/;
 const KEY_BYTES = 32;
 const KEY_ID_BYTES = 8;
-const LABEL_MAX_CHARS = 64;
+export const LABEL_MAX_CHARS = 64;
 
 export interface CreatedApiKey {
   readonly keyId: string;

@@ -91,7 +91,7 @@ class Attempt {
 
   constructor(input: AttemptInput) {
     this.#input = input;
-    this.#relay = input.form.relay(input.key.kid);
+    this.#relay = input.form.relay(input.key.kid, input.request);
     this.#onAbort = () => this.#finish({ kind: 'aborted', relayed: this.#relayed });
     this.#onCut = () => this.#cut();
     this.#deadline = {

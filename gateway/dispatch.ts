@@ -14,7 +14,7 @@ import { gatewayErrorFrame, type ClearRequest } from '../protocol/sx/clear.ts';
 import type { ReceiptKey } from '../protocol/sx/check-receipt.ts';
 import { refused, sxError } from '../protocol/sx/errors.ts';
 import { CLOCK_SKEW_MAX_MS, REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
-import { payerRefOf } from '../protocol/sx/prelude.ts';
+import { isMetered, payerRefOf } from '../protocol/sx/prelude.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { attempt, type AttemptEnd } from './attempt.ts';
 import type { Counters } from './counters.ts';
@@ -274,7 +274,7 @@ class Exchange {
     const { cashier, log } = this.#deps;
     const { means } = this.#account;
     const held = this.#held;
-    if (means.kind !== 'channel' || means.chunkTokens === undefined || !prelude.flags.stream) {
+    if (means.kind !== 'channel' || means.chunkTokens === undefined || !isMetered(prelude.flags)) {
       return undefined;
     }
     if (held === undefined) return undefined;

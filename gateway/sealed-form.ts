@@ -43,7 +43,7 @@ export interface SealedForm {
   ) => LiveWorker | undefined;
   /** Of an attested key what receipts of this form are held against; undefined for a worker without a key of this form. */
   readonly receiptKey: (key: AttestedKey) => ReceiptKey | undefined;
-  readonly relay: (kid: Bytes<16>) => Relay;
+  readonly relay: (kid: Bytes<16>, request: ClearRequest) => Relay;
   /** Absent: nothing is outside. Undefined: not what the link may say. */
   readonly openHead?: (headers: ReadHeaders) => OpenHead | undefined;
 }
@@ -66,7 +66,7 @@ export const SX_FORM: SealedForm = {
     return worker?.key.kem === prelude.kem ? worker : undefined;
   },
   receiptKey: (key) => key,
-  relay: (kid) => new ResponseRelay(kid),
+  relay: (kid, { prelude }) => new ResponseRelay(kid, prelude.flags),
 };
 
 export const EHBP_FORM: SealedForm = {

@@ -79,10 +79,11 @@ function clientOptions(
   { clock, fetch, pay, deadlineMs }: ProxyDeps,
   activity: Activity,
 ): ClientOptions {
-  const { policy, gatewayId, recipients, maxAmount } = settings;
+  const { policy, gatewayId, recipients, maxAmount, constantRate } = settings;
   const paying = payOption(settings, pay, activity);
   return {
     policy,
+    constantRate,
     onVerdict: (verdict) => activity.verdict(verdict),
     onPolicy: (news) => activity.policy(news),
     onReceipt: (receipt) => activity.receipt(receipt),

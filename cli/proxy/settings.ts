@@ -38,6 +38,7 @@ export interface ProxyOptions {
   readonly maxPrice?: string;
   readonly chunkTokens?: number;
   readonly recipients?: number;
+  readonly constantRate?: true;
   readonly host: string;
   readonly port: number;
   readonly tokenFile?: string;
@@ -70,12 +71,13 @@ export interface ProxySettings {
   readonly chunkTokens: number | undefined;
   readonly maxAmount: bigint | undefined;
   readonly recipients: number | undefined;
+  readonly constantRate: boolean;
 }
 
 /** Throws `proxy.*`, `client.*`, `policy.*`, `settlement.amount`, `money.channel`. */
 export async function settingsOf(options: ProxyOptions): Promise<ProxySettings> {
   const { host, port, concurrency, gatewayId, recipients, spendMax, maxPrice } = options;
-  const { chunkTokens } = options;
+  const { chunkTokens, constantRate = false } = options;
   assertLoopback(host);
   const payer = await payerOf(options);
   const gatewayUrl = gatewayOf(options, payer);
@@ -84,6 +86,9 @@ export async function settingsOf(options: ProxyOptions): Promise<ProxySettings> 
       'proxy.option',
       '--spend-max and --chunk-tokens are about a channel: name one with --channel',
     );
+  }
+  if (constantRate && chunkTokens !== undefined) {
+    throw proxyError('proxy.option', '--constant-rate hides what --chunk-tokens is counted by');
   }
   if (gatewayId !== undefined && !/^gw1\.[A-Za-z0-9_-]{43}$/.test(gatewayId)) {
     throw proxyError('proxy.option', '--gateway-id: want gw1. and 43 characters');
@@ -96,6 +101,7 @@ export async function settingsOf(options: ProxyOptions): Promise<ProxySettings> 
     gatewayUrl,
     gatewayId,
     recipients,
+    constantRate,
     payer,
     chunkTokens,
     apiKey: options.apiKeyFile === undefined ? '' : apiKeyIn(options.apiKeyFile),

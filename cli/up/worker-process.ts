@@ -16,7 +16,7 @@ import { localOwnerSigner, serveOwner } from '../../enclave-worker/owner.ts';
 import { cliError } from '../errors.ts';
 
 const MAIN = fileURLToPath(new URL('../../enclave-worker/main.ts', import.meta.url));
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 90_000;
 const RESTART_PAUSE_MS = 1000;
 const RESTARTS_MAX = 5;
 /** What a worker may know of its surroundings: nothing but where to find programs and scratch space. */

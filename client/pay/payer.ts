@@ -8,6 +8,7 @@ import { equalPublic, toHex, type Bytes } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { assert, hasCode, VeilError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { isMetered } from '../../protocol/sx/prelude.ts';
 import type { SealedRequest } from '../../protocol/sx/seal.ts';
 import { announcedChannelJson } from '../../settlement/channel-terms.ts';
 import { CHUNK_HEADER, paymentHeaders, type PaymentRequired } from '../../settlement/x402.ts';
@@ -158,8 +159,7 @@ class SessionPayer implements ExchangePayer {
   async #attempt(request: PaidRequest, send: SendPaid, known: GatewayView): Promise<Attempt> {
     const { body, choices, sealed } = request;
     const { prelude } = sealed.exchange;
-    // Only a stream tells how far it is.
-    const chunkTokens = prelude.flags.stream ? this.#account.chunkTokens : undefined;
+    const chunkTokens = isMetered(prelude.flags) ? this.#account.chunkTokens : undefined;
     const covered =
       chunkTokens === undefined ? prelude.maxAmount : coveredAtFirst(sealed.exchange, chunkTokens);
     const witness = witnessOf(sealed, this.#via.books);

@@ -82,7 +82,7 @@ export function ehbpPrelude(facts: EhbpFacts): Prelude {
   return {
     recipientCount: 1,
     // Whether it streams is inside. Not said, nobody paces a payment by it.
-    flags: { stream: false, singleRecipient: true, receiptRequired: true },
+    flags: { stream: false, constantRate: false, singleRecipient: true, receiptRequired: true },
     msgId,
     issuedAtMs: nowMs,
     ttlS: EHBP_TTL_S,

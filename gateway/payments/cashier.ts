@@ -10,6 +10,7 @@ import type { Clock } from '../../core/clock.ts';
 import { codeOf } from '../../core/node/log.ts';
 import type { SignedReceipt } from '../../protocol/receipt.ts';
 import type { ClearRequest } from '../../protocol/sx/clear.ts';
+import { isMetered } from '../../protocol/sx/prelude.ts';
 import { forbiddenBy, hasCeiling } from '../../settlement/pass.ts';
 import type {
   Account as LedgerAccount,
@@ -252,10 +253,11 @@ function assertAllowed(
   }
 }
 
-/** Only a stream tells how far it is: anything else is reserved for in full. */
+/** What does not tell how far it is, is reserved for in full. */
 function boundsOf(prelude: ClearRequest['prelude'], means: Means): Bounds {
   const { maxOutput, flags } = prelude;
-  if (means.kind !== 'channel' || means.chunkTokens === undefined || !flags.stream) return prelude;
+  if (means.kind !== 'channel' || means.chunkTokens === undefined || !isMetered(flags))
+    return prelude;
   return { ...prelude, maxOutput: Math.min(maxOutput, tokensAtFirst(means.chunkTokens)) };
 }
 

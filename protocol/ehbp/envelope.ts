@@ -54,7 +54,8 @@ export function parseEhbpEnvelope(bytes: Uint8Array): EhbpEnvelope {
   // One key, one worker, nobody to fail over to; and nothing is metered that cannot be counted along.
   const { recipientCount, kem, flags, msgId } = prelude;
   if (recipientCount !== 1 || kem !== 'X25519') throw refused('prelude');
-  if (!flags.singleRecipient || !flags.receiptRequired || flags.stream) throw refused('prelude');
+  const { stream, constantRate, singleRecipient, receiptRequired } = flags;
+  if (stream || constantRate || !singleRecipient || !receiptRequired) throw refused('prelude');
   if (!equalPublic(msgId, ehbpMessageId(kid, enc))) throw refused('prelude');
   return { prelude, kid, enc, path, body, th: sha256(ascii('sx1 ehbp th'), bytes) };
 }

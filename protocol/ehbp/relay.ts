@@ -35,6 +35,7 @@ export class EhbpRelay implements Relay {
     this.#stream = new ResponseStream({
       from: 'worker',
       lastAlone: true,
+      constantRate: false,
       ports: {
         onOpening: (got, nonce) => this.#open(got, nonce),
         onFrame: (type, wire) => this.#frame(type, wire),

@@ -10,7 +10,7 @@ import { parseEnvelope } from './envelope.ts';
 import { sxError } from './errors.ts';
 import { clearFrame, FRAME, HEADER_BYTES } from './frames.ts';
 import { GATEWAY_ERROR_CODE_MAX_BYTES, LEDGER_FRAME_MAX_BYTES } from './limits.ts';
-import type { Prelude } from './prelude.ts';
+import type { Prelude, PreludeFlags } from './prelude.ts';
 import { ResponseStream } from './response-stream.ts';
 
 export interface ClearRequest {
@@ -69,11 +69,15 @@ export class ResponseRelay implements Relay {
   #final: Uint8Array | undefined;
   #isReleased = false;
 
-  /** Throws `sx.response` when the worker's stream breaks the grammar or answers for another kid than `kid`. */
-  constructor(kid: Bytes<16>) {
+  /**
+   * For an answer to a request with these flags. Throws `sx.response` when the worker's stream breaks the grammar or answers
+   * for another kid than `kid`.
+   */
+  constructor(kid: Bytes<16>, { constantRate }: Pick<PreludeFlags, 'constantRate'>) {
     this.#kid = kid;
     this.#stream = new ResponseStream({
       from: 'worker',
+      constantRate,
       ports: {
         onOpening: (got, nonce) => this.#open(got, nonce),
         onFrame: (type, wire) => this.#frame(type, wire),

@@ -25,6 +25,14 @@ export const REQUEST_PADDING_FLOOR_BYTES = 256;
 /** Sealed response plaintexts are multiples of this. */
 export const RESPONSE_PADDING_BYTES = 128;
 
+/** Constant rate (P§10.8): every sealed frame before the receipt has a plaintext of this size, one leaves in each tick, */
+export const CONSTANT_FRAME_BYTES = 4096;
+export const CONSTANT_TICK_MS = 50;
+/** and their number is a multiple of this. */
+export const CONSTANT_FRAMES_STEP = 20;
+/** What is generated ahead of the pace and not sent yet; an app that leaves has paid for it. */
+export const CONSTANT_AHEAD_MAX_BYTES = 16_384;
+
 export const RESPONSE_FRAMES_MAX = 1_048_576;
 export const RESPONSE_PAD_FRAMES_MAX = 65_536;
 export const RESPONSE_KEEPALIVE_FRAMES_MAX = 1024;

@@ -30,6 +30,8 @@ export type AssetId = 0 | 1;
 
 export interface PreludeFlags {
   readonly stream: boolean;
+  /** The answer comes in frames of one size at one pace, whatever the model does (P§10.8). */
+  readonly constantRate: boolean;
   /** The gateway must not hand the request to a second worker once the first may have read it. */
   readonly singleRecipient: boolean;
   readonly receiptRequired: boolean;
@@ -60,14 +62,14 @@ const CONSTANT_RATE = 1 << 1;
 const SINGLE_RECIPIENT = 1 << 2;
 const RECEIPT_REQUIRED = 1 << 3;
 const ROUND_USAGE = 1 << 4;
-const SERVED = STREAM | SINGLE_RECIPIENT | RECEIPT_REQUIRED;
+const SERVED = STREAM | CONSTANT_RATE | SINGLE_RECIPIENT | RECEIPT_REQUIRED;
 
 function parseFlags(bits: number): PreludeFlags {
-  if ((bits & CONSTANT_RATE) !== 0) throw sxError('sx.unsupported', 'constant-rate');
   if ((bits & ROUND_USAGE) !== 0) throw sxError('sx.unsupported', 'round-usage');
   if ((bits & ~SERVED) !== 0) throw refused('prelude');
   return {
     stream: (bits & STREAM) !== 0,
+    constantRate: (bits & CONSTANT_RATE) !== 0,
     singleRecipient: (bits & SINGLE_RECIPIENT) !== 0,
     receiptRequired: (bits & RECEIPT_REQUIRED) !== 0,
   };
@@ -76,9 +78,15 @@ function parseFlags(bits: number): PreludeFlags {
 function flagBits(flags: PreludeFlags): number {
   return (
     (flags.stream ? STREAM : 0) |
+    (flags.constantRate ? CONSTANT_RATE : 0) |
     (flags.singleRecipient ? SINGLE_RECIPIENT : 0) |
     (flags.receiptRequired ? RECEIPT_REQUIRED : 0)
   );
+}
+
+/** Only of such an answer may be told on the way how far it is (P§10.7): elsewhere METER would say what the pace hides. */
+export function isMetered({ stream, constantRate }: PreludeFlags): boolean {
+  return stream && !constantRate;
 }
 
 function kemOfId(id: number): KemName {

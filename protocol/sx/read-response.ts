@@ -61,6 +61,7 @@ export class ResponseReader {
     this.#exchange = exchange;
     this.#stream = new ResponseStream({
       from: 'gateway',
+      constantRate: exchange.prelude.flags.constantRate,
       ports: {
         onOpening: (kid, nonce) => this.#open(kid, nonce),
         onFrame: (type, wire) => this.#frame(type, wire),

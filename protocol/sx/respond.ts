@@ -17,9 +17,9 @@ import {
 } from './frames.ts';
 import { checkResponseHead } from './inner.ts';
 import { responseKeys } from './key-schedule.ts';
-import { RESPONSE_PADDING_BYTES, TRAILER_MAX_BYTES } from './limits.ts';
+import { CONSTANT_FRAME_BYTES, CONSTANT_FRAMES_STEP, TRAILER_MAX_BYTES } from './limits.ts';
 import { responsePlaintextBytes } from './padding.ts';
-import type { Prelude } from './prelude.ts';
+import { isMetered, type Prelude } from './prelude.ts';
 import { sxError } from './errors.ts';
 
 /** What an answer is sealed with, in whatever form its request came. */
@@ -62,8 +62,13 @@ export interface MeterInput {
 /** Frame 0x11, empty; legal only between the 48 opening bytes and the first sealed frame. */
 export const KEEPALIVE_FRAME: Uint8Array = clearFrame(FRAME.keepalive, new Uint8Array());
 
-/** One content chunk fills a frame together with the data length and its own 4-byte length. */
-const CHUNK_MAX_BYTES = FRAME_DATA_MAX_BYTES - 4;
+/** A content chunk has its own length in front of it, inside the data. */
+const CHUNK_LENGTH_BYTES = 4;
+/** One content chunk fills a frame. */
+const CHUNK_MAX_BYTES = FRAME_DATA_MAX_BYTES - CHUNK_LENGTH_BYTES;
+/** And one of a constant rate. */
+export const CONSTANT_CHUNK_MAX_BYTES: number =
+  CONSTANT_FRAME_BYTES - DATA_LENGTH_BYTES - CHUNK_LENGTH_BYTES;
 const NO_RECEIPT = new Uint8Array(32);
 const RESPONSE_HASH_LABEL = ascii('sx1 rh');
 
@@ -73,6 +78,7 @@ export class ResponseSealer implements AnswerSealer {
   readonly kid: Bytes<16>;
   readonly #input: ResponderInput;
   readonly #frames: FrameSealer;
+  readonly #isConstant: boolean;
   readonly #hash = sha256Stream();
   #stage: Stage = 'head';
   #receiptHash: Uint8Array = NO_RECEIPT;
@@ -80,6 +86,7 @@ export class ResponseSealer implements AnswerSealer {
   constructor(input: ResponderInput) {
     this.kid = input.kid;
     this.#input = input;
+    this.#isConstant = input.prelude.flags.constantRate;
     this.#frames = new FrameSealer(responseKeys(input.th, input.nonce, input.secret));
     this.#hash.update(RESPONSE_HASH_LABEL);
     this.#hash.update(input.nonce);
@@ -90,31 +97,42 @@ export class ResponseSealer implements AnswerSealer {
     this.#stage = to;
   }
 
-  /** Seals and takes into resp_hash. */
-  #seal(type: number, data: Uint8Array, plaintextBytes?: number): Uint8Array {
-    const size = plaintextBytes ?? responsePlaintextBytes(DATA_LENGTH_BYTES + data.length);
-    const wire = this.#frames.seal(type, data, size);
-    this.#hash.update(wire);
-    return wire;
+  get isConstantRate(): boolean {
+    return this.#isConstant;
   }
 
-  /** First, once: kid ‖ nonce ‖ the DATA frame that carries status and headers, the authenticated "accepted". */
+  /** Of sealed frames so far. */
+  get frames(): number {
+    return this.#frames.count;
+  }
+
+  /** Seals and takes into resp_hash. In front of the first frame stand kid ‖ nonce. */
+  #seal(type: number, data: Uint8Array, paddedBytes = 0): Uint8Array {
+    const used = Math.max(paddedBytes, DATA_LENGTH_BYTES + data.length);
+    const size = this.#isConstant ? CONSTANT_FRAME_BYTES : responsePlaintextBytes(used);
+    const wire = this.#frames.seal(type, data, size);
+    this.#hash.update(wire);
+    return this.#frames.count === 1 ? concat(this.kid, this.#input.nonce, wire) : wire;
+  }
+
+  /** Once, before all content: the DATA frame that carries status and headers, the authenticated "accepted". */
   head(status: number, headers: Fields): Uint8Array {
     this.#advance(['head'], 'content');
     const head = { status, fields: headers };
     checkResponseHead(head, (what) => sxError('sx.inner', what));
-    return concat(this.kid, this.#input.nonce, this.#seal(FRAME.data, encodeResponseHead(head)));
+    return this.#seal(FRAME.data, encodeResponseHead(head));
   }
 
   /** Any size; split into frames as needed. */
   data(bytes: Uint8Array): Uint8Array {
     this.#advance(['content'], 'content');
-    if (bytes.length <= CHUNK_MAX_BYTES) {
+    const chunkMaxBytes = this.#isConstant ? CONSTANT_CHUNK_MAX_BYTES : CHUNK_MAX_BYTES;
+    if (bytes.length <= chunkMaxBytes) {
       return bytes.length === 0 ? bytes : this.#seal(FRAME.data, encodeContentChunk(bytes));
     }
     const frames: Uint8Array[] = [];
-    for (let at = 0; at < bytes.length; at += CHUNK_MAX_BYTES) {
-      const chunk = bytes.subarray(at, at + CHUNK_MAX_BYTES);
+    for (let at = 0; at < bytes.length; at += chunkMaxBytes) {
+      const chunk = bytes.subarray(at, at + chunkMaxBytes);
       frames.push(this.#seal(FRAME.data, encodeContentChunk(chunk)));
     }
     return concat(...frames);
@@ -125,16 +143,17 @@ export class ResponseSealer implements AnswerSealer {
     return this.data(bytes);
   }
 
-  /** A frame that says nothing; `paddedBytes` is rounded up to the size of any other frame. */
-  pad(paddedBytes: number = RESPONSE_PADDING_BYTES): Uint8Array {
-    this.#advance(['content'], 'content');
-    const size = responsePlaintextBytes(Math.max(paddedBytes, DATA_LENGTH_BYTES));
-    return this.#seal(FRAME.pad, new Uint8Array(), size);
+  /** A frame that says nothing; `paddedBytes` is rounded up to the size of any other frame. At a constant rate also before the head. */
+  pad(paddedBytes = 0): Uint8Array {
+    const isWaiting = this.#isConstant && this.#stage === 'head';
+    if (!isWaiting) this.#advance(['content'], 'content');
+    return this.#seal(FRAME.pad, new Uint8Array(), paddedBytes);
   }
 
   /** Unsealed, and not in resp_hash: how far this answer is. */
   meter(input: MeterInput): Uint8Array {
     this.#advance(['content'], 'content');
+    assert(isMetered(this.#input.prelude.flags), 'METER would tell what the pace hides');
     const { signer, usage, seq } = input;
     const frames = this.#frames.count;
     const payload = signer.signMeter(this.#input.prelude.msgId, { usage, seq, frames });
@@ -161,6 +180,9 @@ export class ResponseSealer implements AnswerSealer {
     const end = this.#endContent();
     this.#advance(['trailer', 'end'], 'receipted');
     const { prelude, th } = this.#input;
+    if (this.#isConstant) {
+      assert(this.frames % CONSTANT_FRAMES_STEP === 0, 'an end where many answers end');
+    }
     const { signer, ...fields } = input;
     const signed = signer.sign({
       ...fields,

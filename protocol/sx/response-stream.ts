@@ -5,11 +5,14 @@
  */
 
 import { fixed, type Bytes } from '../../core/bytes.ts';
+import { assert } from '../../core/errors.ts';
 import { METER_BYTES } from '../meter.ts';
 import { RECEIPT_BYTES } from '../receipt.ts';
 import { sxError } from './errors.ts';
 import { FRAME, FrameSplitter, SEALED_MAX_BYTES, TAG_BYTES } from './frames.ts';
 import {
+  CONSTANT_FRAME_BYTES,
+  CONSTANT_FRAMES_STEP,
   GATEWAY_ERROR_CODE_MAX_BYTES,
   LEDGER_FRAME_MAX_BYTES,
   RESPONSE_FRAMES_MAX,
@@ -24,7 +27,15 @@ export const OPENING_BYTES = 48;
 const KID_BYTES = 16;
 
 /** What has been seen last; decides what may follow. */
-type Stage = 'opened' | 'content' | 'trailer' | 'receipt' | 'ledger' | 'final' | 'gateway-error';
+type Stage =
+  | 'opened'
+  | 'waiting'
+  | 'content'
+  | 'trailer'
+  | 'receipt'
+  | 'ledger'
+  | 'final'
+  | 'gateway-error';
 
 /** Frame type → stages in which it may stand, and the stage after it. Spec: P§10.3. */
 interface Rule {
@@ -41,7 +52,7 @@ const isSealedLength = (length: number): boolean =>
   (length - TAG_BYTES) % RESPONSE_PADDING_BYTES === 0;
 
 const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
-  [FRAME.data, { after: ['opened', 'content'], to: 'content', length: isSealedLength }],
+  [FRAME.data, { after: ['opened', 'waiting', 'content'], to: 'content', length: isSealedLength }],
   [FRAME.pad, { after: ['content'], to: 'content', length: isSealedLength }],
   [FRAME.trailer, { after: ['content'], to: 'trailer', length: isSealedLength }],
   [
@@ -70,13 +81,31 @@ const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
   [
     FRAME.gatewayError,
     {
-      after: ['opened', 'content', 'trailer', 'receipt', 'ledger'],
+      after: ['opened', 'waiting', 'content', 'trailer', 'receipt', 'ledger'],
       to: 'gateway-error',
       length: (n) => n >= 1 && n <= GATEWAY_ERROR_CODE_MAX_BYTES,
       fromGateway: true,
     },
   ],
 ]);
+
+/** Frames that stand in a tick of their own. Spec: P§10.8. */
+const PACED: readonly number[] = [FRAME.data, FRAME.pad, FRAME.trailer];
+
+/** At a constant rate there may be padding before there is anything to say, and nobody tells how far it is. */
+const CONSTANT_RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
+  ...[...RULES].filter(([type]) => type !== FRAME.meter),
+  ...PACED.map((type): [number, Rule] => {
+    const rule = RULES.get(type);
+    assert(rule !== undefined, 'a rule for every type');
+    return [type, { ...rule, length: (n) => n === CONSTANT_FRAME_BYTES + TAG_BYTES }];
+  }),
+]);
+const CONSTANT_WAITING: Rule = {
+  after: ['opened', 'waiting'],
+  to: 'waiting',
+  length: (n) => n === CONSTANT_FRAME_BYTES + TAG_BYTES,
+};
 
 export interface ResponseStreamPorts {
   readonly onOpening: (kid: Bytes<16>, nonce: Bytes<32>) => void;
@@ -87,6 +116,8 @@ export interface ResponseStreamInput {
   readonly ports: ResponseStreamPorts;
   /** `worker`: as the gateway receives it. `gateway`: as the client does. */
   readonly from: 'worker' | 'gateway';
+  /** As the request asked for: then another pace is no answer to it. */
+  readonly constantRate: boolean;
   readonly wireMaxBytes?: number;
   /** In EHBP an answer may be its last chunk alone, which stands in place of TRAILER. */
   readonly lastAlone?: true;
@@ -95,6 +126,7 @@ export interface ResponseStreamInput {
 export class ResponseStream {
   readonly #ports: ResponseStreamPorts;
   readonly #from: 'worker' | 'gateway';
+  readonly #isConstant: boolean;
   readonly #wireMaxBytes: number;
   readonly #lastAlone: boolean;
   readonly #opening = new Uint8Array(OPENING_BYTES);
@@ -104,6 +136,7 @@ export class ResponseStream {
   #stage: Stage = 'opened';
   #frames = 0;
   #padFrames = 0;
+  #paced = 0;
   #keepalives = 0;
   #meters = 0;
   #failure: unknown;
@@ -111,6 +144,7 @@ export class ResponseStream {
   constructor(input: ResponseStreamInput) {
     this.#ports = input.ports;
     this.#from = input.from;
+    this.#isConstant = input.constantRate;
     this.#wireMaxBytes = input.wireMaxBytes ?? RESPONSE_WIRE_MAX_BYTES;
     this.#lastAlone = input.lastAlone === true;
     this.#splitter = new FrameSplitter({
@@ -153,14 +187,29 @@ export class ResponseStream {
 
   #accept(type: number, length: number): void {
     if (this.#stage === 'final' || this.#stage === 'gateway-error') throw sxError('sx.trailing');
-    const rule = RULES.get(type);
+    const rule = this.#ruleOf(type);
     if (rule === undefined) throw sxError('sx.response', 'frame type');
     if (rule.fromGateway && this.#from === 'worker') throw sxError('sx.response', 'frame type');
     const isFirst = this.#lastAlone && type === FRAME.trailer && this.#stage === 'opened';
     if (!isFirst && !rule.after.includes(this.#stage)) throw sxError('sx.response', 'frame order');
     if (!rule.length(length)) throw sxError('sx.response', 'frame length');
+    if (this.#isConstant) this.#pace(type);
     this.#count(type);
     if (rule.to !== 'same') this.#stage = rule.to;
+  }
+
+  #ruleOf(type: number): Rule | undefined {
+    if (!this.#isConstant) return RULES.get(type);
+    const isWaiting = this.#stage === 'opened' || this.#stage === 'waiting';
+    return type === FRAME.pad && isWaiting ? CONSTANT_WAITING : CONSTANT_RULES.get(type);
+  }
+
+  /** What ends an answer stands only where many answers end. */
+  #pace(type: number): void {
+    if (PACED.includes(type)) this.#paced++;
+    else if (type === FRAME.receipt || type === FRAME.final) {
+      if (this.#paced % CONSTANT_FRAMES_STEP !== 0) throw sxError('sx.response', 'frame count');
+    }
   }
 
   #count(type: number): void {

@@ -44,8 +44,12 @@ export interface SealInput {
   readonly ttlS: number;
   readonly deadlineMs: number;
   readonly nowMs: number;
-  /** Default: a receipt is required; failover after a lost connection is allowed. */
-  readonly flags?: { readonly singleRecipient?: boolean; readonly receiptRequired?: boolean };
+  /** Default: a receipt is required; no constant rate; failover after a lost connection is allowed. */
+  readonly flags?: {
+    readonly constantRate?: boolean;
+    readonly singleRecipient?: boolean;
+    readonly receiptRequired?: boolean;
+  };
   /** Default: X-Wing alone. Nothing negotiates this down. */
   readonly allowedKems?: readonly KemName[];
 }
@@ -150,6 +154,7 @@ function makePrelude(input: SealInput, key: AttestedKey, msgId: Bytes<16>): Prel
     recipientCount: input.keys.length,
     flags: {
       stream: input.stream,
+      constantRate: flags.constantRate ?? false,
       singleRecipient: flags.singleRecipient ?? false,
       receiptRequired: flags.receiptRequired ?? true,
     },

@@ -18,6 +18,7 @@ import {
 } from '../support/ehbp-lab.ts';
 import { openLab } from '../support/gateway-lab.ts';
 import type { EhbpTurn } from '../support/sx-worker.ts';
+import { until } from '../support/until.ts';
 
 async function opened(context: TestContext, onEhbp: (turn: EhbpTurn) => void) {
   const lab = await openLab({ config: EHBP_CONFIG });
@@ -188,7 +189,7 @@ test('a receipt of another form, or for another request, settles nothing', async
     }
   });
   const kept = caller.send(await caller.seal()).catch(() => undefined);
-  while (turns.length < 1) await new Promise((resolve) => setImmediate(resolve));
+  await until(() => turns.length === 1);
   const answer = await caller.send(await caller.seal());
   assert.equal(answer.complete, false);
   const second = turns[1]?.opened.prelude.msgId;

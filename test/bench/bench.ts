@@ -39,6 +39,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'browser', file: 'browser.ts' },
   { name: 'e2e', file: 'e2e.ts' },
   { name: 'grammar', file: 'grammar.ts' },
+  { name: 'leakage', file: 'leakage.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {

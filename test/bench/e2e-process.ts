@@ -118,6 +118,7 @@ async function proxy(dataDir: string, gatewayUrl: string, apiKey: string): Promi
     chunkTokens: undefined,
     maxAmount: undefined,
     recipients: undefined,
+    constantRate: false,
   });
   tell({ port, token });
 }

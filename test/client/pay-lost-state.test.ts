@@ -33,7 +33,7 @@ function lost(keys: readonly WitnessKey[]): LostRequest {
   const id = randomBytes(16);
   const prelude = {
     recipientCount: keys.length,
-    flags: { stream: true, singleRecipient: false, receiptRequired: true },
+    flags: { stream: true, constantRate: false, singleRecipient: false, receiptRequired: true },
     msgId: id,
     issuedAtMs: 1,
     ttlS: 120,

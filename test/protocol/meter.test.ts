@@ -127,7 +127,7 @@ function withMeter(): {
 test('it passes the gateway where it stood, is shown to the client unverified, and is not in respHash', () => {
   const { wire, own } = withMeter();
   for (const size of [1, 7, wire.length]) {
-    const relay = new ResponseRelay(key.kid);
+    const relay = new ResponseRelay(key.kid, { constantRate: false });
     const out: Uint8Array[] = [];
     const meters: Uint8Array[] = [];
     let receipt: Uint8Array | undefined;
@@ -191,6 +191,7 @@ test('an endless trickle of meters ends', () => {
   const [head = new Uint8Array(), , meter = new Uint8Array()] = frames;
   const stream = new ResponseStream({
     from: 'worker',
+    constantRate: false,
     ports: { onOpening: () => undefined, onFrame: () => undefined },
   });
   stream.push(head);

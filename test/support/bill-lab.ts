@@ -164,7 +164,7 @@ function meterOf(
 function preludeOf(msgId: Bytes<16>): Prelude {
   return {
     recipientCount: 1,
-    flags: { stream: false, singleRecipient: false, receiptRequired: true },
+    flags: { stream: false, constantRate: false, singleRecipient: false, receiptRequired: true },
     msgId,
     issuedAtMs: BILL_AT_MS - 10,
     ttlS: 60,

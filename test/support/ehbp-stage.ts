@@ -109,7 +109,7 @@ export class EhbpStage {
     const msgId = ehbpMessageId(this.kid, enc);
     return {
       recipientCount: 1,
-      flags: { stream: false, singleRecipient: true, receiptRequired: true },
+      flags: { stream: false, constantRate: false, singleRecipient: true, receiptRequired: true },
       msgId,
       issuedAtMs: NOW_MS,
       ttlS: 60,

@@ -60,6 +60,7 @@ export async function openProxy(
     chunkTokens: undefined,
     maxAmount: undefined,
     recipients: undefined,
+    constantRate: false,
     ...settings,
     token,
   };

@@ -23,7 +23,7 @@ test('the gateway counts along, stops, and gets the bill for what there was', as
   const sealed = linked.seal(100);
   const request = parseClearRequest(sealed.bytes);
   const { key } = linked.live;
-  const relay = new ResponseRelay(key.kid);
+  const relay = new ResponseRelay(key.kid, { constantRate: false });
   const done = Promise.withResolvers<Uint8Array>();
   let previous: Meter | undefined;
   let stopped: Promise<boolean> | undefined;

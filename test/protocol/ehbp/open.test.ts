@@ -139,11 +139,17 @@ test('a request cut between two chunks opens short: EHBP has no end mark', async
 test('a prelude of another form of request is refused', async () => {
   const stage = await EhbpStage.open();
   const sealed = await stage.seal(BODY);
-  const flags = { stream: false, singleRecipient: true, receiptRequired: true };
+  const flags = {
+    stream: false,
+    constantRate: false,
+    singleRecipient: true,
+    receiptRequired: true,
+  };
   const wrong: readonly Partial<Prelude>[] = [
     { recipientCount: 2 },
     { kem: 'X-Wing' },
     { flags: { ...flags, stream: true } },
+    { flags: { ...flags, constantRate: true } },
     { flags: { ...flags, singleRecipient: false } },
     { flags: { ...flags, receiptRequired: false } },
     { msgId: randomBytes(16) },

@@ -85,7 +85,7 @@ for (const kem of KEMS) {
       const pieceBytes = 1 + random.below(300);
       endsCoded(() => read(sealed.exchange, bytes, pieceBytes), round);
       endsCoded(() => {
-        const relay = new ResponseRelay(pick(workers, 0).attested.key.kid);
+        const relay = new ResponseRelay(pick(workers, 0).attested.key.kid, { constantRate: false });
         relay.push(bytes);
         relay.end();
       }, round);

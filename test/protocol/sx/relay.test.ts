@@ -54,7 +54,7 @@ test('the gateway refuses the same shapes as the worker', () => {
 
 /** Runs an answer through a relay in pieces; returns what the client gets. */
 function relayed(worker: StageWorker, response: Uint8Array, pieceBytes: number) {
-  const relay = new ResponseRelay(worker.attested.key.kid);
+  const relay = new ResponseRelay(worker.attested.key.kid, { constantRate: false });
   const out: Uint8Array[] = [];
   let firstSealed = 0;
   let receipt: Uint8Array | undefined;
@@ -102,7 +102,7 @@ test('RECEIPT and FINAL wait for settlement; the ledger line goes between them',
 test('nothing is forwarded before the first sealed frame: another worker can still be asked', () => {
   const worker = new StageWorker('X25519');
   const { response } = exchangeOf([worker]);
-  const relay = new ResponseRelay(worker.attested.key.kid);
+  const relay = new ResponseRelay(worker.attested.key.kid, { constantRate: false });
   const quiet = relay.push(concat(response.subarray(0, 48), KEEPALIVE_FRAME, KEEPALIVE_FRAME));
   assert.deepEqual(quiet.forward, []);
   assert.equal(quiet.firstSealed, false);
@@ -113,7 +113,7 @@ test('after a failover the second answer reads as if it were the first', () => {
   const workers = stageWorkers('X25519', 2);
   const sealed = seal(workers);
   const [lost, serving] = [pick(workers, 0), pick(workers, 1)];
-  const first = new ResponseRelay(lost.attested.key.kid);
+  const first = new ResponseRelay(lost.attested.key.kid, { constantRate: false });
   const half = answer(lost, lost.open(sealed.bytes))[0] ?? new Uint8Array();
   assert.deepEqual(first.push(half.subarray(0, half.length - 1)).forward, []);
   const whole = concat(...answer(serving, serving.open(sealed.bytes)));
@@ -131,7 +131,7 @@ test('a worker that breaks the grammar is cut off', () => {
   const pushed =
     (...frames: readonly Uint8Array[]) =>
     () =>
-      new ResponseRelay(worker.attested.key.kid).push(concat(...frames));
+      new ResponseRelay(worker.attested.key.kid, { constantRate: false }).push(concat(...frames));
   pushed(opening, head, one)();
   refuses(pushed(flip(opening, 0), head), 'sx.response');
   refuses(pushed(opening, clearFrame(FRAME.ledger, utf8('x'))), 'sx.response');
@@ -145,12 +145,12 @@ test('a worker that breaks the grammar is cut off', () => {
 test('an endless trickle of keep-alives or padding ends', () => {
   const worker = new StageWorker('X25519');
   const { response } = exchangeOf([worker]);
-  const relay = new ResponseRelay(worker.attested.key.kid);
+  const relay = new ResponseRelay(worker.attested.key.kid, { constantRate: false });
   relay.push(response.subarray(0, 48));
   refuses(() => {
     for (let i = 0; i < 2000; i++) relay.push(KEEPALIVE_FRAME);
   }, 'sx.limit');
-  const padded = new ResponseRelay(worker.attested.key.kid);
+  const padded = new ResponseRelay(worker.attested.key.kid, { constantRate: false });
   const [head] = framesOf(response.subarray(48));
   padded.push(concat(response.subarray(0, 48), head ?? new Uint8Array()));
   const pad = clearFrame(FRAME.pad, new Uint8Array(144));

@@ -84,7 +84,7 @@ test('refused although sealed by the worker: a receipt before the content has en
 test('an answer without a receipt is released by the relay, but takes no ledger line', () => {
   const { kid, bytes } = rogueAnswer([HEAD, END, FINAL]);
   const relayed = () => {
-    const relay = new ResponseRelay(kid);
+    const relay = new ResponseRelay(kid, { constantRate: false });
     return { relay, step: relay.push(bytes) };
   };
   const { relay, step } = relayed();

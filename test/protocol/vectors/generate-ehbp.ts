@@ -75,7 +75,7 @@ function vector({ name, asked, type, before, last }: Said) {
   const link = encodeEhbpEnvelope({
     prelude: {
       recipientCount: 1,
-      flags: { stream: false, singleRecipient: true, receiptRequired: true },
+      flags: { stream: false, constantRate: false, singleRecipient: true, receiptRequired: true },
       msgId,
       issuedAtMs: NOW_MS,
       ttlS: 60,

@@ -59,7 +59,7 @@ for (const { path, text } of FILES) {
         assert.equal(toHex(opened.th), request.th);
       }
       const kid = fixed(fromHex(workers[response.answeredBy]?.kid ?? ''), 16);
-      const step = new ResponseRelay(kid).push(fromHex(response.sealed));
+      const step = new ResponseRelay(kid, { constantRate: false }).push(fromHex(response.sealed));
       assert.ok(step.receipt !== undefined);
       const { hash, receipt } = parseReceiptUnverified(step.receipt);
       assert.equal(toHex(hash), response.receiptHash);

@@ -1,0 +1,139 @@
+/**
+ * Worker: one answer at a constant rate. From the moment the request was accepted one frame of one size leaves in each tick,
+ * whether there is something to say or not; the number of frames is rounded up. What is seen from outside is when the
+ * request was accepted and, to a second, when its answer ended. Spec: P§10.8.
+ * @module
+ */
+
+import { deferred } from '../../core/deferred.ts';
+import { assert } from '../../core/errors.ts';
+import type { Fields } from '../bhttp.ts';
+import type { Scheduler } from './coalesce.ts';
+import { CONSTANT_AHEAD_MAX_BYTES, CONSTANT_FRAMES_STEP, CONSTANT_TICK_MS } from './limits.ts';
+import { CONSTANT_CHUNK_MAX_BYTES, type ResponseSealer } from './respond.ts';
+
+export interface ConstantRateInput {
+  readonly responder: ResponseSealer;
+  readonly scheduler: Scheduler;
+  /** Milliseconds that never go back. */
+  readonly nowMs: () => number;
+  readonly write: (bytes: Uint8Array) => void;
+  /** False: the reader is slow, and a tick has nowhere to go. */
+  readonly hasRoom: () => boolean;
+}
+
+interface Ending {
+  readonly resolve: () => void;
+}
+
+export class ConstantRate {
+  readonly #input: ConstantRateInput;
+  #head: { readonly status: number; readonly fields: Fields } | undefined;
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #dueMs: number;
+  #cancelTimer: (() => void) | undefined;
+  #ending: Ending | undefined;
+  #waiting: (() => void)[] = [];
+
+  /** The first frame leaves at once. */
+  constructor(input: ConstantRateInput) {
+    this.#input = input;
+    this.#dueMs = input.nowMs();
+    this.#send();
+    this.#await();
+  }
+
+  /** Once, before all content. */
+  head(status: number, fields: Fields): void {
+    this.#head = { status, fields };
+  }
+
+  write(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+  }
+
+  /** Resolves when no more is held than may be ahead of the pace. */
+  async room(): Promise<void> {
+    while (this.#queuedBytes > CONSTANT_AHEAD_MAX_BYTES && this.#ending === undefined) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  /**
+   * Resolves within the tick in which the answer ends: all but its last frame is out, and whoever asked writes that frame and
+   * what follows it. Nobody is left to hide from once `gone` has fired: then all is written at once.
+   */
+  async end(gone: AbortSignal): Promise<void> {
+    const { promise, resolve } = deferred<void>();
+    this.#ending = { resolve: () => resolve(undefined) };
+    this.#freeWaiting();
+    const rush = (): void => this.#rush();
+    gone.addEventListener('abort', rush, { once: true });
+    if (gone.aborted) rush();
+    await promise;
+    gone.removeEventListener('abort', rush);
+  }
+
+  get #isAtEnd(): boolean {
+    const isSaid = this.#head === undefined && this.#queuedBytes === 0;
+    // The frame that ends the content is one of them.
+    return isSaid && (this.#input.responder.frames + 1) % CONSTANT_FRAMES_STEP === 0;
+  }
+
+  #tick(): void {
+    if (this.#input.hasRoom()) {
+      if (this.#ending !== undefined && this.#isAtEnd) return this.#ending.resolve();
+      this.#send();
+    }
+    this.#await();
+  }
+
+  #await(): void {
+    const { nowMs, scheduler } = this.#input;
+    // A late tick is not made good: two frames in one would say that this machine was busy.
+    const now = nowMs();
+    const nextMs = this.#dueMs + CONSTANT_TICK_MS;
+    this.#dueMs = nextMs > now ? nextMs : now + CONSTANT_TICK_MS;
+    this.#cancelTimer = scheduler.after(this.#dueMs - now, () => this.#tick());
+  }
+
+  #rush(): void {
+    this.#cancelTimer?.();
+    while (!this.#isAtEnd) this.#send();
+    this.#ending?.resolve();
+  }
+
+  #send(): void {
+    const { responder, write } = this.#input;
+    if (this.#head !== undefined) {
+      const { status, fields } = this.#head;
+      this.#head = undefined;
+      return write(responder.head(status, fields));
+    }
+    write(this.#queuedBytes === 0 ? responder.pad() : responder.data(this.#take()));
+  }
+
+  /** As much as one frame holds. */
+  #take(): Uint8Array {
+    const bytes = new Uint8Array(Math.min(CONSTANT_CHUNK_MAX_BYTES, this.#queuedBytes));
+    for (let has = 0; has < bytes.length;) {
+      const [first] = this.#queue;
+      assert(first !== undefined, 'what is counted is held');
+      const piece = first.subarray(0, bytes.length - has);
+      bytes.set(piece, has);
+      has += piece.length;
+      if (piece.length === first.length) this.#queue.shift();
+      else this.#queue[0] = first.subarray(piece.length);
+    }
+    this.#queuedBytes -= bytes.length;
+    if (this.#queuedBytes <= CONSTANT_AHEAD_MAX_BYTES) this.#freeWaiting();
+    return bytes;
+  }
+
+  #freeWaiting(): void {
+    for (const free of this.#waiting.splice(0)) free();
+  }
+}
