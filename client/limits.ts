@@ -44,8 +44,11 @@ export const BILL_MAX_BYTES = 131_072;
 /** A proof holds evidence, a reader's state and a bill. A state may be larger by its own bound; none of use is. */
 export const PROOF_MAX_BYTES = 33_554_432;
 export const FAULTS_MAX = 16;
-/** Longest deadline, longest time to live and a minute: after that no request of ours is under way at a gateway. */
-export const STRANDED_MS = 1_800_000 + 300_000 + 60_000;
+/**
+ * Longest deadline, longest time to live, a minute, and the quarter of an hour for which a gateway that broke down waits for
+ * a receipt: after that no request of ours is under way at a gateway, and none is charged any more.
+ */
+export const STRANDED_MS = 1_800_000 + 300_000 + 60_000 + 900_000;
 /** Longest time to live and a minute for clocks that differ: after that no gateway admits a request of ours that it has not seen. */
 export const ADMISSION_MS = 300_000 + 60_000;
 /**
