@@ -43,6 +43,8 @@ export const CHANNEL_FILE_MAX_BYTES = 16_384;
 export const BILL_MAX_BYTES = 131_072;
 /** A proof holds evidence, a reader's state and a bill. A state may be larger by its own bound; none of use is. */
 export const PROOF_MAX_BYTES = 33_554_432;
+/** From the deadline of a request: by then the app has read its answer, and the bill behind it is made. */
+export const BILLED_WITHIN_MS = 3_600_000;
 export const FAULTS_MAX = 16;
 /**
  * Longest deadline, longest time to live, a minute, and the quarter of an hour for which a gateway that broke down waits for
