@@ -84,10 +84,12 @@ export const RAISE_TIMEOUT_MS = 5000;
 export const ANNOUNCE_TIMEOUT_MS = 30_000;
 
 /**
- * Tokens per choice that leave no byte behind: those that end or begin a message, white space that is trimmed, a stop
- * sequence that is cut away.
+ * Tokens per choice that leave no byte behind: those that end or begin a message, white space that is trimmed, the one that
+ * a stop sequence was found in.
  */
 export const SPECIAL_TOKENS_PER_CHOICE = 64;
+/** Where an answer leaves out what was written. A receipt that says more than the request allowed is refused before. */
+export const UNSEEN_TOKENS_MAX = 0xffff_ffff;
 /** Mark-up around each call of a tool. */
 export const SPECIAL_TOKENS_PER_TOOL_CALL = 64;
 /** A model may spell a text with more tokens than its tokenizer would: so many in a thousand. */

@@ -31,7 +31,8 @@ test('who must know now is asked for all, also while others are asked about', as
   const memory = new TestMemory(encodePayState(newPayState(CHANNEL, 'known')));
   const keys = { channel: CHANNEL, terms: TERMS, secretKey: PAYER.secretKey, memory };
   const clock = (): number => 0;
-  const account = await ChannelAccount.open(keys, { policy: 'per-request' }, () => clock());
+  const spending = { policy: 'per-request', spendMax: undefined } as const;
+  const account = await ChannelAccount.open(keys, spending, clock);
   const lose = async (): Promise<string> => {
     const id = randomBytes(16);
     await account.authorise(id, 10n);
