@@ -150,7 +150,7 @@ function ofBlock({ type, text, name, input }: z.output<typeof BLOCK>): Visible {
 
 /** The model's own text is not in the answer, and may have had a space at every place and an escape for every character. */
 function asLongAsWritten(input: object): string {
-  return JSON.stringify(input, undefined, 1).replaceAll(/[^\x00-\x7f]/g, '\\u0000');
+  return JSON.stringify(input, undefined, 1).replaceAll(/[\u0080-\uffff]/g, '\\u0000');
 }
 
 function ofEvent(event: z.output<typeof EVENT>): Visible {
