@@ -86,8 +86,8 @@ export class Recount {
    * What is left then is the bound that the request had.
    */
   #hasUnseenCall(): boolean {
-    const { hasTools, stopBytes } = this.#ofRequest();
-    return !this.#isStream && hasTools && (this.#isCutShort || stopBytes > 0);
+    const { tools, stopBytes } = this.#ofRequest();
+    return !this.#isStream && tools.length > 0 && (this.#isCutShort || stopBytes > 0);
   }
 
   #ofRequest(): Asked {
@@ -113,8 +113,16 @@ export class Recount {
       return { prompt: body.length + TEMPLATE_TOKENS, completion: this.#visibleBytes + special };
     }
     const completion = visible(countTokens) + special;
-    this.#prompt ??= atMost(new TextDecoder().decode(body), countTokens) + TEMPLATE_TOKENS;
+    this.#prompt ??= this.#promptTokens(countTokens);
     return { prompt: this.#prompt, completion };
+  }
+
+  /** Templates write tools beside the rest and in a form of their own, some with an indent. */
+  #promptTokens(countTokens: CountTokens): number {
+    const tools = this.#ofRequest().tools.map((tool) => JSON.stringify(tool, undefined, 4));
+    return [new TextDecoder().decode(this.#input.body), ...tools]
+      .map((text) => atMost(text, countTokens))
+      .reduce((sum, tokens) => sum + tokens, TEMPLATE_TOKENS);
   }
 
   #readLines(): void {
@@ -183,9 +191,9 @@ function readableIn(bytes: Uint8Array): unknown {
   }
 }
 
-/** What of a request says which tokens of its answer nobody sees. */
+/** What of a request says which tokens of its prompt and its answer nobody sees. */
 interface Asked {
-  readonly hasTools: boolean;
+  readonly tools: readonly unknown[];
   /** Of the longest stop string, which is cut away: a token is at least one of them. */
   readonly stopBytes: number;
 }
@@ -199,10 +207,10 @@ const ASKED = z.looseObject({
 
 function askedIn(body: Uint8Array): Asked {
   const { success, data } = ASKED.safeParse(readableIn(body));
-  if (!success) return { hasTools: false, stopBytes: 0 };
+  if (!success) return { tools: [], stopBytes: 0 };
   const stops = [...(data.stop ?? []), ...(data.stop_sequences ?? [])];
   return {
-    hasTools: (data.tools?.length ?? 0) > 0,
+    tools: data.tools ?? [],
     stopBytes: Math.max(0, ...stops.map((stop) => utf8(stop).length)),
   };
 }

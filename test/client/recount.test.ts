@@ -126,6 +126,19 @@ for (const [surface, cut] of [
   });
 }
 
+test('tools may be written into the prompt once more, with an indent', () => {
+  const body = utf8(JSON.stringify(TOOLS));
+  const countTokens = (text: string): number => text.length;
+  const recount = new Recount({ body, choices: 1, countTokens });
+  const plain = new Recount({ body: BODY, choices: 1, countTokens });
+  const indented = JSON.stringify(TOOLS.tools[0], undefined, 4).length;
+  const tokens = (bytes: number): number => Math.ceil(bytes * 1.02);
+  assert.equal(
+    recount.bounds().prompt - tokens(body.length) - tokens(indented),
+    plain.bounds().prompt - tokens(BODY.length),
+  );
+});
+
 test('a call that a stop string cut is left out too, and no other', () => {
   const said = answer({ content: null });
   const stopped = utf8(JSON.stringify({ ...TOOLS, stop: ['}'] }));
