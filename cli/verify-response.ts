@@ -23,7 +23,8 @@ evidence with the vendor's collateral of that day, the receipt, the bill.
 Anybody can make a bundle of a root, a gateway and a machine of his own, so say
 what you know by other ways: --root the root of your policy keys (any document
 of the chain), --gateway-id, --policy for an unsigned policy. What is not said
-is shown as waived.
+is shown as waived. A client that worked offline did not ask how old its policy
+was: such a bundle holds only with --accept-offline.
 
 --request and --response: the bodies as the app sent and got them. Their hashes
 are the word of whoever kept the bundle; the receipt signs what was sealed.
@@ -33,6 +34,7 @@ Exit status: 0 it holds; 1 it does not; 2 a file cannot be read, or wrong usage.
 interface Options extends ResponseFiles {
   readonly policy?: string;
   readonly gatewayId?: string;
+  readonly acceptOffline?: true;
   readonly all?: true;
   readonly json?: true;
 }
@@ -45,6 +47,7 @@ export function registerVerifyResponseCommand(program: Command): void {
     .option('--root <file>', 'the policy has to be signed under this root')
     .option('--policy <sha256:…>', 'the unsigned policy has to have this digest')
     .option('--gateway-id <gw1.…>', 'the gateway has to be this one')
+    .option('--accept-offline', 'the age of the policy may be unknown')
     .option('--request <file>', 'the body of the request')
     .option('--response <file>', 'the body of the answer')
     .option('--all', 'every check, also those that pass')
@@ -68,11 +71,12 @@ function verify(path: string, options: Options): void {
     process.exitCode = USAGE_STATUS;
     return;
   }
-  const { gatewayId } = options;
+  const { gatewayId, acceptOffline } = options;
   const pins: ProofPins = {
     ...read.pins,
     ...(digest === undefined ? {} : { policyDigest: digest }),
     ...(gatewayId === undefined ? {} : { gateway: gatewayId }),
+    ...(acceptOffline === undefined ? {} : { offline: 'accepted' }),
   };
   const checked = verifyProof(read.proof, pins);
   if (options.json === true) outputLine(jsonLine(proofJson(read.proof, checked)));

@@ -43,9 +43,14 @@ export const CHANNEL_FILE_MAX_BYTES = 16_384;
 export const BILL_MAX_BYTES = 131_072;
 /** A proof holds evidence, a reader's state and a bill. A state may be larger by its own bound; none of use is. */
 export const PROOF_MAX_BYTES = 33_554_432;
+/** From the deadline of a request: by then the app has read its answer, and the bill behind it is made. */
+export const BILLED_WITHIN_MS = 3_600_000;
 export const FAULTS_MAX = 16;
-/** Longest deadline, longest time to live and a minute: after that no request of ours is under way at a gateway. */
-export const STRANDED_MS = 1_800_000 + 300_000 + 60_000;
+/**
+ * Longest deadline, longest time to live, a minute, and the quarter of an hour for which a gateway that broke down waits for
+ * a receipt: after that no request of ours is under way at a gateway, and none is charged any more.
+ */
+export const STRANDED_MS = 1_800_000 + 300_000 + 60_000 + 900_000;
 /** Longest time to live and a minute for clocks that differ: after that no gateway admits a request of ours that it has not seen. */
 export const ADMISSION_MS = 300_000 + 60_000;
 /**
@@ -79,10 +84,12 @@ export const RAISE_TIMEOUT_MS = 5000;
 export const ANNOUNCE_TIMEOUT_MS = 30_000;
 
 /**
- * Tokens per choice that leave no byte behind: those that end or begin a message, white space that is trimmed, a stop
- * sequence that is cut away.
+ * Tokens per choice that leave no byte behind: those that end or begin a message, white space that is trimmed, the one that
+ * a stop sequence was found in.
  */
 export const SPECIAL_TOKENS_PER_CHOICE = 64;
+/** Where an answer leaves out what was written. A receipt that says more than the request allowed is refused before. */
+export const UNSEEN_TOKENS_MAX = 0xffff_ffff;
 /** Mark-up around each call of a tool. */
 export const SPECIAL_TOKENS_PER_TOOL_CALL = 64;
 /** A model may spell a text with more tokens than its tokenizer would: so many in a thousand. */

@@ -202,14 +202,20 @@ function apiKeyIn(path: string): string {
 
 /** For every connection of this process: these authorities and no others. Throws `proxy.option`. */
 export function trustOnly(cacert: string): void {
-  const pem = fromUtf8(fileAt(cacert, ROOT_FILE_MAX_BYTES));
+  const text = fromUtf8(fileAt(cacert, ROOT_FILE_MAX_BYTES));
+  // One by one: of a text with several Node.js takes none, and says nothing.
+  const certificates = text.match(CERTIFICATE) ?? [];
   try {
-    void new X509Certificate(pem).fingerprint256;
+    if (certificates.length === 0) throw proxyError('proxy.option', 'none');
+    for (const pem of certificates) void new X509Certificate(pem).fingerprint256;
   } catch (cause) {
     throw proxyError('proxy.option', `${cacert} holds no certificate`, { cause });
   }
-  setDefaultCACertificates([pem]);
+  setDefaultCACertificates(certificates);
 }
+
+/** RFC 7468 §5.1. */
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 export function payerText(payer: PayerSetting): string {
   if (payer.kind === 'channel') return `channel ${shortId(payer.channel)}`;

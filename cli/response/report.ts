@@ -76,7 +76,8 @@ function conclusion({ holds, sections, verdict }: CheckedProof): string {
     ({ id, outcome }) => id === 'policy.in_force' && outcome === 'waived',
   );
   const aged = offline ? ', under a policy whose age the client did not ask' : '';
-  if (open.length === 0) return paint('green', `holds${simulated}${aged}`);
+  const colour = simulated === '' && aged === '' ? 'green' : 'yellow';
+  if (open.length === 0) return paint(colour, `holds${simulated}${aged}`);
   const word = ', by the word of the root, policy and gateway in it';
   return paint('yellow', `holds${simulated}${aged}${word}`);
 }

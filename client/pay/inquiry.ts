@@ -40,10 +40,12 @@ export class Inquiry {
   }
 
   /**
-   * One round of questions, the one that runs if there is one. What nobody answers stays as it is. Rejects with what is not
+   * One round of questions; when `due`, the one that runs if there is one. What nobody answers stays as it is. Rejects with what is not
    * ours only, and with what the disk says about a halt.
    */
   async ask(via: InquiryVia, urgency: Urgency): Promise<void> {
+    // A round under way may have left out what has to be known now.
+    if (urgency === 'now') await this.#running;
     this.#running ??= this.#round(via, urgency).finally(() => (this.#running = undefined));
     await this.#running;
   }

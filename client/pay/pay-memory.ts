@@ -29,8 +29,11 @@ export class SaveQueue {
 
   /** Resolves when what holds now, or something newer, is written. */
   save(): Promise<void> {
+    // Between the end of one write and the begin of the next none runs: who begins another then has two at once, and the
+    // older one may be what stays.
+    if (this.#next !== undefined) return this.#next;
     if (this.#running === undefined) return this.#begin();
-    this.#next ??= this.#running.then(
+    this.#next = this.#running.then(
       () => this.#begin(),
       // What failed was told to those who waited for it.
       () => this.#begin(),

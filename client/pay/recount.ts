@@ -5,6 +5,7 @@
  * @module
  */
 
+import { z } from 'zod';
 import { Gatherer, utf8 } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
@@ -19,9 +20,10 @@ import {
   SPECIAL_TOKENS_PER_CHOICE,
   SPECIAL_TOKENS_PER_TOOL_CALL,
   TEMPLATE_TOKENS,
+  UNSEEN_TOKENS_MAX,
 } from '../limits.ts';
 import { Tally, type CountTokens } from './tally.ts';
-import { visibleIn, type Visible } from './visible.ts';
+import { isCutShort, visibleIn } from './visible.ts';
 
 export type { CountTokens } from './tally.ts';
 
@@ -46,6 +48,8 @@ export class Recount {
   #visibleBytes = 0;
   #toolCalls = 0;
   #isStream = false;
+  #isCutShort = false;
+  #asked: Asked | undefined;
   #waiting = new Gatherer();
 
   constructor(input: RecountInput) {
@@ -70,10 +74,25 @@ export class Recount {
     const rest = this.#waiting.bytes();
     if (this.#isStream) this.#readLine(rest);
     else if (rest.length > 0) this.#readJson(rest);
-    return this.#boundsBy((count) => {
+    const bounds = this.#boundsBy((count) => {
       const texts = [...this.#texts.values()].map((pieces) => pieces.join(''));
       return texts.reduce((sum, text) => sum + atMost(text, count), 0);
     });
+    return this.#hasUnseenCall() ? { ...bounds, completion: UNSEEN_TOKENS_MAX } : bounds;
+  }
+
+  /**
+   * A call that broke off stands in no whole answer, because nobody could act on it; its tokens were written all the same.
+   * What is left then is the bound that the request had.
+   */
+  #hasUnseenCall(): boolean {
+    const { tools, stopBytes } = this.#ofRequest();
+    return !this.#isStream && tools.length > 0 && (this.#isCutShort || stopBytes > 0);
+  }
+
+  #ofRequest(): Asked {
+    this.#asked ??= askedIn(this.#input.body);
+    return this.#asked;
   }
 
   /** Of the events that have arrived whole. Cheap enough for every step of a long answer. Throws as `bounds` does. */
@@ -86,15 +105,24 @@ export class Recount {
 
   #boundsBy(visible: (countTokens: CountTokens) => number): TokenBounds {
     const { body, choices, countTokens } = this.#input;
+    const perChoice = SPECIAL_TOKENS_PER_CHOICE + this.#ofRequest().stopBytes;
     const special =
-      Math.min(choices, Math.max(1, this.#texts.size)) * SPECIAL_TOKENS_PER_CHOICE +
+      Math.min(choices, Math.max(1, this.#texts.size)) * perChoice +
       this.#toolCalls * SPECIAL_TOKENS_PER_TOOL_CALL;
     if (countTokens === undefined) {
       return { prompt: body.length + TEMPLATE_TOKENS, completion: this.#visibleBytes + special };
     }
     const completion = visible(countTokens) + special;
-    this.#prompt ??= atMost(new TextDecoder().decode(body), countTokens) + TEMPLATE_TOKENS;
+    this.#prompt ??= this.#promptTokens(countTokens);
     return { prompt: this.#prompt, completion };
+  }
+
+  /** Templates write tools beside the rest and in a form of their own, some with an indent. */
+  #promptTokens(countTokens: CountTokens): number {
+    const tools = this.#ofRequest().tools.map((tool) => JSON.stringify(tool, undefined, 4));
+    return [new TextDecoder().decode(this.#input.body), ...tools]
+      .map((text) => atMost(text, countTokens))
+      .reduce((sum, tokens) => sum + tokens, TEMPLATE_TOKENS);
   }
 
   #readLines(): void {
@@ -117,11 +145,13 @@ export class Recount {
   }
 
   #readJson(bytes: Uint8Array): void {
-    const visible = visibleBytes(bytes);
+    const json = readableIn(bytes);
+    const visible = visibleIn(json);
     if (visible === undefined) {
       this.#unreadable(bytes);
       return;
     }
+    if (!this.#isStream) this.#isCutShort = isCutShort(json);
     for (const { choice, texts, calls } of visible) {
       this.#toolCalls += calls;
       this.#count(choice, texts);
@@ -151,13 +181,38 @@ export class Recount {
 
 const LINE_FEED = 0x0a;
 
-function visibleBytes(bytes: Uint8Array): readonly Visible[] | undefined {
+/** Of no form that is known where it is no JSON: the caller counts its bytes. */
+function readableIn(bytes: Uint8Array): unknown {
   try {
-    return visibleIn(parseJson(bytes, ANSWER_MAX_BYTES));
+    return parseJson(bytes, ANSWER_MAX_BYTES);
   } catch (error) {
     if (!(error instanceof VeilError)) throw error;
-    return undefined; // an answer: the caller counts its bytes
+    return undefined;
   }
+}
+
+/** What of a request says which tokens of its prompt and its answer nobody sees. */
+interface Asked {
+  readonly tools: readonly unknown[];
+  /** Of the longest stop string, which is cut away: a token is at least one of them. */
+  readonly stopBytes: number;
+}
+
+const STOPS = z.union([z.string().transform((stop) => [stop]), z.array(z.string())]).nullish();
+const ASKED = z.looseObject({
+  tools: z.array(z.unknown()).nullish(),
+  stop: STOPS.catch(null),
+  stop_sequences: STOPS.catch(null),
+});
+
+function askedIn(body: Uint8Array): Asked {
+  const { success, data } = ASKED.safeParse(readableIn(body));
+  if (!success) return { tools: [], stopBytes: 0 };
+  const stops = [...(data.stop ?? []), ...(data.stop_sequences ?? [])];
+  return {
+    tools: data.tools ?? [],
+    stopBytes: Math.max(0, ...stops.map((stop) => utf8(stop).length)),
+  };
 }
 
 /** No number is more than what is not one: a tokenizer that fails must not let every bill pass. */

@@ -29,15 +29,14 @@ export async function unpaid(
     ({ settlement }) => unpaidFaults(line, receipt, settlement.ledgerKeys),
   );
   if (faults.length > 0) throw clientError('client.ledger_line', faults.join(' '));
-  const bill = (): Uint8Array =>
-    encodeBill(
-      unpaidBill(asked, receipt, {
-        line: ledger,
-        worker: books.proofOf(receipt.key),
-        gateway: view.document,
-        atMs: clock(),
-      }),
-    );
+  // Now, however late somebody asks for it: then the gateway's document would have ended.
+  const found = unpaidBill(asked, receipt, {
+    line: ledger,
+    worker: books.proofOf(receipt.key),
+    gateway: view.document,
+    atMs: clock(),
+  });
+  const bill = (): Uint8Array => encodeBill(found);
   const { amount, cum, n } = line.statement;
   return { ...answer, settlement: { amount, cum, n, statement: line, receipt, bill } };
 }

@@ -32,6 +32,7 @@ const CHAT = z.looseObject({
       message: PART.nullish(),
       delta: PART.nullish(),
       text: TEXT,
+      finish_reason: TEXT,
     }),
   ),
 });
@@ -83,6 +84,18 @@ const QUIET = new Set([
 ]);
 const TYPED = z.looseObject({ type: z.string() });
 
+const CUT = z.union([
+  z.looseObject({ object: z.literal('response'), status: z.literal('incomplete') }),
+  z.looseObject({ type: z.literal('message'), stop_reason: z.literal('max_tokens') }),
+]);
+
+/** Whether a whole answer, or a choice in it, says that the bound on its length ended it. */
+export function isCutShort(json: unknown): boolean {
+  const chat = CHAT.safeParse(json);
+  if (!chat.success) return CUT.safeParse(json).success;
+  return chat.data.choices.some(({ finish_reason: reason }) => reason === 'length');
+}
+
 /** Undefined: of no form that is known here. */
 export function visibleIn(json: unknown): readonly Visible[] | undefined {
   const chat = CHAT.safeParse(json);
@@ -131,8 +144,13 @@ function ofItem({ type, name, arguments: given, content }: z.output<typeof ITEM>
 function ofBlock({ type, text, name, input }: z.output<typeof BLOCK>): Visible {
   // An input that has not begun is an empty object; it comes piece by piece.
   const isInput = typeof input === 'object' && input !== null && Object.keys(input).length > 0;
-  const texts = [text, name, isInput ? JSON.stringify(input) : undefined];
+  const texts = [text, name, isInput ? asLongAsWritten(input) : undefined];
   return { choice: 0, texts, calls: type === 'tool_use' ? 1 : 0 };
+}
+
+/** The model's own text is not in the answer, and may have had a space at every place and an escape for every character. */
+function asLongAsWritten(input: object): string {
+  return JSON.stringify(input, undefined, 1).replaceAll(/[\u0080-\uffff]/g, '\\u0000');
 }
 
 function ofEvent(event: z.output<typeof EVENT>): Visible {

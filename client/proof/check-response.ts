@@ -22,6 +22,7 @@ import { CLOCK_SKEW_MAX_MS } from '../../protocol/sx/limits.ts';
 import { parsePrelude, routeTag, type Prelude } from '../../protocol/sx/prelude.ts';
 import { parseBill, type Bill } from '../pay/bill.ts';
 import { checkBill, type BillCheck } from '../pay/check-bill.ts';
+import { BILLED_WITHIN_MS } from '../limits.ts';
 import { CHALLENGE_WAIVED_BY, policyForEvidence } from '../session.ts';
 import type { Trust } from '../trust.ts';
 import { judgePolicy, type PolicyPins } from './judge-policy.ts';
@@ -152,6 +153,13 @@ function timeChecks({ proof, worker, receipt, prelude, bill }: Parts): readonly 
           isOpenedInTime(prelude, receipt.receipt),
           'an answer begun within the life of the request',
         ),
+    bill === undefined || prelude === undefined
+      ? skippedFor('time.billed', 'no bill, or no request')
+      : named(
+          'time.billed',
+          isBilledInTime(prelude, bill),
+          'a bill made behind its answer: at that instant the document of the gateway is judged',
+        ),
     receipt === undefined || statement === undefined
       ? skippedFor('time.answered', 'no receipt, or no statement')
       : named(
@@ -169,6 +177,11 @@ const MS_PER_S = 1000;
 function isOpenedInTime({ issuedAtMs, ttlS }: Prelude, { startMs }: Receipt): boolean {
   const lastMs = issuedAtMs + ttlS * MS_PER_S + CLOCK_SKEW_MAX_MS;
   return issuedAtMs - CLOCK_SKEW_MAX_MS <= startMs && startMs <= lastMs;
+}
+
+/** Without this, keys that a gateway had long before or long after would do for its line. */
+function isBilledInTime({ issuedAtMs, deadlineMs }: Prelude, { atMs }: Bill): boolean {
+  return issuedAtMs <= atMs && atMs <= issuedAtMs + deadlineMs + BILLED_WITHIN_MS;
 }
 
 /** That the worker of the bill is the one whose evidence was judged, under the policy it was judged by. */
@@ -223,7 +236,10 @@ function billSection(
 
 function billCheck({ payment, line }: Bill, { id, outcome }: BillCheck): Check {
   if (id === 'line.present' && line === undefined && payment === undefined) {
-    return waivedBy(id, 'the gateway kept no books of it, and no channel paid');
+    return waivedBy(
+      id,
+      'no ledger line and no channel stand in the bill; whoever made it may have left them out',
+    );
   }
   if (outcome === 'pass') return passed(id);
   if (outcome === 'skipped') return skippedFor(id, 'nothing to hold it against');

@@ -24,6 +24,11 @@ export interface PolicyPins {
   readonly root?: Uint8Array;
   /** Of an unsigned policy: SHA-256 of its canonical text. */
   readonly policyDigest?: Bytes<32>;
+  /**
+   * That the client asked nobody how old its policy was, and whether it was ever released. Said by whoever verifies: who made
+   * the file could leave out by that word what takes away.
+   */
+  readonly offline?: 'accepted';
 }
 
 export interface JudgedPolicy {
@@ -75,7 +80,11 @@ function judgeUnsigned(
 
 type Signed = Extract<PolicyProof, { kind: 'signed' }>;
 
-function judgeSigned(policy: Signed, nowMs: number, { root: pin }: PolicyPins): JudgedPolicy {
+function judgeSigned(policy: Signed, nowMs: number, pins: PolicyPins): JudgedPolicy {
+  if (pins.policyDigest !== undefined) {
+    return broken([failed('policy.digest', 'an unsigned policy', 'a signed policy')]);
+  }
+  const { root: pin } = pins;
   const saved = attempt(() => decodeState(policy.state));
   if ('because' in saved) return broken([failed('policy.form', 'saved documents', saved.because)]);
   const form = passed('policy.form');
@@ -108,13 +117,14 @@ function judgeSigned(policy: Signed, nowMs: number, { root: pin }: PolicyPins): 
     const check = failed('policy.in_force', 'a policy in force and fresh', trust.because);
     return { checks: [...checks, check], trust: undefined, rootSha256 };
   }
-  return { checks: [...checks, inForce(policy)], trust: trust.value, rootSha256 };
+  return { checks: [...checks, inForce(policy, pins)], trust: trust.value, rootSha256 };
 }
 
-function inForce({ mode, unreleased }: Signed): Check {
+function inForce({ mode, unreleased }: Signed, { offline }: PolicyPins): Check {
   if (mode === 'online') return passed('policy.in_force');
   const what = unreleased === undefined ? 'its age was not asked' : 'nobody had released it';
-  return waivedBy('policy.in_force', what, 'client option offline');
+  if (offline !== 'accepted') return failed('policy.in_force', 'in force by a timestamp', what);
+  return waivedBy('policy.in_force', what, 'the verifier, who accepts the client option offline');
 }
 
 function broken(checks: readonly Check[]): JudgedPolicy {

@@ -27,16 +27,9 @@ const WORD = charSet([0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]);
 const SPACE = charsOf(
   '\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff',
 );
-const DOT = others(charsOf('\n\r\u2028\u2029'));
+const LINE_ENDS = charsOf('\n\r\u2028\u2029');
 
-const CLASS_ESCAPES: Readonly<Record<string, CharSet>> = {
-  d: DIGITS,
-  D: others(DIGITS),
-  w: WORD,
-  W: others(WORD),
-  s: SPACE,
-  S: others(SPACE),
-};
+const CLASS_ESCAPES: Readonly<Record<string, CharSet>> = { d: DIGITS, w: WORD, s: SPACE };
 const CHAR_ESCAPES: Readonly<Record<string, string>> = {
   n: '\n',
   r: '\r',
@@ -63,6 +56,8 @@ class PatternReader {
   readonly #regular: Regular;
   readonly #chars: readonly string[];
   #at = 0;
+  /** Whether anything was read that leaves out characters of two units, see `others`. */
+  #hasLeftOut = false;
 
   constructor(regular: Regular, chars: readonly string[]) {
     this.#regular = regular;
@@ -126,6 +121,8 @@ class PatternReader {
   #lookahead(opening: string): Expression | undefined {
     this.#take(opening);
     const regular = this.#regular;
+    const hadLeftOut = this.#hasLeftOut;
+    this.#hasLeftOut = false;
     const inner = this.#branches(() => {
       const parts: Expression[] = [];
       while (!this.#atBranchEnd()) {
@@ -136,8 +133,21 @@ class PatternReader {
       }
       return regular.sequence([...parts, regular.all]);
     });
+    const leavesOut = this.#hasLeftOut;
+    this.#hasLeftOut ||= hadLeftOut;
     if (inner === undefined || !this.#take(')')) return undefined;
-    return LOOKAHEADS[opening] === true ? inner : regular.not(inner);
+    if (LOOKAHEADS[opening] === true) return inner;
+    // What is left out of the inside would be let in here, and the texts that it forbids with it.
+    return leavesOut ? regular.and([regular.not(inner), this.#oneUnitText()]) : regular.not(inner);
+  }
+
+  #oneUnitText(): Expression {
+    return this.#regular.repeat(this.#regular.set(ONE_UNIT_CHARS), 0, Infinity);
+  }
+
+  #others(set: CharSet): CharSet {
+    this.#hasLeftOut = true;
+    return others(set);
   }
 
   #atBranchEnd(): boolean {
@@ -178,7 +188,7 @@ class PatternReader {
   }
 
   #atom(depth: number): Expression | undefined {
-    if (this.#take('.')) return this.#regular.set(DOT);
+    if (this.#take('.')) return this.#regular.set(this.#others(LINE_ENDS));
     if (this.#take('[')) return this.#class();
     if (this.#take('(')) return this.#group(depth);
     if (this.#take('\\')) {
@@ -210,8 +220,9 @@ class PatternReader {
   #escape(): CharSet | undefined {
     const char = this.#chars[this.#at++];
     if (char === undefined) return undefined;
-    const set = Object.hasOwn(CLASS_ESCAPES, char) ? CLASS_ESCAPES[char] : undefined;
-    if (set !== undefined) return set;
+    const name = char.toLowerCase();
+    const set = Object.hasOwn(CLASS_ESCAPES, name) ? CLASS_ESCAPES[name] : undefined;
+    if (set !== undefined) return char === name ? set : this.#others(set);
     if (char === 'x') return this.#hex(2);
     if (char === 'u') return this.#take('{') ? this.#bracedHex() : this.#hex(4);
     if (char === '0' && !/^[0-9]$/.test(this.#chars[this.#at] ?? '')) return charSet([0, 0]);
@@ -245,7 +256,7 @@ class PatternReader {
       sets.push(set);
     }
     const set = union(...sets);
-    return this.#regular.set(negated ? others(set) : set);
+    return this.#regular.set(negated ? this.#others(set) : set);
   }
 
   #classRange(): CharSet | undefined {

@@ -83,6 +83,18 @@ test('without pins it holds by the word of those it names, and says so', async (
   assert.match(stdout, /by the word of the root, policy and gateway in it/);
 });
 
+test('a client that asked nobody for the age of its policy holds only where that is accepted', async () => {
+  const proof = await proofOf();
+  assert.ok(proof.policy.kind === 'signed');
+  const offline = encodeProof({ ...proof, policy: { ...proof.policy, mode: 'offline' } });
+  const path = written('offline.json', offline);
+  const pins = ['--root', root, '--gateway-id', BILL_AUD];
+  assert.deepEqual(failedIn(verify(path, ...pins, '--json').stdout), ['policy.in_force']);
+  const { status, stdout } = verify(path, ...pins, '--accept-offline');
+  assert.equal(status, 0);
+  assert.match(stdout, /^holds.*under a policy whose age the client did not ask$/m);
+});
+
 test('a proof that does not hold ends with 1 and names the check', async () => {
   const path = await saved('bad.json', { bill: { receipt: { simulated: false } } });
   const { status, stdout } = verify(path, '--json', '--root', root);

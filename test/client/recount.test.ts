@@ -7,6 +7,7 @@ import {
   SPECIAL_TOKENS_PER_CHOICE,
   SPECIAL_TOKENS_PER_TOOL_CALL,
   TALLY_SPAN_CHARS,
+  UNSEEN_TOKENS_MAX,
 } from '../../client/limits.ts';
 import { exceeds, meterExceeds, Recount, type RecountInput } from '../../client/pay/recount.ts';
 import { TEST_PRICES } from '../support/attested-key.ts';
@@ -94,6 +95,69 @@ test('refusals, reasoning that is shown and calls of tools are visible too', () 
 test('the allowance is for the choices that were asked for, not for those that are made up', () => {
   const pieces = Array.from({ length: 50 }, (_, index) => event({ content: 'x' }, index));
   assert.equal(completion(STREAM, pieces, { choices: 2 }), 50 + 2 * SPECIAL_TOKENS_PER_CHOICE);
+});
+
+const TOOLS = { model: 'm', tools: [{ type: 'function', function: { name: 'f' } }] };
+
+for (const [surface, cut] of [
+  [
+    'chat',
+    {
+      choices: [{ index: 0, message: { content: null, tool_calls: [] }, finish_reason: 'length' }],
+    },
+  ],
+  ['responses', { object: 'response', status: 'incomplete', output: [] }],
+  ['messages', { type: 'message', stop_reason: 'max_tokens', content: [] }],
+] as const) {
+  const usage = { prompt: 1, cached: 0, completion: 4096, reasoning: 0 };
+  const boundsOf = (asked: object, said: object): ReturnType<Recount['bounds']> => {
+    const recount = new Recount({ body: utf8(JSON.stringify(asked)), choices: 1 });
+    recount.head('application/json');
+    recount.push(utf8(JSON.stringify(said)));
+    return recount.bounds();
+  };
+
+  test(`a call that the bound cut, and ${surface} leaves out, is no padded bill`, () => {
+    assert.equal(exceeds(usage, boundsOf(TOOLS, cut)), false);
+  });
+
+  test(`an answer of ${surface} that says nothing and is cut is one without tools`, () => {
+    assert.equal(exceeds(usage, boundsOf({ model: 'm' }, cut)), true);
+  });
+}
+
+test('tools may be written into the prompt once more, with an indent', () => {
+  const body = utf8(JSON.stringify(TOOLS));
+  const countTokens = (text: string): number => text.length;
+  const recount = new Recount({ body, choices: 1, countTokens });
+  const plain = new Recount({ body: BODY, choices: 1, countTokens });
+  const indented = JSON.stringify(TOOLS.tools[0], undefined, 4).length;
+  const tokens = (bytes: number): number => Math.ceil(bytes * 1.02);
+  assert.equal(
+    recount.bounds().prompt - tokens(body.length) - tokens(indented),
+    plain.bounds().prompt - tokens(BODY.length),
+  );
+});
+
+test('a call that a stop string cut is left out too, and no other', () => {
+  const said = answer({ content: null });
+  const stopped = utf8(JSON.stringify({ ...TOOLS, stop: ['}'] }));
+  assert.equal(completion('application/json', [said], { body: stopped }), UNSEEN_TOKENS_MAX);
+  const body = utf8(JSON.stringify(TOOLS));
+  assert.equal(completion('application/json', [said], { body }), SPECIAL_TOKENS_PER_CHOICE);
+  // A stream says what was written as it is written.
+  assert.ok(completion(STREAM, [event({ content: 'x' })], { body: stopped }) < UNSEEN_TOKENS_MAX);
+});
+
+test('of a stop string that is cut away each byte may have been a token', () => {
+  const long = 'ж'.repeat(100);
+  for (const asked of [{ stop: ['a', long] }, { stop: long }, { stop_sequences: [long, 'a'] }]) {
+    const body = utf8(JSON.stringify({ model: 'm', ...asked }));
+    assert.equal(
+      completion('application/json', [answer({ content: 'ok' })], { body }),
+      2 + 200 + SPECIAL_TOKENS_PER_CHOICE,
+    );
+  }
 });
 
 test('what cannot be read counts byte by byte', () => {

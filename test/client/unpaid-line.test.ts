@@ -7,6 +7,7 @@ import { utf8 } from '../../core/bytes.ts';
 import { openSession, type CompleteAnswer } from '../../client/index.ts';
 import { parseBill } from '../../client/pay/bill.ts';
 import { checkBill } from '../../client/pay/check-bill.ts';
+import { GATEWAY_DOCUMENT_LIFETIME_MAX_MS } from '../../protocol/gateway-document.ts';
 import { amount } from '../../settlement/money.ts';
 import { signStatement, statementSigner } from '../../settlement/statement.ts';
 import type { BookMischief } from '../support/memory-books.ts';
@@ -40,6 +41,14 @@ test("an API key's answer says what it cost, and its bill holds", async (context
     checks.filter(({ outcome }) => outcome === 'skipped').map(({ id }) => id),
     ['gateway.payee', 'voucher.signature', 'voucher.payer', 'voucher.ceiling', 'recount'],
   );
+});
+
+test('a bill that is asked for late is of the instant of its answer', async (context) => {
+  const gateway = await paidGateway(context);
+  const { settlement } = await ask(gateway);
+  gateway.advance(2 * GATEWAY_DOCUMENT_LIFETIME_MAX_MS);
+  const { checks } = checkBill(parseBill(settlement?.bill() ?? new Uint8Array()));
+  assert.ok(checks.every(({ outcome }) => outcome !== 'fail'));
 });
 
 test('a gateway that keeps no books sends no line, and the answer stands', async () => {

@@ -83,15 +83,16 @@ export async function proofOf(lies: ProofLies = {}): Promise<ResponseProof> {
   };
 }
 
-/** The bill of the lab, at the instant of the evidence. */
+/** The bill of the lab, at the instant of the evidence; made by the clock that sealed. */
 function billUnder({ digest }: CompiledPolicy, lies: Lies = {}): Bill {
+  const sealedMs = lies.prelude?.issuedAtMs ?? NOW_MS;
   return billOf({
     ...lies,
-    document: { issuedMs: NOW_MS - 1000, expiresMs: NOW_MS + 1000, ...lies.document },
+    document: { issuedMs: sealedMs - 1000, expiresMs: sealedMs + 1000, ...lies.document },
     prelude: { issuedAtMs: NOW_MS, ...lies.prelude },
     receipt: { startMs: NOW_MS, endMs: NOW_MS + 1, policyDigest: digest, ...lies.receipt },
     line: { atMs: NOW_MS, ...lies.line },
-    bill: { atMs: NOW_MS, ...lies.bill },
+    bill: { atMs: sealedMs, ...lies.bill },
   });
 }
 

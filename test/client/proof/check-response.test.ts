@@ -151,6 +151,26 @@ const CASES: readonly Case[] = [
     lies: { bill: { prelude: { issuedAtMs: NOW_MS + 60_001 } } },
     who: 'begun before it was sealed',
   },
+  {
+    id: 'time.billed',
+    lies: {
+      bill: {
+        document: { issuedMs: NOW_MS - 2 * DAY_MS, expiresMs: NOW_MS - DAY_MS },
+        bill: { atMs: NOW_MS - DAY_MS - 1 },
+      },
+    },
+    who: 'by a document that had ended',
+  },
+  {
+    id: 'time.billed',
+    lies: {
+      bill: {
+        document: { issuedMs: NOW_MS + DAY_MS, expiresMs: NOW_MS + 2 * DAY_MS },
+        bill: { atMs: NOW_MS + DAY_MS },
+      },
+    },
+    who: 'by a document of a later day',
+  },
   { id: 'receipt.policy', lies: { bill: { receipt: { policyDigest: randomBytes(32) } } } },
   { id: 'receipt.simulated', lies: { bill: { receipt: { simulated: false } } } },
   { id: 'receipt.route', lies: { bill: { prelude: { routeTag: routeTag('another/model') } } } },
@@ -224,10 +244,28 @@ test('a bundle that was never released counts in the mode that says so, and in n
   const tooFew = { ...proof, policy: { ...proof.policy, unreleased: stranger } };
   assert.deepEqual(outcomes(tooFew).failed, ['policy.signatures']);
   const offline: ResponseProof = { ...proof, policy: { ...proof.policy, mode: 'offline' } };
-  const fresh = outcomes(offline).all.find(({ id }) => id === 'revocation.fresh');
-  assert.equal(fresh?.outcome, 'waived');
-  const inForce = outcomes(offline).all.find(({ id }) => id === 'policy.in_force');
-  assert.ok(inForce?.outcome === 'waived' && inForce.by === 'client option offline');
+  const pins: ProofPins = { ...PINS, offline: 'accepted' };
+  const { all, holds } = outcomes(offline, pins);
+  assert.ok(holds);
+  assert.equal(all.find(({ id }) => id === 'revocation.fresh')?.outcome, 'waived');
+  const inForce = all.find(({ id }) => id === 'policy.in_force');
+  assert.ok(inForce?.outcome === 'waived' && inForce.by.startsWith('the verifier'));
+});
+
+test('that nobody asked for the age of a policy is for the verifier to accept, not for the file', async () => {
+  const proof = await proofOf();
+  assert.ok(proof.policy.kind === 'signed');
+  const state = JSON.parse(fromUtf8(proof.policy.state));
+  // What a list took away, and that there was one, is gone.
+  const stripped = utf8(JSON.stringify({ ...state, revocations: null, timestamp: null }));
+  const policy = { ...proof.policy, mode: 'offline', state: stripped } as const;
+  assert.deepEqual(outcomes({ ...proof, policy }).failed, ['policy.in_force']);
+});
+
+test('a digest that is pinned is of an unsigned policy: one that somebody else signed does not stand for it', async () => {
+  const { holds, failed } = outcomes(await proofOf(), { policyDigest: randomBytes(32) });
+  assert.equal(holds, false);
+  assert.deepEqual(failed, ['policy.digest']);
 });
 
 const LAST_INSTANT_MS = 8_640_000_000_000_000;

@@ -43,6 +43,12 @@ const PATTERNS: readonly string[] = [
   '^(?!.*aa)[a-c]*$',
   '^(?!a$)[a-c]+$',
   '^(?=a)(?!.*b$)[abc]{1,3}$',
+  '^(?!.*aa)',
+  '^(?!.{2,}$)',
+  'a(?![^b]{0,2}$)',
+  '^(?!\\D\\W?\\S$)',
+  '(?!.{0,2}.?$)[ab]',
+  '^(?!a)(?=.*b)',
   '^$',
   '',
   '^"\\\\$',
@@ -107,6 +113,16 @@ const REFUSED: readonly string[] = [
   '^\\ud83d$',
   '(?i:a)',
 ];
+
+test('what a negative lookahead forbids cannot be had behind a character of two units', () => {
+  const rules = readGbnf(grammarOf({ type: 'string', pattern: '^(?!.*\\.\\.)' }));
+  const recogniser = new Recogniser(rules);
+  assert.equal(recogniser.recognise('"a.b"').outcome, 'accepted');
+  assert.equal(recogniser.recognise('"\u{1F600}.."').outcome, 'rejected');
+  // One that leaves nothing out leaves them to the rest of the pattern.
+  const named = readGbnf(grammarOf({ type: 'string', pattern: '^(?!admin)' }));
+  assert.equal(new Recogniser(named).recognise('"\u{1F600}admin"').outcome, 'accepted');
+});
 
 for (const pattern of REFUSED) {
   test(`${JSON.stringify(pattern)} is refused`, () => {
