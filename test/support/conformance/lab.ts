@@ -13,19 +13,13 @@ import { ed25519PublicKey, randomBytes } from '#primitives';
 import { fixed, fromUtf8, toHex, utf8, type Bytes } from '../../../core/bytes.ts';
 import { systemClock } from '../../../core/clock.ts';
 import { parseJson } from '../../../core/json.ts';
-import { decodeConfig } from '../../../core/node/config.ts';
-import { createLog } from '../../../core/node/log.ts';
 import { encodeCard, type Card } from '../../../attestation/card.ts';
 import { fillDevelopmentPolicy } from '../../../attestation/policy/development.ts';
 import type { PriceList } from '../../../attestation/verdict.ts';
 import { plainModeSealer } from '../../../cli/plain-mode.ts';
 import { sealedFetch } from '../../../client/index.ts';
-import { WORKER_CONFIG } from '../../../enclave-worker/config.ts';
-import { DEMO_MODEL, DEMO_WORKLOAD } from '../../../enclave-worker/demo-model/demo-model.ts';
-import { WORKER_EVENTS } from '../../../enclave-worker/events.ts';
+import { DEMO_MODEL } from '../../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../../enclave-worker/evidence/simulator/simulator.ts';
-import { localOwnerSigner } from '../../../enclave-worker/owner.ts';
-import { createWorker, type RunningWorker } from '../../../enclave-worker/worker.ts';
 import { createApiKey, keyHashOf } from '../../../gateway/accounts.ts';
 import { createGateway, type Gateway } from '../../../gateway/app.ts';
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../../gateway/config.ts';
@@ -34,6 +28,7 @@ import { amount } from '../../../settlement/money.ts';
 import type { Trace } from '../canaries.ts';
 import { startEngineServer, type EngineServer } from './engine-server.ts';
 import type { LabEngine } from './engines.ts';
+import { startLabWorker, type WorkerSeat } from './lab-worker.ts';
 import type { Ended, PathName, Way } from './way.ts';
 
 /** With a slash, as the models of most hubs have. */
@@ -54,6 +49,8 @@ export interface LabOptions {
   readonly engine: () => Promise<LabEngine>;
   readonly limits?: Partial<Card['limits']>;
   readonly gateway?: Partial<GatewayConfigInput>;
+  /** `none`: the test starts it, by its seat. */
+  readonly worker?: 'none';
 }
 
 export interface Lab {
@@ -63,7 +60,9 @@ export interface Lab {
   readonly adminUrl: string;
   readonly policyPath: string;
   readonly dataDir: string;
-  readonly worker: RunningWorker;
+  /** What a worker of this lab has to be told. */
+  readonly seat: WorkerSeat;
+  readonly labEngine: LabEngine;
   /** A key of the gateway, with or without a balance. */
   newKey(credit?: bigint): Promise<string>;
   /** What any part has written or logged. */
@@ -136,16 +135,13 @@ async function assemble(options: LabOptions, closers: Closer[]): Promise<Omit<La
   const { httpPort, adminPort } = await gateway.listen();
   const gatewayUrl = `http://127.0.0.1:${httpPort}`;
   const workerLog: string[] = [];
-  const worker = await startLabWorker({
-    labEngine,
-    limits,
-    gateway,
-    gatewayUrl,
-    dataDir,
-    provider: simulator,
-    logLines: workerLog,
-  });
-  closers.push(() => worker.close());
+  const seat = seatOf({ labEngine, limits, gateway, gatewayUrl, dataDir });
+  if (options.worker !== 'none') {
+    const { engine } = labEngine;
+    const log = (line: string): void => void workerLog.push(line);
+    const worker = await startLabWorker(seat, { engine, provider: simulator, log });
+    closers.push(() => worker.close());
+  }
   const server = await startEngineServer({
     engine: labEngine.engine,
     modelId: LAB_MODEL,
@@ -163,7 +159,8 @@ async function assemble(options: LabOptions, closers: Closer[]): Promise<Omit<La
     adminUrl: `http://127.0.0.1:${adminPort}`,
     policyPath,
     dataDir,
-    worker,
+    seat,
+    labEngine,
     newKey,
     traces: () => [
       { name: 'gateway log', bytes: utf8(gatewayLog.join('')) },
@@ -196,18 +193,15 @@ function writeLabPolicy(dataDir: string, root: Bytes<32>, weights: Bytes<32>): s
   return path;
 }
 
-interface LabWorkerInput {
+interface SeatInput {
   readonly labEngine: LabEngine;
   readonly limits: Card['limits'];
   readonly gateway: Gateway;
   readonly gatewayUrl: string;
   readonly dataDir: string;
-  readonly provider: Awaited<ReturnType<typeof createSimulator>>;
-  readonly logLines: string[];
 }
 
-async function startLabWorker(input: LabWorkerInput): Promise<RunningWorker> {
-  const { labEngine, limits, gateway, gatewayUrl, dataDir, provider, logLines } = input;
+function seatOf({ labEngine, limits, gateway, gatewayUrl, dataDir }: SeatInput): WorkerSeat {
   const { engine, weights } = labEngine;
   const ownerKey = randomBytes(32);
   const card = encodeCard({
@@ -222,26 +216,13 @@ async function startLabWorker(input: LabWorkerInput): Promise<RunningWorker> {
     prices: LAB_PRICES,
     payout: null,
   });
-  const config = decodeConfig(WORKER_CONFIG, {
-    gateway: { url: gatewayUrl, aud: gateway.aud },
+  return {
+    gatewayUrl,
+    aud: gateway.aud,
+    pkiDir: join(dataDir, 'pki'),
     card: fromUtf8(card),
-    workload: { image: toHex(DEMO_WORKLOAD.image), config: toHex(DEMO_WORKLOAD.config) },
-    engine: { modelPath: DEMO_MODEL.path },
-    evidence: { provider: 'simulator', pkiDir: join(dataDir, 'pki') },
-    settlement: { creditMax: '1000000' },
-    drainMs: 1000,
-  });
-  return createWorker(config, {
-    provider,
-    owner: localOwnerSigner(ownerKey, card),
-    clock: systemClock,
-    log: createLog({
-      events: WORKER_EVENTS,
-      part: 'worker',
-      destination: { write: (line) => void logLines.push(line) },
-    }),
-    engine,
-  });
+    ownerKeyHex: toHex(ownerKey),
+  };
 }
 
 async function keyWith(gateway: Gateway, credit: bigint): Promise<string> {
