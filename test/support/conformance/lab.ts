@@ -57,6 +57,8 @@ export interface Lab {
   readonly ways: Readonly<Record<PathName, Way>>;
   readonly gateway: Gateway;
   readonly gatewayUrl: string;
+  /** Of the gateway under TLS, where its configuration has it. */
+  readonly secureOrigin: string;
   readonly adminUrl: string;
   readonly policyPath: string;
   readonly dataDir: string;
@@ -132,7 +134,7 @@ async function assemble(options: LabOptions, closers: Closer[]): Promise<Omit<La
     sealer: plainModeSealer,
   });
   closers.push(() => gateway.close());
-  const { httpPort, adminPort } = await gateway.listen();
+  const { httpPort, httpsPort, adminPort } = await gateway.listen();
   const gatewayUrl = `http://127.0.0.1:${httpPort}`;
   const workerLog: string[] = [];
   const seat = seatOf({ labEngine, limits, gateway, gatewayUrl, dataDir });
@@ -156,6 +158,7 @@ async function assemble(options: LabOptions, closers: Closer[]): Promise<Omit<La
     ways,
     gateway,
     gatewayUrl,
+    secureOrigin: `https://127.0.0.1:${httpsPort}`,
     adminUrl: `http://127.0.0.1:${adminPort}`,
     policyPath,
     dataDir,
