@@ -100,7 +100,10 @@ function withoutIds({ status, type, body }: Answer): Answer {
     status,
     type,
     body: body
-      .replaceAll(/"(id|created|requestId|receipt|statement|n|cum|atMs)": ?("[^"]*"|\d+)/g, '"$1":0')
+      .replaceAll(
+        /"(id|created|requestId|receipt|statement|n|cum|atMs)": ?("[^"]*"|\d+)/g,
+        '"$1":0',
+      )
       .replaceAll(/: x_settlement .*/g, ': x_settlement'),
   };
 }
