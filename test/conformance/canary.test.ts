@@ -53,9 +53,9 @@ function cell(asks: Asks): (way: Way) => Promise<void> {
     const answers = await asks(way, { good, bad });
     assert.ok(answers.length > 0);
     for (const text of answers) assert.equal(text, answer);
-    const { adminUrl, traces } = lab();
+    const { adminUrl } = lab();
     const metrics = await (await fetch(`${adminUrl}/metrics`)).text();
-    const all = [...traces(), { name: 'metrics', bytes: utf8(metrics) }, ...refusals];
+    const all = [...lab().traces(), { name: 'metrics', bytes: utf8(metrics) }, ...refusals];
     assert.ok(all.some(({ name }) => name.startsWith('refusal')));
     const secrets = [
       { name: 'prompt', forms: formsOf(prompt) },

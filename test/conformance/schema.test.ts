@@ -17,17 +17,15 @@ const TIMES = 100;
 const AT_ONCE = 4;
 
 /** A model of single bytes also writes characters in more bytes than they have; a pattern of letters leaves no room for that. */
-const WORD = z.string().regex(/^[a-z]{1,6}$/);
+const WORD = z.string().regex(/^[a-z]{1,4}$/);
 /** Of which zod makes `$defs` and `$ref`, because it is named. */
-const PLACE = z
-  .strictObject({ street: WORD, number: z.int().min(1).max(9999) })
-  .meta({ id: 'place' });
+const PLACE = z.strictObject({ at: WORD, no: z.int().min(1).max(99) }).meta({ id: 'place' });
+/** Names are short because a model of single bytes writes them byte by byte. */
 const ORDER = z.strictObject({
-  kind: z.enum(['new', 'return']),
-  from: PLACE,
+  as: z.enum(['new', 'old']),
   to: PLACE,
-  note: WORD.nullable(),
-  items: z.array(z.strictObject({ name: WORD, price: z.number(), sent: z.boolean() })).max(3),
+  by: WORD.nullable(),
+  via: z.array(PLACE).max(2),
 });
 /** Strict mode of OpenAI's own helper knows no optional members; the other two send them. */
 const LOOSE_ORDER = ORDER.extend({ remark: WORD.optional() });
