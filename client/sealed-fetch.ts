@@ -181,15 +181,22 @@ async function sealedAnswer(
   });
   // The response begins with the authenticated head; what fails later errors its stream.
   const signal = AbortSignal.any([request.signal, leave.signal]);
-  session.stream(call, pipe, signal).then(
-    () => pipe.close(),
-    (error: unknown) => {
-      pipe.break(error);
-      started.reject(error);
-    },
-  );
+  UNDER_WAY.add(request);
+  session
+    .stream(call, pipe, signal)
+    .then(
+      () => pipe.close(),
+      (error: unknown) => {
+        pipe.break(error);
+        started.reject(error);
+      },
+    )
+    .finally(() => UNDER_WAY.delete(request));
   return started.promise;
 }
+
+/** A signal that a `Request` made follows the app's own only as long as the request itself is not collected as garbage. */
+const UNDER_WAY = new Set<Request>();
 
 const INNER_HEADERS = ['sx-cache-salt', 'sx-priority', 'idempotency-key'] as const;
 
@@ -274,10 +281,15 @@ const PASSED_HEADERS: readonly string[] = [
   'x-should-retry',
 ];
 
+/** A worker may say that asking again is no use. To ask again, and pay again, is the app's own decision. */
+function isPassed(name: string, value: string): boolean {
+  return PASSED_HEADERS.includes(name) && (name !== 'x-should-retry' || value === 'false');
+}
+
 function labelled(head: AnswerHead): Headers {
   const headers = new Headers();
   for (const [name, value] of head.headers) {
-    if (PASSED_HEADERS.includes(name.toLowerCase())) headers.set(name, value);
+    if (isPassed(name.toLowerCase(), value)) headers.set(name, value);
   }
   headers.set('sx-privacy', 'end-to-end');
   headers.set('sx-authenticated', 'true');

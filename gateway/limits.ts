@@ -16,6 +16,9 @@ export const CONNECTIONS_MAX = 8192;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** What a peer that broke the rules of HTTP has to read its answer, before the socket goes. */
 export const REFUSED_LINGER_MS = 1000;
+/** Of a refused body, what is read and dropped so that the refusal arrives. */
+export const REFUSED_BODY_MAX_BYTES = 33_554_432;
+export const REFUSED_BODY_LINGER_MS = 5000;
 export const CONTROL_BODY_MAX_BYTES = 2_097_152;
 /** Bodies of control routes being read at once. */
 export const CONTROL_BODIES_MAX = 32;

@@ -16,6 +16,7 @@ import { spokenEnd, spokenFailure, spokenSettlement } from '../../protocol/spoke
 import { PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
 import { drained } from '../drained.ts';
 import { paymentFailureOf, settledJson, type Settled } from '../payments/edge.ts';
+import { dropRest } from '../refused-body.ts';
 import { readJsonBody } from './body.ts';
 import { CHAT_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
 import { respondFailure } from './respond.ts';
@@ -93,8 +94,7 @@ export async function handlePlain(
     answer.fail(caller?.refusal() ?? paymentFailureOf(error) ?? failureOf(error));
   } finally {
     answer.stop();
-    // An unread rest of a refused body must not become the next request.
-    if (!request.complete) response.once('finish', () => request.destroy());
+    if (!request.complete) dropRest(request);
   }
 }
 
@@ -105,6 +105,11 @@ const PASSED_HEADERS: readonly string[] = [
   'retry-after-ms',
   'x-should-retry',
 ];
+
+/** A worker may say that asking again is no use. To ask again, and pay again, is the app's own decision. */
+function isPassed(name: string, value: string): boolean {
+  return PASSED_HEADERS.includes(name) && (name !== 'x-should-retry' || value === 'false');
+}
 
 const LINE_FEED = 0x0a;
 const MS_PER_S = 1000;
@@ -132,7 +137,7 @@ class PlainAnswer implements PlainSink {
     const response = this.#response;
     response.statusCode = head.status;
     for (const [name, value] of head.headers) {
-      if (PASSED_HEADERS.includes(name.toLowerCase())) response.setHeader(name, value);
+      if (isPassed(name.toLowerCase(), value)) response.setHeader(name, value);
     }
     response.setHeader('sx-privacy', 'gateway-visible');
     response.setHeader('sx-worker', toHex(head.workerId));

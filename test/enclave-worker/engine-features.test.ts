@@ -97,6 +97,18 @@ test('what is said under a grammar is of it, in every choice', async () => {
   }
 });
 
+test('with every slot taken, the next generation may begin as soon as one has ended', async () => {
+  // Under a grammar each token is evaluated on its own, beside those of the other generation.
+  const grammar = 'root ::= [a-z]{30}';
+  const lane = async (): Promise<void> => {
+    for (let at = 0; at < 40; at++) {
+      const { text } = only(await run(tiny, job('x', { grammar, temperature: 1, seed: at })));
+      assert.equal(text.length, 30);
+    }
+  };
+  await Promise.all(Array.from({ length: tiny.slots }, lane));
+});
+
 test('an abort between two choices ends them all', async () => {
   const stop = new AbortController();
   const generation = tiny.generate(

@@ -27,17 +27,25 @@ export async function generate(
   const grammar = await grammarOf(loaded, message);
   const sequence = loaded.free.pop();
   if (sequence === undefined) throw engineError('engine.failed', 'no free sequence');
+  let ended: Ended;
   try {
     if (message.topLogprobs !== undefined && sequence.needsCheckpoints) {
       throw engineError('engine.logprobs');
     }
     const count = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
     send({ kind: 'started', id: message.id, promptTokens: count });
-    await generateOn(sequence, prompts, { loaded, message, job, send, bias, grammar });
+    ended = await generateOn(sequence, prompts, { loaded, message, job, send, bias, grammar });
   } finally {
     await sequence.clearHistory();
     loaded.free.push(sequence);
   }
+  // Whoever hears of the end may send the next job at once, and that needs the sequence.
+  send({ kind: 'end', id: message.id, ...ended });
+}
+
+interface Ended {
+  readonly reason: ChoiceEnd;
+  readonly completionTokens: number;
 }
 
 interface Run {
@@ -53,7 +61,7 @@ async function generateOn(
   sequence: LlamaContextSequence,
   prompts: readonly (readonly Token[])[],
   run: Run,
-): Promise<void> {
+): Promise<Ended> {
   const { message, loaded, send } = run;
   const { id, choices, maxOutputTokens } = message;
   const count = { tokens: 0 };
@@ -64,16 +72,14 @@ async function generateOn(
     const limit = Math.min(loaded.contextTokens - prompt.length, maxOutputTokens);
     for (let at = 0; at < choices; at++) {
       if (at > 0) tail = await backToPrompt(sequence, prompt);
-      const ended = await end(run, { ...run, sequence, choice, tail, limit, count });
+      const reason = await end(run, { ...run, sequence, choice, tail, limit, count });
       choice++;
       const completionTokens = count.tokens;
-      if (ended === 'aborted' || choice === total) {
-        send({ kind: 'end', id, reason: ended, completionTokens });
-        return;
-      }
-      send({ kind: 'choice-end', id, choice: choice - 1, reason: ended, completionTokens });
+      if (reason === 'aborted' || choice === total) return { reason, completionTokens };
+      send({ kind: 'choice-end', id, choice: choice - 1, reason, completionTokens });
     }
   }
+  return { reason: 'aborted', completionTokens: count.tokens };
 }
 
 function end({ job }: Run, choice: Parameters<typeof runChoice>[0]): Promise<ChoiceEnd> {
