@@ -243,7 +243,9 @@ async function answered(
     const end = plan.kind === 'embed' ? await embed(serving, plan) : await generate(serving, plan);
     if (end === 'complete') return { outcome: 'ok', usage: counted.usage(), code: undefined };
   } catch (error) {
-    return fail(spoken, engineFailure(error, plan.promptParam), counted.usage());
+    // Nothing of it reached anybody, and whoever asked is not to blame.
+    const usage = out.status === undefined ? NOTHING_USED : counted.usage();
+    return fail(spoken, engineFailure(error, plan.promptParam), usage);
   }
   if (call.gone.aborted) return { outcome: 'cancelled', usage: counted.usage(), code: undefined };
   return fail(spoken, openAiFailure('timeout'), counted.usage());
@@ -318,8 +320,6 @@ async function embed(
   }
   const numbers = vectors.reduce((sum, vector) => sum + vector.length, 0);
   if (numbers * NUMBER_CHARS[request.encoding] > EMBEDDINGS_ANSWER_MAX_CHARS) {
-    // Nobody would read so large an answer, so nobody pays for it.
-    counted.usage = () => NOTHING_USED;
     throw engineError('engine.answer_too_large');
   }
   out.json(200, embeddingList(request, vectors, embedding.usage()));
