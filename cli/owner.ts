@@ -145,7 +145,7 @@ async function weightsOf({ weights, upstream }: CardOptions): Promise<Bytes<32>>
   if (/^[0-9a-f]{64}$/.test(weights)) return fixed(fromHex(weights), 32);
   if (upstream === undefined) return await sha256OfFile(weights);
   const { engine } = loadConfig(WORKER_CONFIG, { part: 'worker', filePath: upstream });
-  if (engine.upstream === undefined) throw cliError('cli.usage', `${upstream}: engine.upstream`);
+  if (engine.upstream === undefined) throw cliError('cli.option', `${upstream}: engine.upstream`);
   return (await measureServed(weights, engine.upstream)).digest;
 }
 

@@ -150,8 +150,6 @@ export class FakeUpstream {
     }
     this.running++;
     const exchange = exchangeOf(asked, res, this.model);
-    if (!this.ignoresAborts)
-      void exchange.gone.then(() => void (this.running = Math.max(0, this.running)));
     try {
       await (this.script ?? ((on) => answerWell(on, this)))(exchange);
     } finally {

@@ -13,7 +13,7 @@ import type { UpstreamConfig } from './config.ts';
 import { startEmbedding } from './embed.ts';
 import type { UsageProblem } from './errors.ts';
 import { startExchange, type ExchangeOver } from './exchange.ts';
-import { Health, type HealthState } from './health.ts';
+import { Health, type HealthPace, type HealthState } from './health.ts';
 import { HEALTH_TIMEOUT_MS, PROBE_TIMEOUT_MS } from './limits.ts';
 import { probe, type Probed } from './probe.ts';
 import { chatJob, textJob } from './probe-jobs.ts';
@@ -30,8 +30,7 @@ export interface OpenAiUpstreamOptions {
   /** What it did wrong in an answer, for the owner's log. */
   readonly onProblem: (problem: string) => void;
   readonly signal?: AbortSignal;
-  readonly healthEveryMs?: number;
-  readonly weightsEveryMs?: number;
+  readonly pace?: HealthPace;
 }
 
 /** Resolves when the upstream has shown that it is what the configuration says. Throws `engine.probe`. */
@@ -73,14 +72,13 @@ class OpenAiUpstreamEngine implements Engine {
     this.offers = probed.offers;
     this.contextTokens = options.contextTokens;
     this.slots = options.slots;
-    const { assertWeights, onState, healthEveryMs, weightsEveryMs } = options;
+    const { assertWeights, onState, pace } = options;
     this.#health = new Health({
       look: (signal) => this.#look(signal),
       trial: (signal) => this.#trial(signal),
       assertWeights,
       onState,
-      ...(healthEveryMs !== undefined && { everyMs: healthEveryMs }),
-      ...(weightsEveryMs !== undefined && { weightsEveryMs }),
+      ...(pace !== undefined && { pace }),
     });
     this.healthy = this.#health.healthy;
     this.#kept = this.#health.keep(this.#closing.signal);

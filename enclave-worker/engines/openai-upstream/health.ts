@@ -26,21 +26,33 @@ export interface HealthPorts {
   /** Throws `weights.*`. */
   readonly assertWeights: () => Promise<void>;
   readonly onState: (state: HealthState) => void;
+  readonly pace?: HealthPace;
+}
+
+/** Absent: as in limits.ts. */
+export interface HealthPace {
   readonly everyMs?: number;
   readonly weightsEveryMs?: number;
+  /** The first pause after a break. */
+  readonly breakMs?: number;
 }
 
 export class Health {
   readonly #ports: HealthPorts;
   #misses = 0;
   #broken = 0;
-  #breakMs = BREAK_FIRST_MS;
+  #breakMs: number;
   #isOpen = false;
   #isGone = false;
   #wasHealthy = true;
 
   constructor(ports: HealthPorts) {
     this.#ports = ports;
+    this.#breakMs = this.#firstBreakMs;
+  }
+
+  get #firstBreakMs(): number {
+    return this.#ports.pace?.breakMs ?? BREAK_FIRST_MS;
   }
 
   readonly healthy = (): boolean =>
@@ -60,7 +72,8 @@ export class Health {
 
   /** Until `signal` aborts. Never rejects. */
   async keep(signal: AbortSignal): Promise<void> {
-    const { everyMs = HEALTH_EVERY_MS, weightsEveryMs = WEIGHTS_LOOK_EVERY_MS } = this.#ports;
+    const { everyMs = HEALTH_EVERY_MS, weightsEveryMs = WEIGHTS_LOOK_EVERY_MS } =
+      this.#ports.pace ?? {};
     let sinceWeightsMs = 0;
     while (!this.#isGone && (await pause(everyMs, signal))) {
       const isThere = await quietly(() => this.#ports.look(signal));
@@ -91,7 +104,7 @@ export class Health {
     if (await quietly(() => this.#ports.trial(signal))) {
       this.#isOpen = false;
       this.#broken = 0;
-      this.#breakMs = BREAK_FIRST_MS;
+      this.#breakMs = this.#firstBreakMs;
       return;
     }
     this.#breakMs = Math.min(BREAK_MAX_MS, this.#breakMs * 2);

@@ -18,14 +18,8 @@ export function watch({ firstMs, nextMs, isExcused, onLate }: WatchInput): Watch
     if (!isExcused()) onLate();
   };
   let timer = setInterval(look, firstMs);
-  let isFirst = true;
   return {
     heard: () => {
-      if (!isFirst) {
-        timer.refresh();
-        return;
-      }
-      isFirst = false;
       clearInterval(timer);
       timer = setInterval(look, nextMs);
     },
