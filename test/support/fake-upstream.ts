@@ -144,7 +144,7 @@ export class FakeUpstream {
       reply(res, 400, { error: { message: `${refused} is not taken`, type: 'BadRequestError' } });
       return;
     }
-    if (asked.path === '/v1/embeddings' && this.script === undefined) {
+    if (asked.path === '/v1/embeddings') {
       reply(res, 200, embedWell(asked.body, this.model));
       return;
     }

@@ -11,7 +11,7 @@ import { EMBEDDINGS_PATH } from '../../../protocol/openai/endpoints.ts';
 import type { Usage } from '../../../protocol/receipt.ts';
 import type { EmbedJob, Embedding } from '../../engine.ts';
 import { engineError } from '../../errors.ts';
-import { upstreamError } from './errors.ts';
+import { brokenBy, upstreamError } from './errors.ts';
 import { COUNT_SLACK, DIMENSIONS_MAX, EMBEDDINGS_MAX_BYTES } from './limits.ts';
 import { countTexts } from './prompt-count.ts';
 import { refusalOf } from './refusal.ts';
@@ -122,5 +122,5 @@ function failureOf(error: unknown): VeilError {
   if (hasCode(error, 'http.size'))
     return engineError('engine.answer_too_large', '', { cause: error });
   if (!(error instanceof VeilError)) return engineError('engine.failed', '', { cause: error });
-  return error.code.startsWith('engine.') ? error : upstreamError('reset', error);
+  return error.code.startsWith('engine.') ? error : brokenBy(error);
 }

@@ -30,6 +30,18 @@ export type UpstreamProblem =
   | 'vectors'
   | 'count';
 
+const BY_HTTP: ReadonlyMap<string, UpstreamProblem> = new Map([
+  // Not a byte left this process.
+  ['http.connect', 'connect'],
+  ['http.origin', 'connect'],
+  ['http.timeout', 'timeout'],
+  ['http.content', 'json'],
+]);
+
+export function brokenBy(error: VeilError): VeilError {
+  return upstreamError(BY_HTTP.get(error.code) ?? 'reset', error);
+}
+
 /** Of what it counts. Nobody pays for more than can be. */
 export type UsageProblem = 'usage-missing' | 'usage-absurd' | 'usage-decreasing';
 

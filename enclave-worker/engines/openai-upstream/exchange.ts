@@ -10,7 +10,7 @@ import type { ReadHeaders, StreamControl } from '../../../core/node/http-client.
 import type { EngineEvent, GenerateJob, Generation } from '../../engine.ts';
 import { engineError } from '../../errors.ts';
 import { AnswerReader } from './answer-reader.ts';
-import { upstreamError, type UsageProblem } from './errors.ts';
+import { brokenBy, upstreamError, type UsageProblem } from './errors.ts';
 import { UpstreamGeneration } from './generation.ts';
 import { COUNT_SLACK, STATUS_MAX_BYTES } from './limits.ts';
 import { countPrompt, type PromptCount } from './prompt-count.ts';
@@ -279,12 +279,4 @@ class Answer {
     // Behind the mark of the end an upstream has nothing to say; what it says all the same is not waited for.
     if (reader.isDone) this.#control?.resume();
   }
-}
-
-/** `http.connect`: not a byte left this process. */
-function brokenBy(error: VeilError): VeilError {
-  if (error.code === 'http.connect' || error.code === 'http.origin') {
-    return upstreamError('connect', error);
-  }
-  return upstreamError(error.code === 'http.timeout' ? 'timeout' : 'reset', error);
 }
