@@ -21,15 +21,15 @@ export interface FakeExchange {
   readonly asked: FakeAsked;
   readonly res: ServerResponse;
   /** Headers of a stream. */
-  begin(): void;
+  readonly begin: () => void;
   /** Raw text of the body; waits while the reader is slow. False: the reader has gone. */
-  write(text: string | Uint8Array): Promise<boolean>;
+  readonly write: (text: string | Uint8Array) => Promise<boolean>;
   /** `data: <json>` and an empty line. */
-  event(json: unknown): Promise<boolean>;
+  readonly event: (json: unknown) => Promise<boolean>;
   /** A chunk with one choice. */
-  chunk(choice: object, more?: object): Promise<boolean>;
-  done(): Promise<void>;
-  isGone(): boolean;
+  readonly chunk: (choice: object, more?: object) => Promise<boolean>;
+  readonly done: () => Promise<void>;
+  readonly isGone: () => boolean;
   /** Resolves when the reader has gone. */
   readonly gone: Promise<void>;
 }
