@@ -57,7 +57,8 @@ async function speak(
   const isStory = JSON.stringify(body).includes('to a thousand');
   const words = body['response_format'] === undefined ? WORDS : ['{"ok":', 'true', '}'];
   let count = 0;
-  for (; count < max && (isStory || count < words.length); count++) {
+  const last = isStory ? max : Math.min(max, words.length);
+  for (; count < last; count++) {
     const text = isStory ? `${count} ` : (words[count] ?? '');
     const chance = { token: text, logprob: -0.5, bytes: [...Buffer.from(text)] };
     const logprobs =

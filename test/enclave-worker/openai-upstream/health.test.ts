@@ -5,7 +5,6 @@ import { after, afterEach, before, test } from 'node:test';
 import { hasCode } from '../../../core/errors.ts';
 import { weightsError } from '../../../enclave-worker/weights/errors.ts';
 import { NEVER } from '../../support/engine-jobs.ts';
-import { answerWell } from '../../support/fake-upstream-answers.ts';
 import {
   reply,
   startFakeUpstream,
@@ -106,8 +105,6 @@ test('an upstream that no longer has the model is not asked, and is again when i
 });
 
 test('an upstream that answers for another model is found out in the answer', async () => {
-  fake.script = (exchange) =>
-    answerWell(exchange, { ...fake, model: fake.model, cachedTokens: 0, ignoresAborts: false });
   assert.equal((await outcomeOf(over)).error, undefined);
   fake.script = async ({ begin, event, done }) => {
     begin();
