@@ -37,6 +37,8 @@ export interface EngineOffers {
    */
   readonly conversations: 'taken' | 'written';
   readonly lacks: ReadonlySet<EngineMember>;
+  /** Whether probabilities are told of plain text completions too. Absent: they are. */
+  readonly textLogprobs?: 'untold';
 }
 
 /** Of an engine that says nothing: what OpenAI's API has, and nothing beside it. */
@@ -59,6 +61,10 @@ export type AskedMembers = Pick<ChatRequest, 'choices' | 'stop' | 'topLogprobs'>
 
 /** The first member that asks for something the engine does not offer. */
 export function lackedMember(asked: AskedMembers, offers: EngineOffers): EngineMember | undefined {
+  const isText = asked.format === undefined;
+  if (isText && offers.textLogprobs === 'untold' && asked.topLogprobs !== undefined) {
+    return 'logprobs';
+  }
   return membersAsked(asked).find((member) => offers.lacks.has(member));
 }
 

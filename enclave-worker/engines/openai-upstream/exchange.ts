@@ -143,8 +143,7 @@ class Exchange {
       promptCounted: counted,
       outputMax: maxTokens * choices,
       usageOf: choices === 1 ? 'answer' : upstream.kind.usageOf,
-      cache:
-        upstream.kind.isolation === 'salt' && job.cacheNamespace !== undefined ? 'own' : 'none',
+      cache: hasOwnCache(upstream, job) ? 'own' : 'none',
       onProblem: onUsageProblem,
     });
     const reader = new AnswerReader({
@@ -279,4 +278,10 @@ class Answer {
     // Behind the mark of the end an upstream has nothing to say; what it says all the same is not waited for.
     if (reader.isDone) this.#control?.resume();
   }
+}
+
+/** Whether what is told of a cache is this tenant's own doing. */
+function hasOwnCache({ kind, config }: Upstream, { cacheNamespace }: GenerateJob): boolean {
+  const isApart = kind.isolation === 'salt' && config.prefixCache === 'isolated';
+  return isApart && cacheNamespace !== undefined;
 }

@@ -74,8 +74,8 @@ const llamaCppServer: UpstreamKind = {
   grammar: 'grammar',
   lacks: [],
   sampling: { topKOff: 0, repetition: 'repeat_penalty' },
-  // Its own defaults would keep a prefix, and look back over 64 tokens only.
-  fixed: { cache_prompt: false, timings_per_token: true, repeat_last_n: 32_768 },
+  // By itself it looks back over 64 tokens only.
+  fixed: { timings_per_token: true, repeat_last_n: 32_768 },
 };
 
 const OUTSIDE_OPENAI: readonly EngineMember[] = [

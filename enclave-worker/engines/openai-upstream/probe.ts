@@ -51,8 +51,9 @@ export async function probe(input: ProbeInput): Promise<Probed> {
   await abortHolds(context);
   await isolationHolds(context);
   const lacks = await unheld(context);
-  const offers = { conversations: input.upstream.conversations, lacks };
-  return { offers, model, echo };
+  const { conversations } = input.upstream;
+  // Servers tell them in lists without bytes, which cannot be put together again.
+  return { offers: { conversations, lacks, textLogprobs: 'untold' }, model, echo };
 }
 
 /** Loading a model takes minutes, and nobody is there to answer meanwhile. */
@@ -248,6 +249,8 @@ async function isolationHolds(input: Heard): Promise<void> {
   }
 }
 
+const MADE_OF_GRAMMARS: readonly EngineMember[] = ['tools', 'tool_choice', 'parallel_tool_calls'];
+
 /** The members that the kind claims and this server does not keep to. */
 async function unheld(input: Heard): Promise<ReadonlySet<EngineMember>> {
   const { upstream, serves } = input;
@@ -257,7 +260,9 @@ async function unheld(input: Heard): Promise<ReadonlySet<EngineMember>> {
   for (const [member, job] of memberJobs(upstream)) {
     if (!lacks.has(member) && !(await holds(input, member, job))) lacks.add(member);
   }
-  return lacks;
+  // What is written is made of grammars.
+  const isMade = upstream.conversations === 'taken' || !lacks.has('response_format');
+  return isMade ? lacks : new Set([...lacks, ...MADE_OF_GRAMMARS]);
 }
 
 async function holds(input: Heard, member: EngineMember, job: GenerateJob): Promise<boolean> {

@@ -51,7 +51,7 @@ export function requestOf(
       ...grammarBody(kind, job.grammar),
       ...(job.reasoningEffort !== undefined && { reasoning_effort: job.reasoningEffort }),
       ...(job.templateArguments !== undefined && { chat_template_kwargs: job.templateArguments }),
-      ...isolationBody(kind, job.cacheNamespace),
+      ...isolationBody({ kind, config }, job.cacheNamespace),
       ...kind.fixed,
     },
   };
@@ -159,8 +159,13 @@ function grammarBody({ grammar: member }: UpstreamKind, grammar: string | undefi
 }
 
 /** A tenant is a salted key and nothing else; without a namespace nobody's prefix is met, not even one's own. */
-function isolationBody({ isolation }: UpstreamKind, namespace: string | undefined): Body {
-  if (isolation !== 'salt') return {};
+function isolationBody(
+  { kind, config }: Pick<Upstream, 'kind' | 'config'>,
+  namespace: string | undefined,
+): Body {
+  const isShared = config.prefixCache === 'shared';
+  if (kind.isolation === 'no-reuse') return { cache_prompt: isShared };
+  if (kind.isolation === 'none' || isShared) return {};
   const salt = namespace === undefined ? randomBytes(32) : hmacSha256(SALT_KEY, utf8(namespace));
   return { cache_salt: toHex(salt) };
 }

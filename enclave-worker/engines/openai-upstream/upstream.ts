@@ -12,6 +12,7 @@ import {
   type FetchedJson,
   type HttpPool,
 } from '../../../core/node/http-client.ts';
+import { workerError } from '../../errors.ts';
 import type { UpstreamConfig } from './config.ts';
 import { probeError } from './errors.ts';
 import { kindNamed, type UpstreamKind } from './kinds.ts';
@@ -36,6 +37,10 @@ export function openUpstream(config: UpstreamConfig, slots: number): Upstream {
   const kind = kindNamed(config.kind);
   const { socketPath, queueMs, idleMs } = config;
   if (config.kind === 'ollama' && CLOUD.test(config.model)) throw probeError('model');
+  const conversations = config.conversations ?? kind.conversations;
+  if (conversations === 'written' && kind.grammar === undefined) {
+    throw workerError('worker.config', 'engine.upstream.conversations: this kind takes no grammar');
+  }
   try {
     const pool = createPinnedPool({
       origin: config.url,
@@ -46,7 +51,6 @@ export function openUpstream(config: UpstreamConfig, slots: number): Upstream {
       bodyTimeoutMs: Math.max(queueMs, idleMs),
       keepAliveMs: KEEP_ALIVE_MS,
     });
-    const conversations = config.conversations ?? kind.conversations;
     return { kind, config, pool, slots, conversations };
   } catch (cause) {
     if (hasCode(cause, 'http.origin')) throw probeError('address', cause);
