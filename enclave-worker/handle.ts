@@ -252,9 +252,9 @@ async function answered(
 }
 
 /** A schema is a stranger's program for a compiler: what it has not foreseen ends one request and not the worker. */
-function plannedOrRefused({ card }: ExchangeDeps, { opened, call }: Exchange): SpokenPlan {
+function plannedOrRefused({ card, engine }: ExchangeDeps, { opened, call }: Exchange): SpokenPlan {
   try {
-    const spoken = spokenPlanOf(card, opened);
+    const spoken = spokenPlanOf(card, opened, engine.offers);
     const { plan } = spoken;
     const isStream = plan.kind === 'generate' && plan.mode === 'stream';
     const isCounted = isStream && isMetered(opened.prelude.flags);
@@ -399,6 +399,7 @@ function engineFailure(error: unknown, promptParam: string): OpenAiFailure {
   if (hasCode(error, 'engine.logit_bias')) {
     return openAiFailure('invalid_value', { param: 'logit_bias' });
   }
+  if (hasCode(error, 'engine.refused')) return openAiFailure('invalid_value');
   if (hasCode(error, 'engine.logprobs')) {
     return openAiFailure('unsupported_parameter', { param: 'logprobs' });
   }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { sha256 } from '#primitives';
+import { toHex, utf8 } from '../core/bytes.ts';
 import { parseJson } from '../core/json.ts';
 import { hasCode } from '../core/errors.ts';
 import type { Card } from '../attestation/card.ts';
@@ -18,14 +20,22 @@ import {
   type EnginePath,
 } from '../protocol/openai/endpoints.ts';
 import { failureOf, openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts';
+import type { TemplateArguments } from '../protocol/openai/reasoning.ts';
 import type { Sampling } from '../protocol/openai/sampling.ts';
 import { textShape } from '../protocol/openai/text-completion.ts';
 import { decodeTextRequest } from '../protocol/openai/text-request.ts';
 import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
+import type { InnerRequest } from '../protocol/sx/inner.ts';
 import { assertRouted, type Opened } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
 import { formOf } from './answer-form.ts';
 import type { EmbedJob, GenerateJob, Prompt } from './engine.ts';
+import {
+  lackedMember,
+  PLAIN_OFFERS,
+  type AskedMembers,
+  type EngineOffers,
+} from './engine-members.ts';
 import { turnsOf } from './tool-turns.ts';
 
 export interface GeneratePlan {
@@ -52,7 +62,12 @@ export interface EmbedPlan {
 export type RefusedPlan = { readonly kind: 'refused'; readonly failure: OpenAiFailure };
 export type Plan = GeneratePlan | EmbedPlan | RefusedPlan;
 
-export function planOf(card: Card, { inner, prelude }: Opened): Plan {
+/** `offers`: of the engine that will serve it. */
+export function planOf(
+  card: Card,
+  { inner, prelude }: Opened,
+  offers: EngineOffers = PLAIN_OFFERS,
+): Plan {
   if (inner.kind === 'refused') return refused(failureOf(inner.error));
   const endpoint = engineEndpointAt(inner.request.path);
   if (endpoint === undefined) return refused(openAiFailure('unknown_url'));
@@ -62,15 +77,23 @@ export function planOf(card: Card, { inner, prelude }: Opened): Plan {
   } catch (error) {
     return refused(failureOf(error));
   }
-  return planAt(endpoint, body, { card, prelude });
+  const cacheNamespace = cacheNamespaceOf(inner.request);
+  return planAt(endpoint, body, { card, prelude, offers, cacheNamespace });
+}
+
+/** What a request says of whose prefixes it may meet. Spec: overview "Prefix cache". */
+export function cacheNamespaceOf({ headers }: InnerRequest): string | undefined {
+  const salt = headers.find(([name]) => name === 'sx-cache-salt')?.[1];
+  return salt === undefined ? undefined : toHex(sha256(utf8(salt)));
 }
 
 /** `body` is untrusted JSON. */
 export function planAt(
   { path, capability }: EngineEndpoint,
   body: unknown,
-  { card, prelude }: Omit<Bounds, 'path'>,
+  bounds: Omit<Bounds, 'path'>,
 ): Plan {
+  const { card, prelude } = bounds;
   const decision = PLANNERS[path](body);
   if (decision.outcome === 'refused') return refused(decision.failure);
   const { request } = decision;
@@ -80,13 +103,15 @@ export function planAt(
   if (!card.model.capabilities.includes(capability)) {
     return refused(openAiFailure('endpoint_not_served', { param: 'model' }));
   }
-  return request.plan({ path, card, prelude });
+  return request.plan({ ...bounds, path });
 }
 
 interface Bounds {
   readonly path: EnginePath;
   readonly card: Card;
   readonly prelude: Prelude;
+  readonly offers: EngineOffers;
+  readonly cacheNamespace: string | undefined;
 }
 
 interface Asked {
@@ -100,6 +125,7 @@ const PLANNERS: Readonly<Record<EnginePath, (body: unknown) => Decision<Asked>>>
     asked(decodeTextRequest(body), (request, bounds) =>
       generatePlan(bounds, {
         ...request,
+        asked: { ...request, prompts: request.prompts.length },
         prompts: request.prompts.map((text) => ({ kind: 'text', text })),
         promptParam: 'prompt',
         shape: (identity) => textShape(identity, request.topLogprobs),
@@ -128,21 +154,54 @@ function asked<Request extends { readonly model: string }>(
 }
 
 function chatPlan(request: ChatRequest, bounds: Bounds): Plan {
+  // OpenAI tells probabilities of words; which of the tokens are words is not known before all is read.
+  if (request.toolChoice.kind !== 'none' && request.topLogprobs !== undefined) {
+    return refused(openAiFailure('unsupported_parameter', { param: 'logprobs' }));
+  }
+  return bounds.offers.conversations === 'taken'
+    ? conversationPlan(request, bounds)
+    : writtenPlan(request, bounds);
+}
+
+/** The engine has forms of its own for tools and schemas. */
+function conversationPlan(request: ChatRequest, bounds: Bounds): Plan {
+  const { messages, tools, toolChoice, parallelToolCalls, format } = request;
+  const unkept = toolChoice.kind === 'none' ? -1 : tools.findIndex(({ strict }) => strict === true);
+  if (unkept !== -1) {
+    // Engines let a model write what it likes where it may also answer without a call.
+    const param = `tools.${unkept}.function.strict`;
+    return refused(openAiFailure('unsupported_parameter', { param }));
+  }
+  // Compiled only to refuse by name what no engine is known to keep to.
+  const formed = formOf({ ...request, toolChoice: { kind: 'none' } });
+  if (formed.outcome === 'refused') return refused(formed.failure);
+  const tooling = { tools, toolChoice, parallelToolCalls, format };
+  return generatePlan(bounds, {
+    ...commonOf(request),
+    prompts: [{ kind: 'conversation', messages, tooling }],
+  });
+}
+
+/** Tools and schemas become words of the prompt and a grammar. */
+function writtenPlan(request: ChatRequest, bounds: Bounds): Plan {
   const formed = formOf(request);
   if (formed.outcome === 'refused') return refused(formed.failure);
   const { grammar, tools, toolAnswer } = formed.form;
-  // OpenAI tells probabilities of words; which of the tokens are words is not known before all is read.
-  if (toolAnswer !== undefined && request.topLogprobs !== undefined) {
-    return refused(openAiFailure('unsupported_parameter', { param: 'logprobs' }));
-  }
   return generatePlan(bounds, {
-    ...request,
+    ...commonOf(request),
     grammar,
     toolAnswer,
     prompts: [{ kind: 'chat', messages: turnsOf(request.messages, tools) }],
+  });
+}
+
+function commonOf(request: ChatRequest): Omit<Generating, 'prompts'> {
+  return {
+    ...request,
+    asked: { ...request, prompts: 1 },
     promptParam: 'messages',
     shape: (identity) => chatShape(identity, request.topLogprobs),
-  });
+  };
 }
 
 function refused(failure: OpenAiFailure): RefusedPlan {
@@ -165,6 +224,7 @@ function promptBound(card: Card, prelude: Prelude): number {
 }
 
 interface Generating {
+  readonly asked: AskedMembers;
   readonly prompts: readonly Prompt[];
   readonly choices: number;
   readonly promptParam: string;
@@ -174,13 +234,20 @@ interface Generating {
   readonly topLogprobs: number | undefined;
   readonly grammar?: string | undefined;
   readonly toolAnswer?: GeneratePlan['toolAnswer'];
+  readonly reasoningEffort?: string;
+  readonly templateArguments?: TemplateArguments;
   readonly mode: 'stream' | 'unary';
   readonly includeUsage: boolean;
   readonly shape: GeneratePlan['shape'];
 }
 
 /** The smallest of what the client signed for, what the card allows and what the request asks; each choice its equal part. */
-function generatePlan({ path, card, prelude }: Bounds, request: Generating): Plan {
+function generatePlan(bounds: Bounds, request: Generating): Plan {
+  const { path, card, prelude, offers, cacheNamespace } = bounds;
+  const lacked = lackedMember(request.asked, offers);
+  if (lacked !== undefined) {
+    return refused(openAiFailure('unsupported_parameter', { param: lacked }));
+  }
   const { prompts, choices, sampling, stop, topLogprobs } = request;
   const { maxOutputTokens } = card.limits;
   const signedFor = Math.floor(prelude.maxOutput / (prompts.length * choices));
@@ -206,6 +273,9 @@ function generatePlan({ path, card, prelude }: Bounds, request: Generating): Pla
       stop,
       topLogprobs,
       grammar: request.grammar,
+      ...(!offers.lacks.has('reasoning_effort') && { reasoningEffort: request.reasoningEffort }),
+      templateArguments: request.templateArguments,
+      cacheNamespace,
     },
   };
 }

@@ -13,7 +13,8 @@ import { failureOf, openAiFailure, type OpenAiFailure } from '../protocol/openai
 import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
 import type { Opened } from '../protocol/sx/open.ts';
 import { frontVoice, OPENAI_VOICE, type AnswerVoice } from './answer-voice.ts';
-import { planAt, planOf, type Plan } from './plan.ts';
+import { PLAIN_OFFERS, type EngineOffers } from './engine-members.ts';
+import { cacheNamespaceOf, planAt, planOf, type Plan } from './plan.ts';
 
 export interface SpokenPlan {
   readonly plan: Plan;
@@ -22,11 +23,16 @@ export interface SpokenPlan {
 
 const [CHAT_ENDPOINT] = ENGINE_ENDPOINTS;
 
-export function spokenPlanOf(card: Card, opened: Opened): SpokenPlan {
+/** `offers`: of the engine that will serve it. */
+export function spokenPlanOf(
+  card: Card,
+  opened: Opened,
+  offers: EngineOffers = PLAIN_OFFERS,
+): SpokenPlan {
   const { inner, prelude } = opened;
   const front = frontOf(opened);
   if (front === undefined || inner.kind !== 'request') {
-    return { plan: planOf(card, opened), voice: OPENAI_VOICE };
+    return { plan: planOf(card, opened, offers), voice: OPENAI_VOICE };
   }
   let body: unknown;
   try {
@@ -41,7 +47,8 @@ export function spokenPlanOf(card: Card, opened: Opened): SpokenPlan {
     return { plan: { kind: 'refused', failure: openAiFailure(decision.code) }, voice };
   }
   const { request } = decision;
-  const plan = planAt(CHAT_ENDPOINT, request.chat, { card, prelude });
+  const cacheNamespace = cacheNamespaceOf(inner.request);
+  const plan = planAt(CHAT_ENDPOINT, request.chat, { card, prelude, offers, cacheNamespace });
   return { plan, voice: frontVoice(front, request) };
 }
 

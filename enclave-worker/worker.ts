@@ -72,7 +72,7 @@ export async function createWorker(
   const books = openWorkerEarnings(config, { ...deps, card, receipts, epochs });
   let engine: Engine | undefined;
   try {
-    engine = deps.engine ?? (await startEngine(config, card, deps.log));
+    engine = deps.engine ?? (await startEngine(config, card, deps, signal));
     return await serve(
       config,
       { ...deps, card, cardBytes, engine, epochs, receipts, books },
@@ -98,14 +98,21 @@ async function cardBytesOf(config: WorkerConfig): Promise<Uint8Array> {
   throw workerError('worker.config', 'exactly one of card and cardFile');
 }
 
-async function startEngine(config: WorkerConfig, card: Card, log: WorkerLog): Promise<Engine> {
-  const { name, modelPath, threads, gpu, environment, copyRoot } = config.engine;
+async function startEngine(
+  config: WorkerConfig,
+  card: Card,
+  { log, provider }: Pick<WorkerDeps, 'log' | 'provider'>,
+  signal: AbortSignal,
+): Promise<Engine> {
+  const { name, modelPath, upstream, threads, gpu, environment, copyRoot } = config.engine;
   const kind = ENGINES.find((engine) => engine.name === name);
   if (kind === undefined) throw workerError('worker.config', 'engine.name');
   const serves = promisesOf(card);
   const engine = await kind.start({
     // The engine's process works in a folder of its own: what was meant from here has to be said in full.
-    modelPath: resolve(modelPath),
+    ...(modelPath === undefined ? {} : { modelPath: resolve(modelPath) }),
+    ...(upstream === undefined ? {} : { upstream }),
+    evidence: provider.simulated ? 'simulated' : 'real',
     modelSha256Hex: toHex(card.model.weights),
     contextTokens: card.model.contextLength,
     slots: card.limits.maxConcurrent,
@@ -114,11 +121,28 @@ async function startEngine(config: WorkerConfig, card: Card, log: WorkerLog): Pr
     gpu,
     environment,
     ...(copyRoot === undefined ? {} : { copyRoot: resolve(copyRoot) }),
+    signal,
     onState: (state) => log.event('worker.engine', { state }),
+    onProblem: (problem) => log.event('worker.upstream', { problem }),
+    onMeasured: progressLine(log),
   });
   if (serves.every((promise) => engine.capabilities.includes(promise))) return engine;
   await engine.close();
   throw workerError('worker.config', 'card: the engine has not all its capabilities');
+}
+
+const MIB = 1_048_576n;
+/** Of what is measured: often enough to see that it goes on, seldom enough for a log. */
+const PROGRESS_PARTS = 20n;
+const PROGRESS_MIN = 1024n * MIB;
+
+function progressLine(log: WorkerLog): (done: bigint, total: bigint) => void {
+  let next = 0n;
+  return (done, total) => {
+    if (total < PROGRESS_MIN || (done < next && done < total)) return;
+    next = done + total / PROGRESS_PARTS;
+    log.event('worker.measuring', { done_mib: Number(done / MIB), total_mib: Number(total / MIB) });
+  };
 }
 
 /** Requests are sent where a card promises to serve them: a word that nobody here knows would be a promise to nobody. */

@@ -67,6 +67,8 @@ export interface PoolOptions {
   readonly headersTimeoutMs?: number;
   /** Between two pieces of the body. */
   readonly bodyTimeoutMs?: number;
+  /** How long an idle connection is kept: less than the other side does, or a request may meet its end. */
+  readonly keepAliveMs?: number;
 }
 
 export type ReadHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -117,7 +119,7 @@ export function createPinnedPool(options: PoolOptions): HttpPool {
     connections: options.connectionsMax ?? CONNECTIONS_MAX,
     pipelining: 1,
     allowH2: false,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: options.keepAliveMs ?? KEEP_ALIVE_MS,
     headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
     bodyTimeout: options.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
     maxHeaderSize: RESPONSE_HEADERS_MAX_BYTES,
