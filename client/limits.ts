@@ -15,6 +15,8 @@ export const EVIDENCE_MAX_BYTES = 33_554_432;
 export const ERROR_BODY_MAX_BYTES = 65_536;
 
 export const DOCUMENT_TIMEOUT_MS = 20_000;
+/** Of a list of models, all names of it together. */
+export const MODELS_TIMEOUT_MS = 60_000;
 /** Of one published document. */
 export const PUBLICATION_TIMEOUT_MS = 10_000;
 /** Of a look at the app's own place while what the gateway shows is fresh. */
