@@ -13,7 +13,11 @@ const SCRIPT = { text: 'a whole answer' };
 const BODY_MAX_BYTES = 65_536;
 
 /** Event by event, or the one body. */
-function piecesOf(path: string, body: Uint8Array, streams: boolean): readonly Uint8Array[] {
+export function scriptedPieces(
+  path: string,
+  body: Uint8Array,
+  streams: boolean,
+): readonly Uint8Array[] {
   const front = frontAt(path);
   if (front === undefined) {
     if (!streams) return [utf8(JSON.stringify(completionOf(SCRIPT)))];
@@ -36,7 +40,7 @@ export function sealedPieces(opened: OpenedRequest, epoch: Epoch): readonly Uint
   const type = streams ? 'text/event-stream; charset=utf-8' : 'application/json';
   return [
     responder.head(200, [['content-type', type]]),
-    ...piecesOf(path, body, streams).map((piece) => responder.data(piece)),
+    ...scriptedPieces(path, body, streams).map((piece) => responder.data(piece)),
     receiptOf(opened, epoch).bytes,
     responder.final(),
   ];
