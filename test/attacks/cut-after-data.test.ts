@@ -1,4 +1,4 @@
-/** Attack: everything the model said is there, only the end mark is not. SDKs would take it for a whole answer. @module */
+/** C6. Attack: everything the model said is there, only the end mark is not. SDKs would take it for a whole answer. @module */
 
 import { test } from 'node:test';
 import { concat } from '../../core/bytes.ts';

@@ -1,5 +1,5 @@
 /**
- * Attack: whoever holds the machine of a worker ends its answers early, wherever and however it can. Behind the gateway's
+ * C6. Attack: whoever holds the machine of a worker ends its answers early, wherever and however it can. Behind the gateway's
  * convenience mode every SDK says so, and none takes the stump for a short answer. Real gateway and link, a scripted worker.
  * @module
  */

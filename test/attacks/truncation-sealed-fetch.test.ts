@@ -1,5 +1,5 @@
 /**
- * Attack: a gateway ends sealed answers early, wherever and however it can. Behind `sealedFetch` every SDK says so, and none
+ * C6. Attack: a gateway ends sealed answers early, wherever and however it can. Behind `sealedFetch` every SDK says so, and none
  * takes the stump for a short answer. Real gateway, real worker, a relay in between. @module
  */
 
