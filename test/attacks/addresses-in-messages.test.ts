@@ -141,10 +141,24 @@ test('D10: a schema that refers to an address is refused, and nobody is contacte
   assert.equal(contacted, 0);
 });
 
-test('D10: an address in the words of a prompt is words', async () => {
-  const before = engine.jobs.length;
-  const messages = [{ role: 'user', content: here }];
-  assert.equal((await sendTo(fixture, fixture.seal({ model: MODEL_ID, messages }))).inner, 200);
-  assert.equal(engine.jobs.length, before + 1);
-  assert.equal(contacted, 0);
-});
+for (const [path, body] of [
+  ['/v1/chat/completions', chat({ type: 'text', text: 'x' })],
+  ['/v1/responses', respond({ type: 'input_text', text: 'x' })],
+  ['/v1/messages', message({ type: 'text', text: 'x' })],
+] as const) {
+  test(`D10: the same message with an address in its words is served at ${path}: words are words`, async () => {
+    const before = engine.jobs.length;
+    const named = JSON.stringify({ model: MODEL_ID, ...body }).replace(
+      '"text":"x"',
+      `"text":"${here}"`,
+    );
+    const headers = [['content-type', 'application/json']] as const;
+    const sealed = fixture.seal(
+      {},
+      { request: { path, headers, body: utf8(named) }, stream: false },
+    );
+    assert.equal((await sendTo(fixture, sealed)).inner, 200);
+    assert.equal(engine.jobs.length, before + 1);
+    assert.equal(contacted, 0);
+  });
+}
