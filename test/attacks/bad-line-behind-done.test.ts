@@ -10,7 +10,13 @@ import { fromUtf8, utf8 } from '../../core/bytes.ts';
 import { sealedFetch } from '../../client/index.ts';
 import { amount } from '../../settlement/money.ts';
 import { MODEL, STREAM_ANSWER } from '../support/memory-gateway.ts';
-import { COST, paidGateway, type PaidGateway } from '../support/paying.ts';
+import {
+  channelParts,
+  COST,
+  paidGateway,
+  TestMemory,
+  type PaidGateway,
+} from '../support/paying.ts';
 import { memoryProxy } from '../support/proxy-lab.ts';
 import { scriptedPieces } from '../support/scripted-answers.ts';
 import { SDK_READERS, type SdkReader, type SdkSeen } from '../support/sdk-readers.ts';
@@ -109,4 +115,36 @@ test('an answer whose line nobody vouches for is an error, and none that an SDK 
   assert.equal(answer.headers.get('sx-error'), 'client.ledger_line');
   assert.equal(answer.headers.get('x-should-retry'), 'false');
   assert.doesNotMatch(await answer.text(), /whole answer/);
+});
+
+test('where a channel pays the answer is given out, and the app heard of the bill before its end', async (context) => {
+  const gateway = await paidGateway(context, { answer: STREAM_ANSWER });
+  overcharge(gateway);
+  const { policy, clock, fetch } = gateway;
+  const told: string[] = [];
+  const sealed = sealedFetch({
+    policy,
+    clock,
+    fetch,
+    pay: {
+      ...channelParts(gateway, new TestMemory()),
+      onFault: ({ faults }) => void told.push(...faults),
+    },
+  });
+  const answer = await sealed('https://gateway.test/v1/chat/completions', {
+    method: 'POST',
+    body: JSON.stringify({
+      model: MODEL,
+      messages: [{ role: 'user', content: 'x' }],
+      stream: true,
+    }),
+  });
+  const reader = answer.body?.getReader();
+  assert.ok(reader);
+  for (let text = ''; !text.includes('[DONE]');) {
+    const { value, done } = await reader.read();
+    assert.ok(!done, 'ended without its end');
+    text += fromUtf8(value);
+    if (text.includes('[DONE]')) assert.deepEqual(told, ['amount']);
+  }
 });
