@@ -18,7 +18,7 @@ import type { ClientExchange, SealedRequest } from '../protocol/sx/seal.ts';
 import type { SealedSink } from './carrier.ts';
 import { DoneGate } from './done-gate.ts';
 import { clientError } from './errors.ts';
-import { ANSWER_MAX_BYTES } from './limits.ts';
+import { ANSWER_MAX_BYTES, END_TIMEOUT_MS } from './limits.ts';
 import type { Settlement } from './pay/line.ts';
 
 /** Status and headers as the worker sealed them, and the key that did. */
@@ -87,6 +87,7 @@ export class AnswerOpener implements SealedSink {
   readonly #sink: AnswerSink;
   readonly #along: ReadAlong | undefined;
   readonly #stop = new AbortController();
+  readonly #ended = new AbortController();
   readonly #gate = new DoneGate();
   #waiting = new Gatherer();
   #head: AnswerHead | undefined;
@@ -154,6 +155,7 @@ export class AnswerOpener implements SealedSink {
 
   /** After the carrier is done. Throws what went wrong, the first thing first. */
   finish(): OpenedAnswer {
+    this.#ended.abort();
     if (this.#failure !== undefined) throw this.#failure;
     if (!this.#isFinal || this.#head === undefined) throw sxError('sx.truncated');
     const { prelude, th } = this.#asked;
@@ -203,6 +205,7 @@ export class AnswerOpener implements SealedSink {
         return;
       case 'final':
         this.#isFinal = true;
+        this.#awaitEnd();
         return;
       case 'gateway-error':
         throw this.#endedBy(event.code);
@@ -234,6 +237,13 @@ export class AnswerOpener implements SealedSink {
       throw clientError('client.answer_size');
     }
     this.#waiting.push(bytes);
+  }
+
+  /** What may follow is an error, so the end is waited for; whoever holds it back gains this much of the app's time. */
+  #awaitEnd(): void {
+    const limit = AbortSignal.timeout(END_TIMEOUT_MS);
+    const { signal } = this.#ended;
+    limit.addEventListener('abort', () => this.#stop.abort(), { once: true, signal });
   }
 
   #release(): void {

@@ -30,6 +30,9 @@ export const RENEWAL_PAUSE_MS = 5000;
 /** Keys are looked up anew after this long although they still live: workers come and go. */
 export const KEYS_MAX_AGE_MS = 300_000;
 
+/** Between FINAL and the end of the connection's answer; after that a whole answer is one without it. */
+export const END_TIMEOUT_MS = 5000;
+
 export const TTL_S = 120;
 export const DEADLINE_MS = 600_000;
 /** A byte is at least one token; the chat template around the messages adds these. */

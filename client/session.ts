@@ -8,7 +8,6 @@
 
 import { toHex, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
-import { deferred } from '../core/deferred.ts';
 import { assert, VeilError } from '../core/errors.ts';
 import { appraise } from '../attestation/appraise.ts';
 import { parseCard, workerIdOf } from '../attestation/card.ts';
@@ -21,7 +20,7 @@ import { clientError } from './errors.ts';
 import { DOCUMENT_TIMEOUT_MS, KEYS_MAX_AGE_MS, MODELS_MAX, RENEWAL_PAUSE_MS } from './limits.ts';
 import type { Books, GatewayView, WorkerProof } from './pay/books.ts';
 import { policyFor, stillTrusted, type Trust, type TrustSource } from './trust.ts';
-import { withinTime } from './within-time.ts';
+import { unlessAborted, withinTime } from './within-time.ts';
 
 /** What the client found about one candidate, admitted or not. */
 export interface WorkerVerdict {
@@ -300,15 +299,4 @@ function firstReason(verdicts: readonly WorkerVerdict[]): string {
     if (failed !== undefined) return `first failed check: ${failed.id}`;
   }
   return '';
-}
-
-async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const { promise, reject } = deferred<never>();
-  const stop = (): void => reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }
