@@ -11,7 +11,6 @@ import { encodeEvidence } from '../../attestation/evidence.ts';
 import { encodeState } from '../../attestation/publication/saved-state.ts';
 import { randomBytes, sha256Stream } from '#primitives';
 import type { AnswerSink, OpenedAnswer } from '../answer-opener.ts';
-import { DOCUMENT_TIMEOUT_MS } from '../limits.ts';
 import { encodeBill } from '../pay/bill.ts';
 import { unpaidBill } from '../pay/judge.ts';
 import type { Session } from '../session.ts';
@@ -80,7 +79,7 @@ async function billOf(
 ): Promise<() => Uint8Array> {
   if (settlement !== undefined) return settlement.bill;
   assert(receipt !== undefined, 'every request of this client demands a receipt');
-  const { document } = await session.gatewayView(AbortSignal.timeout(DOCUMENT_TIMEOUT_MS));
+  const { document } = await session.gatewayView(new AbortController().signal);
   const bill = unpaidBill(asked, receipt, {
     line: ledger,
     worker: session.proofOf(head.key),
