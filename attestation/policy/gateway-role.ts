@@ -11,11 +11,14 @@ import type { PolicyPath } from './yaml.ts';
 
 const OWN_LISTS: readonly unknown[] = ['rules', 'images'];
 
+/** Nobody asks about it: a gateway serves what its workers serve. */
+const NO_MODEL = ['gateway'];
+
 /** The same digest, lines and everything else: it is one policy. Without a section about gateways both lists are empty. */
 export function gatewayRole(policy: CompiledPolicy): CompiledPolicy {
   const { gateways } = policy.document;
   const rules = (gateways?.rules ?? []).map(
-    (rule): PolicyRule => ({ ...rule, models: [], gpu: 'none' }),
+    (rule): PolicyRule => ({ ...rule, models: NO_MODEL, gpu: 'none' }),
   );
   const images = (gateways?.images ?? []).map(
     (image): PolicyImage => ({ ...image, workload: { ...image.workload, engine: 'gateway' } }),
