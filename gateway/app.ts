@@ -11,6 +11,12 @@ import { createLifecycle, type Lifecycle } from '../core/node/lifecycle.ts';
 import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
 import type { SettlerPolicy } from '../settlement/settler/policy.ts';
 import type { Account } from './accounts.ts';
+import {
+  assertAttestable,
+  openAttested,
+  type AttestedGatewayParts,
+} from './attested/open-attested.ts';
+import type { QuoteSource } from './attested/quote-source.ts';
 import { openAudit, type Audit } from './audit.ts';
 import { BodyBudget } from './body-budget.ts';
 import type { GatewayConfig } from './config.ts';
@@ -61,6 +67,8 @@ export interface GatewayDeps {
   readonly logDestination?: LogDestination;
   /** Of the convenience mode; used only where the configuration lets this gateway read prompts. */
   readonly sealer?: (gateway: GatewayParts) => Sealer;
+  /** Of the machine that this process runs in; used only where the configuration says that the gateway is attested. */
+  readonly quotes?: QuoteSource;
   readonly resolve?: Resolve;
   readonly listenerLimits?: ListenerLimits;
   readonly sweepIntervalMs?: number;
@@ -131,6 +139,7 @@ async function build(basis: Basis): Promise<Built> {
   const { deps, clock, log, lifecycle, counters } = basis;
   const { config } = deps;
   const { dataDir } = config;
+  assertAttestable(config, deps.quotes);
   const identity = await loadIdentity(dataDir, clock);
   const audit = openAudit(dataDir, clock, {
     onFailure: ({ code }) => log.event('audit.failed', { code }),
@@ -165,8 +174,22 @@ async function build(basis: Basis): Promise<Built> {
   });
   await audit.started(aud);
   const { ledger } = payments;
-  const parts = { aud, desk, registry, store, ledger, clock };
-  return { deps, parts, identity, dispatch, payments, log, lifecycle, audit, judge, policies };
+  const shown: Built['shown'] = { document: undefined };
+  const document = () => shown.document?.();
+  const parts = { aud, desk, registry, store, ledger, clock, document };
+  return {
+    deps,
+    parts,
+    identity,
+    dispatch,
+    payments,
+    log,
+    lifecycle,
+    audit,
+    judge,
+    policies,
+    shown,
+  };
 }
 
 function openStore({ deps: { config }, lifecycle }: Basis): Store {
@@ -233,6 +256,8 @@ interface Built {
   readonly audit: Audit;
   readonly judge: WorkerJudge;
   readonly policies: Policies;
+  /** Known once it listens. */
+  readonly shown: { document: ReturnType<typeof documentSource> | undefined };
 }
 
 async function openGateway(built: Built): Promise<ListeningPorts> {
@@ -240,7 +265,19 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
   const { config } = deps;
   const { listen: where } = config;
   await payments.start(parts.registry);
-  const tls = where.httpsPort === null ? undefined : await tlsIdentity(config, parts.clock);
+  const attested = await openAttested({
+    config,
+    quotes: deps.quotes,
+    identity: identity.publicKey,
+    ledgerKeys: payments.settlement.ledgerKeys,
+    clock: parts.clock,
+    log,
+    lifecycle,
+  });
+  const tls =
+    where.httpsPort === null
+      ? undefined
+      : (attested?.tls ?? (await tlsIdentity(config, parts.clock)));
   const open: { httpPort: number | undefined; httpsPort: number | undefined } = {
     httpPort: undefined,
     httpsPort: undefined,
@@ -252,7 +289,8 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
     settlement: payments.settlement,
     clock: parts.clock,
   });
-  const handler = requestHandler(built, document);
+  built.shown.document = document;
+  const handler = requestHandler(built, document, attested);
   const common = {
     host: where.host,
     handler,
@@ -320,6 +358,7 @@ function baseUrls(
 function requestHandler(
   built: Built,
   document: ReturnType<typeof documentSource>,
+  attested: AttestedGatewayParts | undefined,
 ): RequestListener {
   const { deps, parts, identity, dispatch, payments, log, lifecycle } = built;
   const { audit, judge, policies } = built;
@@ -365,15 +404,17 @@ function requestHandler(
     models: config.models,
     closing: lifecycle.closing,
     published: policies.published,
+    attested,
     staleBecause: () => desk.staleBecause(clock()),
     log,
     counters,
   });
   const onControl = getRequestListener(control.fetch, { overrideGlobalObjects: false });
-  const sealer = config.plaintext === 'operator-can-read' ? deps.sealer?.(parts) : undefined;
+  const sealer = config.plaintext === 'refuse' ? undefined : deps.sealer?.(parts);
   const bodies = new BodyBudget(BODY_BYTES_IN_FLIGHT_MAX);
   const openAi = {
     ...(sealer === undefined ? {} : { sealer }),
+    ...(attested === undefined ? {} : { onProven: attested.proofs.keep.bind(attested.proofs) }),
     authenticate: (request: IncomingMessage) =>
       plainCaller({ dispatch, bodies, payers, demand, network }, request),
     onFailure: (error: unknown, stage: string) =>
