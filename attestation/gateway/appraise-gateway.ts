@@ -179,7 +179,11 @@ function concluded(
     expiresAtMs: validUntilMs,
   });
   MINTED.add(gateway);
-  return { outcome: 'admitted', gateway, verdict: { decision: 'admitted', ...facts, validUntilMs } };
+  return {
+    outcome: 'admitted',
+    gateway,
+    verdict: { decision: 'admitted', ...facts, validUntilMs },
+  };
 }
 
 function oversized({ policy }: AppraiseGatewayInput, tee: Tee, over: string): GatewayAppraisal {

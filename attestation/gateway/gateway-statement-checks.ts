@@ -168,11 +168,7 @@ function judgeNonce(
 const MS_PER_S = 1000;
 const CLOCK_SKEW_S = 60;
 
-function judgeTimes(
-  sheet: CheckSheet<Id>,
-  { iat, exp }: GatewayStatement,
-  nowMs: number,
-): void {
+function judgeTimes(sheet: CheckSheet<Id>, { iat, exp }: GatewayStatement, nowMs: number): void {
   const at = formatInstant(nowMs);
   const lifetime = exp - iat;
   sheet.judge(

@@ -18,12 +18,7 @@ import {
 } from './schema.ts';
 import { lineTable, textAt, type LineTable, type Place } from './lines.ts';
 import { memberNames } from './problems/members.ts';
-import {
-  pathText,
-  schemaProblems,
-  unusable,
-  type Places,
-} from './problems/problems.ts';
+import { pathText, schemaProblems, unusable, type Places } from './problems/problems.ts';
 import { gatewayProblems } from './gateway-problems.ts';
 import { duplicates, unknownNames, workloadName, type Inconsistency } from './inconsistencies.ts';
 import { readPolicySources, type PolicyFile } from './sources.ts';

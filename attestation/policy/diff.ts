@@ -163,7 +163,11 @@ function gatewayChanges(versions: Versions): Changes {
   return [
     ...(was === undefined || now === undefined
       ? NOTHING
-      : waivableChanges(challenge, [waivable(was.challenge), waivable(now.challenge)], () => NOTHING)),
+      : waivableChanges(
+          challenge,
+          [waivable(was.challenge), waivable(now.challenge)],
+          () => NOTHING,
+        )),
     ...entryChanges(roles, {
       list: 'rules',
       word: 'gateway rule',

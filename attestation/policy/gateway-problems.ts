@@ -30,7 +30,9 @@ export function gatewayProblems(document: PolicyDocument): readonly Inconsistenc
       inImages,
     ),
     ...duplicates(images.map(workloadName), inImages, 'the workload of another image'),
-    ...rules.flatMap((rule, index) => unknownNames(rule.images, known, [...inRules, index, 'images'])),
+    ...rules.flatMap((rule, index) =>
+      unknownNames(rule.images, known, [...inRules, index, 'images']),
+    ),
     ...shared(document.rules, rules, ({ id }) => [id]).map((index): Inconsistency => ({
       path: [...inRules, index],
       what: 'the name of a rule for workers',

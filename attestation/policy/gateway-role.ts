@@ -17,12 +17,15 @@ const NO_MODEL = ['gateway'];
 /** The same digest, lines and everything else: it is one policy. Without a section about gateways both lists are empty. */
 export function gatewayRole(policy: CompiledPolicy): CompiledPolicy {
   const { gateways } = policy.document;
-  const rules = (gateways?.rules ?? []).map(
-    (rule): PolicyRule => ({ ...rule, models: NO_MODEL, gpu: 'none' }),
-  );
-  const images = (gateways?.images ?? []).map(
-    (image): PolicyImage => ({ ...image, workload: { ...image.workload, engine: 'gateway' } }),
-  );
+  const rules = (gateways?.rules ?? []).map((rule): PolicyRule => ({
+    ...rule,
+    models: NO_MODEL,
+    gpu: 'none',
+  }));
+  const images = (gateways?.images ?? []).map((image): PolicyImage => ({
+    ...image,
+    workload: { ...image.workload, engine: 'gateway' },
+  }));
   return {
     ...policy,
     document: { ...policy.document, rules, images },

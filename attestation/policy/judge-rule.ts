@@ -98,7 +98,10 @@ export function judgeRule(input: PolicyInput, index: number): JudgedRule {
   };
 }
 
-export function teeCheck({ policy, tee }: Pick<PolicyInput, 'policy' | 'tee'>, index: number): Check {
+export function teeCheck(
+  { policy, tee }: Pick<PolicyInput, 'policy' | 'tee'>,
+  index: number,
+): Check {
   const want = policy.document.rules[index]?.cpu.tee ?? 'none';
   return demanded('cpu.tee', want === tee.name, {
     at: policy.at('rules', index, 'cpu', 'tee'),
@@ -168,7 +171,11 @@ export function imageCheck(
   return { check: demanded(id, false, { at, want: listText(listed), got }) };
 }
 
-export function imageExpiryCheck(policy: CompiledPolicy, index: number | undefined, nowMs: number): Check {
+export function imageExpiryCheck(
+  policy: CompiledPolicy,
+  index: number | undefined,
+  nowMs: number,
+): Check {
   const id = 'workload.imageExpires';
   const image = index === undefined ? undefined : policy.document.images[index];
   if (index === undefined || image === undefined) return skipped(id, 'workload.image');

@@ -125,7 +125,11 @@ function documentChecks(stated: Stated, document: VerifiedGatewayDocument): read
     list.some((other) => equalPublic(other, one));
   return [
     named('gateway.same', stated.aud === aud, `the gateway of the bill, ${aud}`, stated.aud),
-    named('gateway.tls', has(tlsSpkiSha256, stated.tls), 'a TLS key that the gateway’s document names'),
+    named(
+      'gateway.tls',
+      has(tlsSpkiSha256, stated.tls),
+      'a TLS key that the gateway’s document names',
+    ),
     named(
       'gateway.ledger',
       settlement.ledgerKeys.every((key) => has(stated.ledger, key)),

@@ -14,10 +14,13 @@ import { createPinnedPool, type HttpPool } from '../../core/node/http-client.ts'
 import { encodeGatewayEvidence } from '../../attestation/gateway/gateway-evidence.ts';
 import { parseAnswerProof } from '../attested/attested-directory.ts';
 import { encodeAttestedProof } from '../attested/attested-proof.ts';
-import { AttestedSession, type GatewayUse, type GatewayVerdict } from '../attested/attested-session.ts';
+import {
+  AttestedSession,
+  type GatewayUse,
+  type GatewayVerdict,
+} from '../attested/attested-session.ts';
 import { clientError } from '../errors.ts';
 import { failureResponse } from '../failure-response.ts';
-import type { Fetch } from '../fetch-bounded.ts';
 import {
   ANSWER_PROOF_MAX_BYTES,
   DOCUMENT_TIMEOUT_MS,
@@ -30,7 +33,13 @@ import { policyProof } from '../proof/keep-proof.ts';
 import { hashText, textPrefix } from '../proof/response-proof.ts';
 import type { PolicyNews } from '../signed-trust.ts';
 import type { TrustSource } from '../trust.ts';
-import { fetchOver, readWhole, type PoolAnswer } from './pool-fetch.ts';
+import {
+  BODILESS_STATUSES,
+  documentFetch,
+  fetchOver,
+  readWhole,
+  type PoolAnswer,
+} from './pool-fetch.ts';
 
 export interface AttestedGatewayOptions {
   /** Which gateways may hold plaintext: its section `gateways`. Signed under a root, or the app's own. */
@@ -106,7 +115,12 @@ class Origins {
   async #opened(): Promise<TrustSource> {
     const { policy, onPolicy, clock = systemClock } = this.#options;
     const { fetch } = globalThis;
-    const opening = (this.#trust ??= openTrust({ policy, clock, fetch, ...(onPolicy && { onPolicy }) }));
+    const opening = (this.#trust ??= openTrust({
+      policy,
+      clock,
+      fetch,
+      ...(onPolicy && { onPolicy }),
+    }));
     try {
       return await opening;
     } catch (error) {
@@ -157,8 +171,7 @@ class AttestedOrigin {
   }
 
   async answer(request: Request): Promise<Response> {
-    const body =
-      request.body === null ? undefined : new Uint8Array(await request.arrayBuffer());
+    const body = request.body === null ? undefined : new Uint8Array(await request.arrayBuffer());
     if (body !== undefined && body.length > REQUEST_BODY_MAX_BYTES) {
       throw clientError('client.request', 'size');
     }
@@ -296,9 +309,6 @@ interface ProofTexts {
   readonly response: Bytes<32>;
 }
 
-/** A `Response` with one of these refuses a body. Spec: WHATWG Fetch, "null body status". */
-const BODILESS_STATUSES: readonly number[] = [204, 205, 304];
-
 /** Of the connection, which is ours, or what would have the answer come compressed. */
 const NOT_PASSED: readonly string[] = [
   'host',
@@ -322,13 +332,4 @@ function asClientError(error: unknown): unknown {
   if (!(error instanceof VeilError) || !error.code.startsWith('http.')) return error;
   if (error.code === 'http.pin') return clientError('client.gateway_key', '', { cause: error });
   return clientError('client.unreachable', error.code, { cause: error });
-}
-
-function documentFetch(pool: HttpPool): Fetch {
-  return async (url, { method = 'GET', headers, signal }) => {
-    const { pathname, search } = new URL(url);
-    const path = `${pathname}${search}`;
-    const answer = await fetchOver(pool, { method, path, headers, signal });
-    return new Response(BODILESS_STATUSES.includes(answer.status) ? null : answer.body, answer);
-  };
 }

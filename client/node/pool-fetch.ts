@@ -6,8 +6,14 @@
 
 import { concat } from '../../core/bytes.ts';
 import { deferred } from '../../core/deferred.ts';
-import type { HttpPool, ReadHeaders, StreamControl, StreamRequest } from '../../core/node/http-client.ts';
+import type {
+  HttpPool,
+  ReadHeaders,
+  StreamControl,
+  StreamRequest,
+} from '../../core/node/http-client.ts';
 import { clientError } from '../errors.ts';
+import type { Fetch } from '../fetch-bounded.ts';
 import { READ_AHEAD_BYTES } from '../limits.ts';
 
 export interface PoolRequest {
@@ -89,6 +95,19 @@ function headersOf(read: ReadHeaders): Headers {
     for (const one of typeof value === 'string' ? [value] : value) headers.append(name, one);
   }
   return headers;
+}
+
+/** A `Response` with one of these refuses a body. Spec: WHATWG Fetch, "null body status". */
+export const BODILESS_STATUSES: readonly number[] = [204, 205, 304];
+
+/** For documents: whatever the URL says, the pool's own origin is asked. */
+export function documentFetch(pool: HttpPool): Fetch {
+  return async (url, { method = 'GET', headers, signal }) => {
+    const { pathname, search } = new URL(url);
+    const path = `${pathname}${search}`;
+    const answer = await fetchOver(pool, { method, path, headers, signal });
+    return new Response(BODILESS_STATUSES.includes(answer.status) ? null : answer.body, answer);
+  };
 }
 
 /** The whole body. Throws `client.answer_size`, and what the stream fails with. */

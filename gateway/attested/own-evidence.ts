@@ -10,7 +10,10 @@ import type { Clock } from '../../core/clock.ts';
 import { VeilError } from '../../core/errors.ts';
 import { pause } from '../../core/node/lifecycle.ts';
 import { codeOf } from '../../core/node/log.ts';
-import { gatewayEvidence, type GatewayEvidence } from '../../attestation/gateway/gateway-evidence.ts';
+import {
+  gatewayEvidence,
+  type GatewayEvidence,
+} from '../../attestation/gateway/gateway-evidence.ts';
 import {
   encodeGatewayStatement,
   gatewayReportDataOf,

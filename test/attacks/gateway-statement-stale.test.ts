@@ -7,7 +7,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { manualClock, systemClock } from '../../core/clock.ts';
 import { ask, openAttestedLab, refusalOf, startSwitchboard } from '../support/attested-lab.ts';
-import { appraiseTestGateway, buildGatewayEvidence, gatewayPolicy } from '../support/gateway-evidence.ts';
+import {
+  appraiseTestGateway,
+  buildGatewayEvidence,
+  gatewayPolicy,
+} from '../support/gateway-evidence.ts';
 import { createTestPki, NOW_MS } from '../support/tdx/pki.ts';
 import { idsOf } from '../support/worker-evidence.ts';
 import { sha256 } from '#primitives';
@@ -41,7 +45,9 @@ test('a statement that would live longer than an hour fails exactly there', asyn
 });
 
 test('a statement that answers somebody else’s challenge fails exactly there', async () => {
-  const evidence = await buildGatewayEvidence(pki, { statement: { nonce: sha256(Uint8Array.of(1)) } });
+  const evidence = await buildGatewayEvidence(pki, {
+    statement: { nonce: sha256(Uint8Array.of(1)) },
+  });
   const { verdict } = appraiseTestGateway(pki, evidence, { challenge: sha256(Uint8Array.of(2)) });
   assert.deepEqual(idsOf(verdict.checks, 'fail'), ['statement.nonce']);
 });

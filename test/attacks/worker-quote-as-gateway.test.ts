@@ -92,7 +92,10 @@ test('a gateway’s statement as a worker’s is not of that format', async () =
 test('without a section about gateways none is admitted, whatever workers are', async () => {
   const nonce = sha256(Uint8Array.of(1));
   const evidence = await buildGatewayEvidence(pki, { statement: { nonce } });
-  for (const none of [testPolicy(root), gatewayPolicy(root, { gateways: gatewaysSection({ rules: [] }) })]) {
+  for (const none of [
+    testPolicy(root),
+    gatewayPolicy(root, { gateways: gatewaysSection({ rules: [] }) }),
+  ]) {
     assert.ok(none.document.rules.length > 0);
     const { verdict } = appraiseTestGateway(pki, evidence, { policy: none, challenge: nonce });
     assert.deepEqual(idsOf(verdict.checks, 'fail'), ['policy.gateways']);
@@ -116,7 +119,9 @@ const SHARED: readonly (readonly [what: string, image: object])[] = [
 for (const [what, image] of SHARED) {
   test(`a policy in which the two roles share ${what} does not load`, () => {
     const shared = { ...GATEWAY_IMAGE, ...image };
-    const rules = [{ id: 'test-gateway-rule', images: [shared.name], cpu: TEST_RULE['cpu'] ?? null }];
+    const rules = [
+      { id: 'test-gateway-rule', images: [shared.name], cpu: TEST_RULE['cpu'] ?? null },
+    ];
     assert.throws(
       () => gatewayPolicy(root, { gateways: gatewaysSection({ rules, images: [shared] }) }),
       (error) => hasCode(error, 'policy.inconsistent'),

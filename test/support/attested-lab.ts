@@ -7,6 +7,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer as createHttps, request as httpsRequest } from 'node:https';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { concat, toHex, type Bytes } from '../../core/bytes.ts';
@@ -113,15 +114,15 @@ export async function startImpostor(options: ImpostorOptions = {}): Promise<Impo
     (request, response) => {
       const path = request.url ?? '';
       if (request.method === 'GET' && path.startsWith('/.well-known/')) {
-        void shown(options, path).then(({ status, body }) => {
-          response.writeHead(status, { 'content-type': 'application/json' }).end(body);
-        });
+        void answerShown(options, path, response);
         return;
       }
       const parts: Uint8Array[] = [];
       request.on('data', (part: Uint8Array) => parts.push(part));
       request.on('end', () => {
-        caught.push(`${path} ${JSON.stringify(request.headers)} ${new TextDecoder().decode(concat(...parts))}`);
+        caught.push(
+          `${path} ${JSON.stringify(request.headers)} ${new TextDecoder().decode(concat(...parts))}`,
+        );
         response.writeHead(200, { 'content-type': 'application/json' });
         response.end('{"choices":[{"message":{"role":"assistant","content":"forged"}}],"data":[]}');
       });
@@ -139,6 +140,15 @@ export async function startImpostor(options: ImpostorOptions = {}): Promise<Impo
         server.closeAllConnections();
       }),
   };
+}
+
+async function answerShown(
+  options: ImpostorOptions,
+  path: string,
+  response: ServerResponse,
+): Promise<void> {
+  const { status, body } = await shown(options, path);
+  response.writeHead(status, { 'content-type': 'application/json' }).end(body);
 }
 
 async function shown({ evidenceOf, evidence }: ImpostorOptions, path: string) {

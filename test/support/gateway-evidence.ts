@@ -10,7 +10,10 @@ import {
   type AppraiseGatewayInput,
   type GatewayAppraisal,
 } from '../../attestation/gateway/appraise-gateway.ts';
-import { gatewayEvidence, type GatewayEvidence } from '../../attestation/gateway/gateway-evidence.ts';
+import {
+  gatewayEvidence,
+  type GatewayEvidence,
+} from '../../attestation/gateway/gateway-evidence.ts';
 import {
   encodeGatewayStatement,
   gatewayAudOf,
@@ -22,7 +25,13 @@ import { toHex, utf8, type Bytes } from '../../core/bytes.ts';
 import type { Json } from '../../core/json.ts';
 import { buildCase, filled, type CollateralFaults, type QuoteFaults } from './tdx/case.ts';
 import { NOW_MS, type TestPki } from './tdx/pki.ts';
-import { NOTHING_REVOKED, TEST_CPU, TEST_IMAGE, TEST_TUPLE, testPolicy } from './worker-evidence.ts';
+import {
+  NOTHING_REVOKED,
+  TEST_CPU,
+  TEST_IMAGE,
+  TEST_TUPLE,
+  testPolicy,
+} from './worker-evidence.ts';
 
 export const GATEWAY_WORKLOAD = {
   image: sha256(utf8('test gateway image')),

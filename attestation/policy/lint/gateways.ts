@@ -23,7 +23,9 @@ export function lintGateways(subject: LintSubject): readonly LintFinding[] {
   return [
     ...lintChallenge(subject),
     ...document.rules.flatMap((_, index) => [...lintRule(role, index), ...lintFloors(role, index)]),
-    ...[...lintTimes(entries), ...lintEntries(entries), ...lintWaivers(entries)].filter(isOfSection),
+    ...[...lintTimes(entries), ...lintEntries(entries), ...lintWaivers(entries)].filter(
+      isOfSection,
+    ),
   ];
 }
 

@@ -35,7 +35,11 @@ const PINS: ProofPins = {
 function outcomes(proof: AttestedProof, pins: ProofPins = PINS) {
   const { holds, gateway, response } = checkAttestedProof(proof, pins);
   const all = [...gateway, ...Object.values(response.sections).flat()];
-  return { holds, all, failed: all.filter(({ outcome }) => outcome === 'fail').map(({ id }) => id) };
+  return {
+    holds,
+    all,
+    failed: all.filter(({ outcome }) => outcome === 'fail').map(({ id }) => id),
+  };
 }
 
 test('the proof of an honest run holds, and nothing of it is skipped', async () => {
@@ -59,7 +63,10 @@ test('a proof comes back from its text, and says what it is', async () => {
   assert.ok(isAttestedProof(bytes));
   assert.ok(!isAttestedProof(encodeProof(proof.response)));
   for (const text of ['', '{}', '{"fmt":"veilgate.attested-response/1"}']) {
-    assert.throws(() => parseAttestedProof(utf8(text)), (error) => hasCode(error, 'client.proof'));
+    assert.throws(
+      () => parseAttestedProof(utf8(text)),
+      (error) => hasCode(error, 'client.proof'),
+    );
   }
 });
 
@@ -90,7 +97,11 @@ const CASES: readonly (readonly [id: string, lies: AttestedLies])[] = [
   ['gateway.tls', { response: { bill: { document: { tlsSpkiSha256: [] } } } }],
   [
     'gateway.time',
-    { response: { bill: { prelude: { issuedAtMs: NOW_MS - 60_001 }, receipt: { startMs: NOW_MS } } } },
+    {
+      response: {
+        bill: { prelude: { issuedAtMs: NOW_MS - 60_001 }, receipt: { startMs: NOW_MS } },
+      },
+    },
   ],
   [
     'workload.imageExpires',
