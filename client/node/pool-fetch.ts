@@ -34,7 +34,7 @@ export interface PoolAnswer {
 const METHODS = ['GET', 'POST', 'DELETE'] as const;
 
 /** Rejects with `http.*` before an answer begins; afterwards its stream errors. */
-export function fetchOver(pool: HttpPool, request: PoolRequest): Promise<PoolAnswer> {
+export async function fetchOver(pool: HttpPool, request: PoolRequest): Promise<PoolAnswer> {
   const method = METHODS.find((known) => known === request.method);
   if (method === undefined) throw clientError('client.request', 'method');
   request.signal.throwIfAborted();
@@ -85,7 +85,7 @@ export function fetchOver(pool: HttpPool, request: PoolRequest): Promise<PoolAns
     },
   });
   signal.addEventListener('abort', onAbort, { once: true });
-  return started.promise;
+  return await started.promise;
 }
 
 function headersOf(read: ReadHeaders): Headers {
