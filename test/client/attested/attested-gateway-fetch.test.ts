@@ -14,7 +14,10 @@ import { ask, openAttestedLab, refusalOf, startSwitchboard } from '../../support
 
 test('without a policy or the id of the gateway it is not even made', () => {
   const isOption = (error: unknown): boolean => hasCode(error, 'client.option');
-  assert.throws(() => attestedGatewayFetch({ policy: '', gateway: `gw1.${'A'.repeat(43)}` }), isOption);
+  assert.throws(
+    () => attestedGatewayFetch({ policy: '', gateway: `gw1.${'A'.repeat(43)}` }),
+    isOption,
+  );
   for (const gateway of ['', 'gw1.', 'https://gateway.example']) {
     assert.throws(() => attestedGatewayFetch({ policy: 'policy.yaml', gateway }), isOption);
   }

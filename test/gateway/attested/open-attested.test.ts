@@ -17,7 +17,11 @@ import { ATTESTED_CONFIG, getText, openAttestedLab } from '../../support/atteste
 import { openLab } from '../../support/gateway-lab.ts';
 
 /** Hardware: none of it is asked here. */
-const QUOTES = { tee: 'tdx', simulated: false, quote: () => Promise.reject(new Error('asked')) } as const;
+const QUOTES = {
+  tee: 'tdx',
+  simulated: false,
+  quote: () => Promise.reject(new Error('asked')),
+} as const;
 const LISTEN = { httpPort: null, httpsPort: 8443 } as const;
 
 function configOf(more: Partial<GatewayConfigInput>) {
@@ -44,12 +48,18 @@ const REFUSED: readonly (readonly [what: string, more: Partial<GatewayConfigInpu
 
 for (const [what, more] of REFUSED) {
   test(`${what} refuses to start`, () => {
-    assert.throws(() => assertAttestable(configOf(more), QUOTES), (error) => hasCode(error, 'gateway.config'));
+    assert.throws(
+      () => assertAttestable(configOf(more), QUOTES),
+      (error) => hasCode(error, 'gateway.config'),
+    );
   });
 }
 
 test('without a way to its machine it refuses to start', () => {
-  assert.throws(() => assertAttestable(configOf({}), undefined), (error) => hasCode(error, 'gateway.config'));
+  assert.throws(
+    () => assertAttestable(configOf({}), undefined),
+    (error) => hasCode(error, 'gateway.config'),
+  );
 });
 
 test('the TLS key is written nowhere, and another one at each start', async () => {
@@ -60,7 +70,9 @@ test('the TLS key is written nowhere, and another one at each start', async () =
       const lab = await openAttestedLab({ dataDir });
       const certificate = readFileSync(join(dataDir, 'gateway-tls.crt'), 'utf8');
       keys.push(new X509Certificate(certificate).publicKey.export({ format: 'jwk' }).x ?? '');
-      const shown = Object(JSON.parse(await getText(`${lab.origin}/.well-known/veilgate/evidence`)));
+      const shown = Object(
+        JSON.parse(await getText(`${lab.origin}/.well-known/veilgate/evidence`)),
+      );
       assert.equal(shown.publication, null);
       await lab.close();
     }
