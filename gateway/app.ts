@@ -28,12 +28,7 @@ import { dispatchSealed, type DispatchDeps, type DispatchOutcome } from './dispa
 import { gatewayError } from './errors.ts';
 import { GATEWAY_EVENTS, type GatewayLog } from './events.ts';
 import { EXCHANGE_PATH, handleSealed } from './exchange-route.ts';
-import {
-  documentSource,
-  loadDevelopmentTls,
-  loadIdentity,
-  type GatewayIdentity,
-} from './identity.ts';
+import { documentSource, loadIdentity, type GatewayIdentity } from './identity.ts';
 import { BODY_BYTES_IN_FLIGHT_MAX, SILENCE_MARGIN_MS } from './limits.ts';
 import { keepHouse, openAdmin } from './house.ts';
 import { listen, type ListenerLimits } from './listeners.ts';
@@ -43,6 +38,7 @@ import type { Sealer } from './openai/sealer.ts';
 import type { GatewayParts } from './parts.ts';
 import { demandHeaders } from './payments/demand.ts';
 import type { PaymentRefusal } from './payments/cashier.ts';
+import { baseUrls, tlsIdentity } from './own-addresses.ts';
 import { openPayments, type Payments } from './payments/open-payments.ts';
 import { PaymentRecovery } from './payments/recovery.ts';
 import { openPolicies, type Policies } from './policy/open-policies.ts';
@@ -52,7 +48,6 @@ import { respondMethodNotAllowed } from './respond-clear.ts';
 import type { SealedSink } from './sealed-sink.ts';
 import type { Store } from './store/store.ts';
 import { STORES } from './store/stores.ts';
-import { readCertificate, type TlsIdentity } from './tls-identity.ts';
 import { Challenges } from './workers/challenges.ts';
 import type { Resolve } from './workers/endpoint.ts';
 import { WorkerJudge } from './workers/judge.ts';
@@ -327,32 +322,6 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
 function longestSilenceMs({ limits }: GatewayConfig): number {
   const { firstSealedTimeoutMs, idleTimeoutMs, slowReaderTimeoutMs } = limits;
   return Math.max(firstSealedTimeoutMs, idleTimeoutMs, slowReaderTimeoutMs);
-}
-
-async function tlsIdentity(config: GatewayConfig, clock: Clock): Promise<TlsIdentity> {
-  const { certificateFile, keyFile, hostNames } = config.listen;
-  if (certificateFile === null && keyFile === null) {
-    return loadDevelopmentTls({ dataDir: config.dataDir, hostNames, clock });
-  }
-  const own =
-    certificateFile === null || keyFile === null
-      ? undefined
-      : readCertificate(certificateFile, keyFile);
-  // Half a configuration must not turn into a self-signed certificate.
-  if (own === undefined) throw gatewayError('gateway.config', 'TLS certificate and key');
-  return own;
-}
-
-function baseUrls(
-  { listen: where }: GatewayConfig,
-  open: { readonly httpPort: number | undefined; readonly httpsPort: number | undefined },
-): readonly string[] {
-  if (where.baseUrls.length > 0) return where.baseUrls;
-  const host = where.host.includes(':') ? `[${where.host}]` : where.host;
-  return [
-    ...(open.httpsPort === undefined ? [] : [`https://${host}:${open.httpsPort}`]),
-    ...(open.httpPort === undefined ? [] : [`http://${host}:${open.httpPort}`]),
-  ];
 }
 
 function requestHandler(

@@ -77,7 +77,7 @@ test('lint asks gateways what it asks workers, and nothing twice', () => {
   ]);
   assert.deepEqual(
     found(withSection({ images: [{ ...GATEWAY_IMAGE, expires: '2026-06-01T00:00:00Z' }] })),
-    ['time.expired', 'rule.images-expired'],
+    ['rule.images-expired', 'time.expired'],
   );
   const all = lintPolicy(sound, NOW_MS).map(({ id, at, message }) => `${id} ${at} ${message}`);
   assert.equal(new Set(all).size, all.length);
