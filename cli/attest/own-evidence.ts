@@ -6,7 +6,7 @@
  */
 
 import type { Command } from 'commander';
-import { randomBytes } from '#primitives';
+import { randomBytes, sha256 } from '#primitives';
 import { toHex, type Bytes } from '../../core/bytes.ts';
 import { formatInstant, systemClock } from '../../core/clock.ts';
 import { hasCode, VeilError } from '../../core/errors.ts';
@@ -236,6 +236,7 @@ function foundLines({ origin, nowMs, statement, verdict, outcome }: Found): read
       ['hosts', hosts.join(', ')],
       ['statement', `${formatInstant(iat * MS_PER_S)} to ${formatInstant(exp * MS_PER_S)}`],
       ['TLS key', `sha256:${toHex(keys.tls.spkiSha256)}`],
+      ['revoke as', `key ${revokedAs(statement)}`],
       ['ledger keys', keys.ledger.map(toHex).join(', ') || 'none'],
       ['image', verdict.image ?? `sha256:${toHex(workload.image)}`],
     );
@@ -250,6 +251,11 @@ function foundLines({ origin, nowMs, statement, verdict, outcome }: Found): read
 }
 
 const MS_PER_S = 1000;
+
+/** By what `veilgate revoke add key` names a gateway. */
+function revokedAs({ keys }: GatewayStatement): string {
+  return toHex(sha256(keys.identity));
+}
 
 /** Who it is stands only in certificates that were verified. */
 function machineText({ simulated, platform }: Found['verdict']): string {
