@@ -42,7 +42,12 @@ function failedIn(stdout: string): readonly string[] {
 test('under a policy that admits it: accepted, and simulated', async () => {
   const { status, stdout } = await attest(
     lab.origin,
-    ...['--policy', lab.policyFile, '--aud', lab.gateway.aud, '--challenge', '--json'],
+    '--policy',
+    lab.policyFile,
+    '--aud',
+    lab.gateway.aud,
+    '--challenge',
+    '--json',
   );
   assert.equal(status, 0, stdout);
   const { outcome, simulated, statement } = REPORT.parse(JSON.parse(stdout));
@@ -70,7 +75,9 @@ test('somebody who shows its evidence is rejected for his key alone', async () =
   try {
     const { status, stdout } = await attest(
       `https://localhost:${impostor.port}`,
-      ...['--policy', lab.policyFile, '--json'],
+      '--policy',
+      lab.policyFile,
+      '--json',
     );
     assert.equal(status, 1);
     assert.deepEqual(failedIn(stdout), ['gateway.key']);
