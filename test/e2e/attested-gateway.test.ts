@@ -162,7 +162,10 @@ test('a worker’s error comes through as an error, and has no proof', async () 
 
 test('a policy of the app that lets no gateway hold plaintext keeps the prompt at home', async () => {
   const { client, fetch } = stack.attested({
-    policy: readFileSync(stack.policyPath, 'utf8').replace(/\ngateways:[\s\S]*?(?=\nmodels:)/, '\n'),
+    policy: readFileSync(stack.policyPath, 'utf8').replace(
+      /\ngateways:[\s\S]*?(?=\nmodels:)/,
+      '\n',
+    ),
   });
   try {
     await assert.rejects(
