@@ -12,6 +12,12 @@ export const GATEWAY_DOCUMENT_MAX_BYTES = 65_536;
 export const MODEL_LIST_MAX_BYTES = 1_048_576;
 /** Sixty-four bundles at their cap would be more; a gateway that needs more than this pages wrongly. */
 export const EVIDENCE_MAX_BYTES = 33_554_432;
+/** JSON text of one bundle, with what is published beside it. */
+export const GATEWAY_EVIDENCE_MAX_BYTES = 4_194_304;
+/** Evidence of a worker as JSON, and a bill. */
+export const ANSWER_PROOF_MAX_BYTES = 4_194_304;
+/** A proof of an answer with the evidence of its gateway, both in base64. */
+export const ATTESTED_PROOF_MAX_BYTES = 67_108_864;
 export const ERROR_BODY_MAX_BYTES = 65_536;
 
 export const DOCUMENT_TIMEOUT_MS = 20_000;

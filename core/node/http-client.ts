@@ -46,6 +46,8 @@ export type Trust =
   | { readonly kind: 'webpki' }
   /** These issuers and no others; the name in the certificate is checked as well. */
   | { readonly kind: 'ca'; readonly certificatesPem: string }
+  /** Whoever answers: for documents that prove themselves. Nothing secret may be asked with. */
+  | { readonly kind: 'nobody' }
   | { readonly kind: 'loopback' }
   /** Whoever may create the socket file is the other end; the origin is `http://localhost`. */
   | { readonly kind: 'unix'; readonly socketPath: string };
@@ -198,7 +200,7 @@ function connector(options: PoolOptions, url: URL): Connector {
       port,
       // A name is needed for SNI; an address must not be sent there (RFC 6066 §3).
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      ...(trust.kind === 'spki'
+      ...(trust.kind === 'spki' || trust.kind === 'nobody'
         ? { rejectUnauthorized: false, minVersion: 'TLSv1.3' }
         : { rejectUnauthorized: true }),
       ...(trust.kind === 'ca' ? { ca: trust.certificatesPem } : {}),

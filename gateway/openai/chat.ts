@@ -21,7 +21,7 @@ import { readJsonBody } from './body.ts';
 import { CHAT_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
 import { respondFailure } from './respond.ts';
 import type { SealedSink } from '../sealed-sink.ts';
-import type { PlainHead, PlainSink, SealedSend, Sealer } from './sealer.ts';
+import type { AnswerProof, PlainHead, PlainSink, SealedSend, Sealer } from './sealer.ts';
 
 export interface PlainExchange {
   readonly sealed: Uint8Array;
@@ -50,6 +50,8 @@ export interface ChatDeps {
   readonly authenticate: (request: IncomingMessage) => PlainCaller | Promise<PlainCaller>;
   readonly bodyMaxBytes?: number;
   readonly pingIntervalMs?: number;
+  /** Absent: proofs of answers are not kept. */
+  readonly onProven?: (proof: AnswerProof, payer: Uint8Array) => void;
   /** For logs and counters: what ended the request other than a whole answer. */
   readonly onFailure?: (error: unknown, stage: 'before-head' | 'after-head') => void;
 }
@@ -86,6 +88,8 @@ export async function handlePlain(
       if (pays) answer.settled(settled, { model, header: paymentResponse(settled) });
     };
     const carry: SealedSend = (sealed, sink, signal) => send({ sealed, sink, signal, onSettled });
+    const { onProven } = deps;
+    if (onProven !== undefined) answer.proven = (proof) => onProven(proof, payer);
     await deps.sealer.exchange({ path, body, payer }, carry, answer, left.signal);
     answer.complete();
   } catch (error) {
@@ -119,6 +123,7 @@ class PlainAnswer implements PlainSink {
   readonly #response: ServerResponse;
   readonly #pingIntervalMs: number;
   #ping: NodeJS.Timeout | undefined;
+  proven: ((proof: AnswerProof) => void) | undefined;
   #head: PlainHead | undefined;
   #betweenEvents = true;
 
@@ -142,6 +147,8 @@ class PlainAnswer implements PlainSink {
     response.setHeader('sx-privacy', 'gateway-visible');
     response.setHeader('sx-worker', toHex(head.workerId));
     response.setHeader('sx-kid', toHex(head.kid));
+    response.setHeader('sx-evidence', toHex(head.statementHash));
+    response.setHeader('sx-policy', toHex(head.policyDigest));
     if (head.simulated) response.setHeader('sx-simulated', 'true');
     response.setHeader('x-request-id', head.requestId);
     if (!this.#streams()) return;

@@ -23,7 +23,7 @@ export interface PlainCallerDeps {
   readonly network: string | undefined;
 }
 
-const NOBODY = new Uint8Array(32);
+export const NOBODY = new Uint8Array(32);
 
 /** Anthropic's SDK shows its key in a header of its own. Where both are shown, the bearer counts. */
 export function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {

@@ -105,6 +105,8 @@ function sealerOf({ worker }: Fixture): Sealer {
             workerId: head.key.workerId,
             kid: head.key.kid,
             simulated: head.key.simulated,
+            statementHash: head.key.statementHash,
+            policyDigest: head.key.policyDigest,
             requestId: requestIdOf(head),
           }),
         data: (bytes: Uint8Array) => sink.data(bytes),
