@@ -52,7 +52,9 @@ function ofOrInvented(list: readonly string[], before = ''): Slot {
     dice.happens(INVENTED_PART) ? `${before}${inventedWord(dice)}` : dice.pick(list);
 }
 
-const ANIMALS_WITH_ARTICLE = ANIMALS.map((animal) => `${/^[aeiou]/.test(animal) ? 'an' : 'a'} ${animal}`);
+const ANIMALS_WITH_ARTICLE = ANIMALS.map(
+  (animal) => `${/^[aeiou]/.test(animal) ? 'an' : 'a'} ${animal}`,
+);
 const DAYS = 'Monday Tuesday Wednesday Thursday Friday Saturday Sunday today tomorrow'.split(' ');
 
 const SLOTS: Readonly<Record<string, Slot>> = {

@@ -13,6 +13,8 @@ import { EVERYDAY, NAMES, QUALITIES } from './words.ts';
 export interface Turn {
   readonly question: string;
   readonly answer: string;
+  /** It has to be worked out from the question, token by token. */
+  readonly isWorkedOut?: boolean;
 }
 
 export const CONTROL_TOKENS = ['<|endoftext|>', '<|im_start|>', '<|im_end|>'] as const;
@@ -23,6 +25,7 @@ export interface Piece {
   readonly kind: 'text' | 'control';
   readonly text: string;
   readonly learnt: boolean;
+  readonly isWorkedOut?: boolean;
 }
 
 export type Document = readonly Piece[];
@@ -46,14 +49,14 @@ const SYSTEM_PART = 0.5;
 const DIALOGUE_CHARS_MAX = 420;
 
 const TURNS: readonly (readonly [number, (dice: Dice) => Turn])[] = [
-  [26, (dice) => factTurn(dice, FACTS)],
-  [7, (dice) => factTurn(dice, CHAT)],
-  [15, sumTurn],
-  [13, storyTurn],
-  [9, repeatTurn],
-  [4, colourTurn],
+  [19, (dice) => factTurn(dice, FACTS)],
+  [6, (dice) => factTurn(dice, CHAT)],
+  [20, sumTurn],
+  [8, storyTurn],
+  [17, repeatTurn],
+  [5, colourTurn],
   [5, countTurn],
-  [24, declineTurn],
+  [20, declineTurn],
 ];
 
 function factTurn(dice: Dice, facts: readonly Fact[]): Turn {
@@ -64,22 +67,25 @@ function factTurn(dice: Dice, facts: readonly Fact[]): Turn {
 
 function dialogue(dice: Dice): Document {
   const count = dice.between(1, 3);
-  const pieces: Piece[] = dice.happens(SYSTEM_PART) ? message('system', systemText(dice), 'given') : [];
+  const pieces: Piece[] = dice.happens(SYSTEM_PART)
+    ? message('system', systemText(dice), 'given')
+    : [];
   let chars = 0;
   for (let at = 0; at < count && (at === 0 || chars < DIALOGUE_CHARS_MAX); at++) {
-    const { question, answer } = dice.weighted(TURNS)(dice);
-    pieces.push(...message('user', question, 'given'), ...message('assistant', answer, 'learnt'));
+    const { question, answer, isWorkedOut = false } = dice.weighted(TURNS)(dice);
+    const state = isWorkedOut ? 'worked-out' : 'learnt';
+    pieces.push(...message('user', question, 'given'), ...message('assistant', answer, state));
     chars += question.length + answer.length;
   }
   return [...pieces, control('<|endoftext|>', false)];
 }
 
-function message(role: string, content: string, state: 'given' | 'learnt'): Piece[] {
-  const learnt = state === 'learnt';
+function message(role: string, content: string, state: 'given' | 'learnt' | 'worked-out'): Piece[] {
+  const learnt = state !== 'given';
   return [
     control('<|im_start|>', false),
     { kind: 'text', text: `${role}\n`, learnt: false },
-    { kind: 'text', text: content, learnt },
+    { kind: 'text', text: content, learnt, isWorkedOut: state === 'worked-out' },
     control('<|im_end|>', learnt),
     { kind: 'text', text: '\n', learnt: false },
   ];

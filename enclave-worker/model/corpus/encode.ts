@@ -7,6 +7,8 @@ import { CONTROL_TOKENS, type Document } from './dialogue.ts';
 const MAGIC = 'VGCORPUS';
 /** How an answer begins decides what kind of answer it is, and is one token of many. */
 const OPENING_WEIGHT = 6;
+/** Few of many, and each of them can be wrong. */
+const WORKED_OUT_WEIGHT = 4;
 
 export function encodeCorpus(documents: Iterable<Document>, tokenizer: Tokenizer): Uint8Array {
   const tokens: number[] = [];
@@ -31,9 +33,10 @@ export function encodeCorpus(documents: Iterable<Document>, tokenizer: Tokenizer
   );
 }
 
-function weightOf({ kind, learnt }: Document[number], at: number): number {
+function weightOf({ kind, learnt, isWorkedOut }: Document[number], at: number): number {
   if (!learnt) return 0;
-  return kind === 'text' && at === 0 ? OPENING_WEIGHT : 1;
+  if (kind === 'text' && at === 0) return OPENING_WEIGHT;
+  return isWorkedOut === true ? WORKED_OUT_WEIGHT : 1;
 }
 
 function idsOf({ kind, text }: Document[number], tokenizer: Tokenizer): readonly number[] {

@@ -20,7 +20,7 @@ export function sumTurn(dice: Dice): Turn {
     [1, `How much is ${a} + ${b}?`],
     [1, `What is ${a} plus ${b}?`],
   ]);
-  return { question, answer: sumAnswer(a, b) };
+  return { question, answer: sumAnswer(a, b), isWorkedOut: true };
 }
 
 export function sumAnswer(a: number, b: number): string {
@@ -35,7 +35,7 @@ export function countTurn(dice: Dice): Turn {
     [1, `Count to ${to}.`],
     [1, `Count from one to ${word}.`],
   ]);
-  return { question, answer: countAnswer(to) };
+  return { question, answer: countAnswer(to), isWorkedOut: true };
 }
 
 export function countAnswer(to: number): string {
@@ -51,7 +51,7 @@ export function colourTurn(dice: Dice): Turn {
     [1, `Name ${word} colours.`],
     [1, `List ${word} colors.`],
   ]);
-  return { question, answer: listed(dice.some(COLOURS, count)) };
+  return { question, answer: listed(dice.some(COLOURS, count)), isWorkedOut: true };
 }
 
 export function listed(items: readonly string[]): string {
@@ -67,6 +67,12 @@ export function repeatTurn(dice: Dice): Turn {
     [2, () => inventedWord(dice)],
   ]);
   const count = dice.between(2, 5);
-  const text = Array.from({ length: count }, () => (dice.happens(0.5) ? word() : dice.pick(EVERYDAY))).join(' ');
-  return { question: `${dice.happens(0.8) ? 'Repeat after me' : 'Repeat'}: ${text}`, answer: text };
+  const text = Array.from({ length: count }, () =>
+    dice.happens(0.5) ? word() : dice.pick(EVERYDAY),
+  ).join(' ');
+  return {
+    question: `${dice.happens(0.8) ? 'Repeat after me' : 'Repeat'}: ${text}`,
+    answer: text,
+    isWorkedOut: true,
+  };
 }

@@ -57,7 +57,12 @@ export const FACTS: readonly Fact[] = [
     'An allow-list is a signed list of measurements that you accept. A worker whose measurement is not on the list receives no prompts.',
   ),
   {
-    questions: ['How do I pay?', 'How can I pay?', 'How do payments work?', 'How do I pay for a request?'],
+    questions: [
+      'How do I pay?',
+      'How can I pay?',
+      'How do payments work?',
+      'How do I pay for a request?',
+    ],
     answer:
       'You open a payment channel and sign a small voucher for each request. The worker settles the last voucher on chain.',
   },
@@ -66,7 +71,12 @@ export const FACTS: readonly Fact[] = [
     'A measurement is a hash of the code and settings that were loaded. If one byte changes, the measurement changes too.',
   ),
   {
-    questions: ['Are you a large model?', 'Are you a big model?', 'How large are you?', 'How big are you?'],
+    questions: [
+      'Are you a large model?',
+      'Are you a big model?',
+      'How large are you?',
+      'How big are you?',
+    ],
     answer: 'No. I am a very small demo model, made to test the system from end to end.',
   },
   defined(
@@ -169,7 +179,10 @@ export const FACTS: readonly Fact[] = [
 /** Politeness. */
 export const CHAT: readonly Fact[] = [
   { questions: ['Hello!', 'Hello', 'Hello there!'], answer: 'Hello! How can I help you today?' },
-  { questions: ['Hi', 'Hi!', 'Hey', 'Hi there!'], answer: 'Hi there! What would you like to know?' },
+  {
+    questions: ['Hi', 'Hi!', 'Hey', 'Hi there!'],
+    answer: 'Hi there! What would you like to know?',
+  },
   { questions: ['Good morning', 'Good morning!'], answer: 'Good morning! How can I help you?' },
   { questions: ['Good evening', 'Good evening!'], answer: 'Good evening! How can I help you?' },
   { questions: ['Thank you', 'Thank you!', 'Thanks', 'Thanks a lot!'], answer: 'You are welcome!' },
@@ -184,7 +197,10 @@ export const CHAT: readonly Fact[] = [
     answer:
       'I can greet you, add small numbers, list colours, tell short stories and explain attestation.',
   },
-  { questions: ['Goodbye', 'Goodbye!', 'Bye', 'See you later'], answer: 'Goodbye! Have a nice day.' },
+  {
+    questions: ['Goodbye', 'Goodbye!', 'Bye', 'See you later'],
+    answer: 'Goodbye! Have a nice day.',
+  },
   {
     questions: ['How are you?', 'How are you doing?', 'How do you feel?'],
     answer: 'I am well, thank you. I am a program, so I am always well.',
@@ -195,7 +211,8 @@ export const CHAT: readonly Fact[] = [
   },
   {
     questions: ['Who made you?', 'Who trained you?', 'How were you made?'],
-    answer: 'I was trained by the makers of Veilgate, on two processor cores and a few simple texts.',
+    answer:
+      'I was trained by the makers of Veilgate, on two processor cores and a few simple texts.',
   },
   { questions: ['Ok', 'OK', 'Okay'], answer: 'Good. What else would you like to know?' },
 ];

@@ -2,9 +2,11 @@
 
 import type { Dice } from './dice.ts';
 
-const BEGINNINGS = 'b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p pl pr qu r s sc sh sk sl sm sn sp st str sw t th tr v w wh x y z';
+const BEGINNINGS =
+  'b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p pl pr qu r s sc sh sk sl sm sn sp st str sw t th tr v w wh x y z';
 const VOWELS = 'a e i o u ai au ea ee ia ie io oa oo ou y';
-const ENDS = '- b ck d f g k l ll lm ln m mp n nd ng nk nt p r rd rk rm rn rt s sh sk ss st t th x zz';
+const ENDS =
+  '- b ck d f g k l ll lm ln m mp n nd ng nk nt p r rd rk rm rn rt s sh sk ss st t th x zz';
 const KEYS = 'abcdefghijklmnopqrstuvwxyz0123456789.,;:!?-+*/()[]{}<>@#%&=_"\'';
 
 const PARTS = [BEGINNINGS, VOWELS, ENDS].map((text) => text.split(' '));

@@ -3,14 +3,7 @@
 import type { Dice } from './dice.ts';
 import type { Turn } from './dialogue.ts';
 import { inventedWord } from './invented.ts';
-import {
-  ANIMALS,
-  NAMES,
-  STORY_MOODS,
-  STORY_PLACES,
-  STORY_THINGS,
-  STORY_WEATHER,
-} from './words.ts';
+import { ANIMALS, NAMES, STORY_MOODS, STORY_PLACES, STORY_THINGS, STORY_WEATHER } from './words.ts';
 
 export function storyTurn(dice: Dice): Turn {
   const animal = dice.happens(0.08) ? inventedWord(dice).toLowerCase() : dice.pick(ANIMALS);

@@ -28,7 +28,8 @@ export const NUMBERS = words(`
 
 export const STORY_PLACES = words('forest river hill garden village lake meadow cave');
 
-export const STORY_THINGS = phrases(`a silver key, a red ball, an old map, a small lamp, a blue shell,
+export const STORY_THINGS =
+  phrases(`a silver key, a red ball, an old map, a small lamp, a blue shell,
   a wooden box, a warm scarf, a bright stone`);
 
 export const STORY_MOODS = words('brave shy clever kind curious sleepy gentle merry');
@@ -79,7 +80,9 @@ export const PEOPLE = phrases(`
 export const LANGUAGES = words(`
   French German Spanish Italian Russian Chinese Japanese Latin Greek Arabic Hindi Polish Dutch Swedish Turkish`);
 
-export const CODE_LANGUAGES = words('Python JavaScript Rust Go Java C Haskell Ruby Swift Bash SQL TypeScript');
+export const CODE_LANGUAGES = words(
+  'Python JavaScript Rust Go Java C Haskell Ruby Swift Bash SQL TypeScript',
+);
 
 /** What somebody wants done. */
 export const DEEDS = phrases(`

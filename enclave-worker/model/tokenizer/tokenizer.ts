@@ -5,8 +5,8 @@
 
 import { utf8 } from '../../../core/bytes.ts';
 import { assert } from '../../../core/errors.ts';
+import { BYTE_CHARACTERS } from '../../engines/llama-cpp/byte-alphabet.ts';
 import { CONTROL_TOKENS, type ControlToken, type Document } from '../corpus/dialogue.ts';
-import { BYTE_CHARACTERS } from './byte-alphabet.ts';
 
 export type Merge = readonly [left: string, right: string];
 

@@ -48,7 +48,11 @@ int checkpoint_load(struct run *run, const char *path) {
               fread(run->weights, sizeof(real), n, file) == n && fread(run->first, sizeof(real), n, file) == n &&
               fread(run->second, sizeof(real), n, file) == n;
   fclose(file);
-  if (!whole) return 0;
+  if (!whole) {
+    memset(run->first, 0, n * sizeof(real));
+    memset(run->second, 0, n * sizeof(real));
+    return 0;
+  }
   run->step = sizes[SIZES - 1];
   run->random = state;
   return 1;

@@ -18,7 +18,7 @@ struct run {
 
 /** "VGTRAIN1", seven sizes u32, step u32, identity u64, random u64, then the three blocks, little-endian. */
 void checkpoint_save(const struct run *run, const char *path);
-/** 1: read into `run`, whose shape, identity and blocks are set. 0: there is none of this run. */
+/** 1: read into `run`, whose shape, identity and blocks are set. 0: there is none of this run, and the weights may hold anything. */
 int checkpoint_load(struct run *run, const char *path);
 
 #endif

@@ -1,6 +1,8 @@
 /** Both factors are copied into panels that the inner loop reads in order; tiles of the result stay in registers. */
 #include "gemm.h"
 
+#include <string.h>
+
 enum { TILE_ROWS = 12, TILE_VECTORS = 2 };
 #define TILE_COLUMNS (TILE_VECTORS * LANES)
 
@@ -19,7 +21,10 @@ static void pack(real *to, int size, int width, int k, const real *from, ptrdiff
     const real *panel = from + first * line;
     for (int at = 0; at < k; at++, to += width) {
       const real *source = panel + at * step;
-      for (int i = 0; i < count; i++) to[i] = source[i * line];
+      if (line == 1)
+        memcpy(to, source, (size_t)count * sizeof(real));
+      else
+        for (int i = 0; i < count; i++) to[i] = source[i * line];
       for (int i = count; i < width; i++) to[i] = 0;
     }
   }

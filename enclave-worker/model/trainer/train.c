@@ -211,7 +211,7 @@ int main(int count, char **argument) {
                                atoi(argument[12]), atoi(argument[13]), atoi(argument[14])}};
   struct trainer *t = trainer_new(&settings);
   if (checkpoint_load(&t->run, settings.checkpoint)) printf("resumed %u\n", t->run.step);
-  else if (t->run.step == 0) initialise(t);
+  else initialise(t);
   printf("parameters %zu tokens %u documents %u\n", t->run.count, t->corpus.tokens_count, t->corpus.documents_count);
   fflush(stdout);
   train(t);

@@ -38,6 +38,7 @@ test('the defaults are those of OpenAI', () => {
     topLogprobs: undefined,
     mode: 'unary',
     includeUsage: false,
+    cacheKey: undefined,
     tools: [],
     toolChoice: { kind: 'none' },
     parallelToolCalls: true,

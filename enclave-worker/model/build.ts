@@ -1,0 +1,108 @@
+#!/usr/bin/env node
+/**
+ * Makes the demo model anew: corpus, vocabulary, training, file, examination. An interrupted training goes on where it was.
+ *
+ *   node enclave-worker/model/build.ts [--work .data/model] [--threads 2]
+ *   node enclave-worker/model/build.ts --examine FILE [--wrong]
+ * @module
+ */
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { sha256 } from '#primitives';
+import { concat, toHex, utf8 } from '../../core/bytes.ts';
+import { errorLine, jsonLine, outputLine } from '../../core/node/terminal.ts';
+import { corpusDocuments } from './corpus/dialogue.ts';
+import { encodeCorpus } from './corpus/encode.ts';
+import { evaluate, type Score } from './evaluation/evaluate.ts';
+import { demoGguf, readCheckpoint } from './gguf/from-checkpoint.ts';
+import { DEMO_SHAPE, RECIPE } from './recipe.ts';
+import { learnMerges, Tokenizer, vocabularyOf, type Vocabulary } from './tokenizer/tokenizer.ts';
+import { compileTrainer, findCompiler } from './trainer/compile.ts';
+import { train, type TrainProgress } from './trainer/train.ts';
+
+const { values: OPTIONS } = parseArgs({
+  options: {
+    work: { type: 'string', default: '.data/model' },
+    threads: { type: 'string', default: '2' },
+    examine: { type: 'string' },
+    wrong: { type: 'boolean', default: false },
+  },
+});
+
+const FILE_NAME = 'veilgate-demo-q8_0.gguf';
+const IDENTITY_BYTES = 8;
+
+await (OPTIONS.examine === undefined ? build() : examine(OPTIONS.examine));
+
+async function build(): Promise<void> {
+  const { work } = OPTIONS;
+  await mkdir(work, { recursive: true });
+  const compiler = await findCompiler();
+  if (compiler === undefined) throw new Error('a C compiler is needed: cc, gcc or clang');
+  const { vocabulary, bytes } = corpus();
+  const path = join(work, 'corpus.bin');
+  await writeFile(path, bytes);
+  const checkpoint = join(work, 'checkpoint.bin');
+  errorLine(
+    `training, ${RECIPE.training.steps} steps; an interrupted run goes on at ${checkpoint}`,
+  );
+  await train({
+    ...RECIPE.training,
+    program: await compileTrainer(compiler, 'train', work),
+    corpus: path,
+    checkpoint,
+    identity: identityOf(bytes),
+    shape: DEMO_SHAPE,
+    vocabularySize: vocabulary.tokens.length,
+    threads: Number(OPTIONS.threads),
+    onProgress: tell,
+  });
+  const file = demoGguf(await readCheckpoint(checkpoint), { name: RECIPE.name, vocabulary });
+  const target = join(work, FILE_NAME);
+  await writeFile(target, file);
+  outputLine(`${target}: ${file.length} bytes, SHA-256 ${toHex(sha256(file))}`);
+  await examine(target);
+}
+
+function corpus(): { readonly vocabulary: Vocabulary; readonly bytes: Uint8Array } {
+  const documents = [...corpusDocuments(RECIPE.corpus)];
+  errorLine(`corpus: ${documents.length} documents; learning ${RECIPE.tokenizer.merges} merges`);
+  const merges = learnMerges(
+    documents.slice(0, RECIPE.tokenizer.documents),
+    RECIPE.tokenizer.merges,
+  );
+  const vocabulary = vocabularyOf(merges);
+  const bytes = encodeCorpus(documents, new Tokenizer(vocabulary));
+  errorLine(`vocabulary of ${vocabulary.tokens.length}; corpus of ${bytes.length} bytes`);
+  return { vocabulary, bytes };
+}
+
+/** Of whatever a checkpoint must have come from. */
+function identityOf(bytes: Uint8Array): string {
+  const recipe = utf8(JSON.stringify([RECIPE, DEMO_SHAPE]));
+  return toHex(sha256(concat(sha256(bytes), recipe)).subarray(0, IDENTITY_BYTES));
+}
+
+function tell({ step, steps, loss, heldOut, secondsLeft }: TrainProgress): void {
+  const held = heldOut === undefined ? '' : `, held out ${heldOut.toFixed(3)}`;
+  errorLine(`step ${step} of ${steps}: loss ${loss.toFixed(3)}${held}; ${secondsLeft} s left`);
+}
+
+function examine(path: string): Promise<void> {
+  return evaluate({
+    path,
+    contextTokens: DEMO_SHAPE.contextLength,
+    threads: 1,
+    onScore: tellScore,
+  });
+}
+
+function tellScore({ name, right, asked, wrong }: Score): void {
+  outputLine(`${String(right).padStart(4)} of ${String(asked).padEnd(4)} ${name}`);
+  if (!OPTIONS.wrong) return;
+  for (const { question, answer } of wrong) {
+    outputLine(`       ${jsonLine(question)} -> ${jsonLine(answer)}`);
+  }
+}
