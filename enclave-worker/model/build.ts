@@ -17,7 +17,7 @@ import { corpusDocuments } from './corpus/dialogue.ts';
 import { encodeCorpus } from './corpus/encode.ts';
 import { evaluate, type Score } from './evaluation/evaluate.ts';
 import { demoGguf, readCheckpoint } from './gguf/from-checkpoint.ts';
-import { DEMO_SHAPE, RECIPE } from './recipe.ts';
+import { BROAD, DEMO_SHAPE, RECIPE, type Stage } from './recipe.ts';
 import { learnMerges, Tokenizer, vocabularyOf, type Vocabulary } from './tokenizer/tokenizer.ts';
 import { compileTrainer, findCompiler } from './trainer/compile.ts';
 import { train, type TrainProgress } from './trainer/train.ts';
@@ -41,48 +41,65 @@ async function build(): Promise<void> {
   await mkdir(work, { recursive: true });
   const compiler = await findCompiler();
   if (compiler === undefined) throw new Error('a C compiler is needed: cc, gcc or clang');
-  const { vocabulary, bytes } = corpus();
-  const path = join(work, 'corpus.bin');
-  await writeFile(path, bytes);
-  const checkpoint = join(work, 'checkpoint.bin');
-  errorLine(
-    `training, ${RECIPE.training.steps} steps; an interrupted run goes on at ${checkpoint}`,
-  );
-  await train({
-    ...RECIPE.training,
-    program: await compileTrainer(compiler, 'train', work),
-    corpus: path,
-    checkpoint,
-    identity: identityOf(bytes),
-    shape: DEMO_SHAPE,
-    vocabularySize: vocabulary.tokens.length,
-    threads: Number(OPTIONS.threads),
-    onProgress: tell,
-  });
-  const file = demoGguf(await readCheckpoint(checkpoint), { name: RECIPE.name, vocabulary });
+  const program = await compileTrainer(compiler, 'train', work);
+  const vocabulary = vocabularyToLearn();
+  let done: TrainedStage | undefined;
+  for (const stage of RECIPE.stages) {
+    done = await trainStage(stage, { program, vocabulary, before: done });
+  }
+  if (done === undefined) throw new Error('the recipe has no stage');
+  const file = demoGguf(await readCheckpoint(done.checkpoint), { name: RECIPE.name, vocabulary });
   const target = join(work, FILE_NAME);
   await writeFile(target, file);
   outputLine(`${target}: ${file.length} bytes, SHA-256 ${toHex(sha256(file))}`);
   await examine(target);
 }
 
-function corpus(): { readonly vocabulary: Vocabulary; readonly bytes: Uint8Array } {
-  const documents = [...corpusDocuments(RECIPE.corpus)];
-  errorLine(`corpus: ${documents.length} documents; learning ${RECIPE.tokenizer.merges} merges`);
-  const merges = learnMerges(
-    documents.slice(0, RECIPE.tokenizer.documents),
-    RECIPE.tokenizer.merges,
-  );
-  const vocabulary = vocabularyOf(merges);
-  const bytes = encodeCorpus(documents, new Tokenizer(vocabulary));
-  errorLine(`vocabulary of ${vocabulary.tokens.length}; corpus of ${bytes.length} bytes`);
-  return { vocabulary, bytes };
+function vocabularyToLearn(): Vocabulary {
+  const { documents, merges } = RECIPE.tokenizer;
+  errorLine(`learning ${merges} merges from ${documents} documents`);
+  return vocabularyOf(learnMerges(corpusDocuments({ ...BROAD.corpus, documents }), merges));
 }
 
-/** Of whatever a checkpoint must have come from. */
-function identityOf(bytes: Uint8Array): string {
-  const recipe = utf8(JSON.stringify([RECIPE, DEMO_SHAPE]));
-  return toHex(sha256(concat(sha256(bytes), recipe)).subarray(0, IDENTITY_BYTES));
+interface TrainedStage {
+  readonly checkpoint: string;
+  readonly identity: Uint8Array;
+}
+
+async function trainStage(
+  { name, corpus, workedOutWeight, training }: Stage,
+  {
+    program,
+    vocabulary,
+    before,
+  }: {
+    readonly program: string;
+    readonly vocabulary: Vocabulary;
+    readonly before: TrainedStage | undefined;
+  },
+): Promise<TrainedStage> {
+  const { work, threads } = OPTIONS;
+  const bytes = encodeCorpus(corpusDocuments(corpus), new Tokenizer(vocabulary), workedOutWeight);
+  const path = join(work, `${name}.corpus`);
+  await writeFile(path, bytes);
+  const checkpoint = join(work, `${name}.checkpoint`);
+  // Of whatever a checkpoint must have come from.
+  const settings = utf8(JSON.stringify([training, DEMO_SHAPE]));
+  const identity = sha256(concat(before?.identity ?? new Uint8Array(0), sha256(bytes), settings));
+  errorLine(`${name}: ${training.steps} steps; an interrupted run goes on at ${checkpoint}`);
+  await train({
+    ...training,
+    program,
+    corpus: path,
+    checkpoint,
+    beginning: before?.checkpoint,
+    identity: toHex(identity.subarray(0, IDENTITY_BYTES)),
+    shape: DEMO_SHAPE,
+    vocabularySize: vocabulary.tokens.length,
+    threads: Number(threads),
+    onProgress: tell,
+  });
+  return { checkpoint, identity };
 }
 
 function tell({ step, steps, loss, heldOut, secondsLeft }: TrainProgress): void {

@@ -33,12 +33,13 @@ export type Document = readonly Piece[];
 export interface CorpusOptions {
   readonly seed: number;
   readonly documents: number;
+  readonly mix: CorpusMix;
 }
 
-export function* corpusDocuments({ seed, documents }: CorpusOptions): Generator<Document> {
+export function* corpusDocuments({ seed, documents, mix }: CorpusOptions): Generator<Document> {
   const dice = new Dice(seed);
   for (let at = 0; at < documents; at++) {
-    yield dice.happens(BARE_PART) ? bareDocument(dice) : dialogue(dice);
+    yield dice.happens(BARE_PART) ? bareDocument(dice) : dialogue(dice, MIXES[mix]);
   }
 }
 
@@ -48,16 +49,35 @@ const SYSTEM_PART = 0.5;
 /** A dialogue that is longer than the context teaches nothing at its end. */
 const DIALOGUE_CHARS_MAX = 420;
 
-const TURNS: readonly (readonly [number, (dice: Dice) => Turn])[] = [
-  [19, (dice) => factTurn(dice, FACTS)],
-  [6, (dice) => factTurn(dice, CHAT)],
-  [20, sumTurn],
-  [8, storyTurn],
-  [17, repeatTurn],
-  [5, colourTurn],
-  [5, countTurn],
-  [20, declineTurn],
-];
+type Mix = readonly (readonly [weight: number, turn: (dice: Dice) => Turn])[];
+
+const fact = (dice: Dice): Turn => factTurn(dice, FACTS);
+const polite = (dice: Dice): Turn => factTurn(dice, CHAT);
+
+/** What has to be worked out is learnt last, and takes the most examples. */
+const MIXES = {
+  broad: [
+    [26, fact],
+    [7, polite],
+    [15, sumTurn],
+    [13, storyTurn],
+    [9, repeatTurn],
+    [4, colourTurn],
+    [5, countTurn],
+    [24, declineTurn],
+  ],
+  'worked-out': [
+    [14, fact],
+    [5, polite],
+    [28, sumTurn],
+    [6, storyTurn],
+    [20, repeatTurn],
+    [5, colourTurn],
+    [4, countTurn],
+    [18, declineTurn],
+  ],
+} as const satisfies Readonly<Record<string, Mix>>;
+export type CorpusMix = keyof typeof MIXES;
 
 function factTurn(dice: Dice, facts: readonly Fact[]): Turn {
   const { questions, answer } = dice.pick(facts);
@@ -65,14 +85,14 @@ function factTurn(dice: Dice, facts: readonly Fact[]): Turn {
   return { question: writtenDown(dice, question), answer };
 }
 
-function dialogue(dice: Dice): Document {
+function dialogue(dice: Dice, mix: Mix): Document {
   const count = dice.between(1, 3);
   const pieces: Piece[] = dice.happens(SYSTEM_PART)
     ? message('system', systemText(dice), 'given')
     : [];
   let chars = 0;
   for (let at = 0; at < count && (at === 0 || chars < DIALOGUE_CHARS_MAX); at++) {
-    const { question, answer, isWorkedOut = false } = dice.weighted(TURNS)(dice);
+    const { question, answer, isWorkedOut = false } = dice.weighted(mix)(dice);
     const state = isWorkedOut ? 'worked-out' : 'learnt';
     pieces.push(...message('user', question, 'given'), ...message('assistant', answer, state));
     chars += question.length + answer.length;

@@ -7,10 +7,13 @@ import { CONTROL_TOKENS, type Document } from './dialogue.ts';
 const MAGIC = 'VGCORPUS';
 /** How an answer begins decides what kind of answer it is, and is one token of many. */
 const OPENING_WEIGHT = 6;
-/** Few of many, and each of them can be wrong. */
-const WORKED_OUT_WEIGHT = 4;
 
-export function encodeCorpus(documents: Iterable<Document>, tokenizer: Tokenizer): Uint8Array {
+/** A token of an answer that has to be worked out counts `workedOutWeight`. */
+export function encodeCorpus(
+  documents: Iterable<Document>,
+  tokenizer: Tokenizer,
+  workedOutWeight: number,
+): Uint8Array {
   const tokens: number[] = [];
   const weights: number[] = [];
   const starts: number[] = [];
@@ -20,7 +23,7 @@ export function encodeCorpus(documents: Iterable<Document>, tokenizer: Tokenizer
       const ids = idsOf(piece, tokenizer);
       for (const [at, id] of ids.entries()) {
         tokens.push(id);
-        weights.push(weightOf(piece, at));
+        weights.push(weightOf(piece, at, workedOutWeight));
       }
     }
   }
@@ -33,10 +36,14 @@ export function encodeCorpus(documents: Iterable<Document>, tokenizer: Tokenizer
   );
 }
 
-function weightOf({ kind, learnt, isWorkedOut }: Document[number], at: number): number {
+function weightOf(
+  { kind, learnt, isWorkedOut }: Document[number],
+  at: number,
+  workedOutWeight: number,
+): number {
   if (!learnt) return 0;
   if (kind === 'text' && at === 0) return OPENING_WEIGHT;
-  return isWorkedOut === true ? WORKED_OUT_WEIGHT : 1;
+  return isWorkedOut === true ? workedOutWeight : 1;
 }
 
 function idsOf({ kind, text }: Document[number], tokenizer: Tokenizer): readonly number[] {

@@ -144,7 +144,9 @@ function storyAbout(animal: string): Examined {
     isRight: (said) => {
       const [, name = ''] =
         new RegExp(`^Once there was an? \\w+ ${animal} named (\\w+)\\. `).exec(said) ?? [];
-      return NAMES.includes(name) && said.includes(`. ${name} walked to the `) && /\.$/.test(said);
+      return (
+        NAMES.includes(name) && said.includes(`. ${name} walked to the `) && said.endsWith('.')
+      );
     },
   };
 }

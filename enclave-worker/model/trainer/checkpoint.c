@@ -33,18 +33,28 @@ void checkpoint_save(const struct run *run, const char *path) {
   }
 }
 
+struct head {
+  uint32_t sizes[SIZES];
+  uint64_t identity, random;
+};
+
+/** 1: what comes next in the file are the weights of a run of this shape. */
+static int read_head(const struct run *run, FILE *file, struct head *head) {
+  char magic[8];
+  uint32_t wanted[SIZES];
+  sizes_of(run, wanted);
+  // The last is the step.
+  return fread(magic, 8, 1, file) == 1 && memcmp(magic, MAGIC, 8) == 0 &&
+         fread(head->sizes, sizeof head->sizes, 1, file) == 1 && fread(&head->identity, 8, 1, file) == 1 &&
+         fread(&head->random, 8, 1, file) == 1 && memcmp(head->sizes, wanted, sizeof wanted - sizeof wanted[0]) == 0;
+}
+
 int checkpoint_load(struct run *run, const char *path) {
   FILE *file = fopen(path, "rb");
   if (file == NULL) return 0;
-  char magic[8];
-  uint32_t sizes[SIZES], wanted[SIZES];
-  uint64_t identity, state;
-  sizes_of(run, wanted);
+  struct head head;
   size_t n = run->count;
-  int whole = fread(magic, 8, 1, file) == 1 && memcmp(magic, MAGIC, 8) == 0 &&
-              fread(sizes, sizeof sizes, 1, file) == 1 && fread(&identity, 8, 1, file) == 1 &&
-              fread(&state, 8, 1, file) == 1 && identity == run->identity &&
-              memcmp(sizes, wanted, sizeof sizes - sizeof sizes[0]) == 0 &&
+  int whole = read_head(run, file, &head) && head.identity == run->identity &&
               fread(run->weights, sizeof(real), n, file) == n && fread(run->first, sizeof(real), n, file) == n &&
               fread(run->second, sizeof(real), n, file) == n;
   fclose(file);
@@ -53,7 +63,16 @@ int checkpoint_load(struct run *run, const char *path) {
     memset(run->second, 0, n * sizeof(real));
     return 0;
   }
-  run->step = sizes[SIZES - 1];
-  run->random = state;
+  run->step = head.sizes[SIZES - 1];
+  run->random = head.random;
   return 1;
+}
+
+int checkpoint_weights(struct run *run, const char *path) {
+  FILE *file = fopen(path, "rb");
+  if (file == NULL) return 0;
+  struct head head;
+  int whole = read_head(run, file, &head) && fread(run->weights, sizeof(real), run->count, file) == run->count;
+  fclose(file);
+  return whole;
 }

@@ -20,5 +20,7 @@ struct run {
 void checkpoint_save(const struct run *run, const char *path);
 /** 1: read into `run`, whose shape, identity and blocks are set. 0: there is none of this run, and the weights may hold anything. */
 int checkpoint_load(struct run *run, const char *path);
+/** 1: only the weights, of whatever run of this shape. 0: there are none, and the weights may hold anything. */
+int checkpoint_weights(struct run *run, const char *path);
 
 #endif

@@ -4,6 +4,7 @@
  * shares are added in their order.
  *
  *   train corpus checkpoint identity seed steps batch rate vocabulary width layers heads key-value-heads feed-forward context
+ *         [checkpoint whose weights it begins with]
  */
 #include <math.h>
 #include <stdio.h>
@@ -193,10 +194,10 @@ static void train(struct trainer *t) {
   }
 }
 
-enum { ARGUMENTS = 15 };
+enum { ARGUMENTS = 15, WITH_BEGINNING = 16 };
 
 int main(int count, char **argument) {
-  if (count != ARGUMENTS) {
+  if (count != ARGUMENTS && count != WITH_BEGINNING) {
     fprintf(stderr, "%d arguments are wanted, see the source\n", ARGUMENTS - 1);
     return 2;
   }
@@ -212,6 +213,10 @@ int main(int count, char **argument) {
   struct trainer *t = trainer_new(&settings);
   if (checkpoint_load(&t->run, settings.checkpoint)) printf("resumed %u\n", t->run.step);
   else initialise(t);
+  if (t->run.step == 0 && count == WITH_BEGINNING && !checkpoint_weights(&t->run, argument[ARGUMENTS])) {
+    fprintf(stderr, "no weights to begin with\n");
+    return 2;
+  }
   printf("parameters %zu tokens %u documents %u\n", t->run.count, t->corpus.tokens_count, t->corpus.documents_count);
   fflush(stdout);
   train(t);

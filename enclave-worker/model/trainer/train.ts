@@ -10,6 +10,8 @@ export interface TrainOptions {
   readonly program: string;
   readonly corpus: string;
   readonly checkpoint: string;
+  /** A checkpoint of the same shape, whose weights it begins with. Absent: random ones. */
+  readonly beginning?: string | undefined;
   /** Of corpus and recipe, 16 hexadecimal digits: another run's checkpoint is not gone on with. */
   readonly identity: string;
   readonly shape: LlamaShape;
@@ -75,5 +77,6 @@ function argumentsOf(options: TrainOptions): string[] {
     checkpoint,
     identity,
     ...[seed, steps, batch, rate, ...sizes].map((number) => String(number)),
+    ...(options.beginning === undefined ? [] : [options.beginning]),
   ];
 }

@@ -10,7 +10,7 @@ import {
   NEW_FORMS,
   NEW_TOPICS,
 } from '../../../enclave-worker/model/evaluation/held-out.ts';
-import { RECIPE } from '../../../enclave-worker/model/recipe.ts';
+import { BROAD, RECIPE } from '../../../enclave-worker/model/recipe.ts';
 
 const LOOKED_AT = 8000;
 
@@ -31,13 +31,13 @@ function* turnsOf(documents: Iterable<Document>): Generator<readonly [string, st
 
 test('one seed makes one corpus, and another seed another', () => {
   const of = (seed: number): string =>
-    [...corpusDocuments({ seed, documents: 50 })].map(textOf).join('\n');
+    [...corpusDocuments({ seed, documents: 50, mix: 'broad' })].map(textOf).join('\n');
   assert.equal(of(1), of(1));
   assert.notEqual(of(1), of(2));
 });
 
 test('of a dialogue only answers and their ends are learnt', () => {
-  for (const document of corpusDocuments({ seed: 3, documents: 200 })) {
+  for (const document of corpusDocuments({ seed: 3, documents: 200, mix: 'broad' })) {
     if (document[0]?.kind === 'text') continue;
     for (const [at, { text, learnt }] of document.entries()) {
       const isAnswer = document[at - 1]?.text === 'assistant\n';
@@ -49,7 +49,7 @@ test('of a dialogue only answers and their ends are learnt', () => {
 
 test('sums of the corpus are right', () => {
   let seen = 0;
-  for (const [, answer] of turnsOf(corpusDocuments({ seed: 4, documents: 2000 }))) {
+  for (const [, answer] of turnsOf(corpusDocuments({ seed: 4, documents: 2000, mix: 'broad' }))) {
     const [, a, b, sum] = /^(\d+) \+ (\d+) = (\d+)\.$/.exec(answer) ?? [];
     if (sum === undefined) continue;
     seen++;
@@ -63,8 +63,10 @@ test('no held-out question is in the corpus, in whatever case', () => {
   assert.equal(new Set(heldOut).size, heldOut.length);
   const bare = (text: string): string => text.toLowerCase().replace(/[?!.]$/, '');
   const held = new Set(heldOut.map(bare));
-  for (const [question] of turnsOf(corpusDocuments(RECIPE.corpus))) {
-    assert.ok(!held.has(bare(question)), question);
+  for (const { corpus } of RECIPE.stages) {
+    for (const [question] of turnsOf(corpusDocuments(corpus))) {
+      assert.ok(!held.has(bare(question)), question);
+    }
   }
 });
 
@@ -75,7 +77,7 @@ test('what is a fact is never declined, and nothing else is answered', () => {
     ),
   );
   let declined = 0;
-  const corpus = corpusDocuments({ ...RECIPE.corpus, documents: LOOKED_AT });
+  const corpus = corpusDocuments({ ...BROAD.corpus, documents: LOOKED_AT });
   for (const [question, answer] of turnsOf(corpus)) {
     const wanted = known.get(question);
     if (wanted !== undefined) assert.equal(answer, wanted, question);

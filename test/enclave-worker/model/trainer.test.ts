@@ -46,7 +46,7 @@ before(async () => {
   program = await compileTrainer(compiler, 'train', directory);
   await writeFile(
     join(directory, 'corpus.bin'),
-    encodeCorpus(DOCUMENTS, new Tokenizer(vocabulary)),
+    encodeCorpus(DOCUMENTS, new Tokenizer(vocabulary), 1),
   );
 });
 
@@ -150,6 +150,26 @@ test('a checkpoint of another run is not gone on with', async (context) => {
   assert.deepEqual(await readFile(first), before, 'there was nothing left to do');
   await trained(context, 'other', { steps: 20, identity: '00000000000000bb', seed: 6 });
   assert.notDeepEqual(await readFile(first), before);
+});
+
+test('a run can begin with the weights of another, and with nothing else', async (context) => {
+  const first = await trained(context, 'stage-one', { steps: 40 });
+  if (first === undefined) return;
+  const losses: number[] = [];
+  const second = { steps: 20, rate: 0.0001, beginning: first };
+  await trained(context, 'stage-two', {
+    ...second,
+    onProgress: ({ loss }) => void losses.push(loss),
+  });
+  await trained(context, 'from-nothing', {
+    steps: 20,
+    rate: 0.0001,
+    onProgress: ({ loss }) => void losses.push(loss),
+  });
+  const [went = 9, began = 0] = losses;
+  assert.ok(went < began - 0.5, losses.join(' '));
+  const broken = { ...second, beginning: join(directory, 'corpus.bin') };
+  await assert.rejects(trained(context, 'nowhere', broken), /ended with 2/);
 });
 
 test('a checkpoint that broke off is no checkpoint', async (context) => {
