@@ -39,7 +39,8 @@ export async function generate(
     const count = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
     send({ kind: 'started', id: message.id, promptTokens: count, cachedTokens: reused });
     await generateOn(taken, prompts, { loaded, message, job, send, bias, grammar });
-    kept = namespace;
+    // Nothing of it could be gone on with.
+    if (!sequence.needsCheckpoints) kept = namespace;
   } finally {
     if (kept === undefined) pool.empty(sequence);
     else pool.keep(sequence, kept, performance.now());

@@ -155,12 +155,15 @@ export interface EvaluateOptions {
   readonly path: string;
   readonly contextTokens: number;
   readonly threads: number;
+  /** Names of subjects. Absent: all. */
+  readonly only?: readonly string[];
   readonly onScore: (score: Score) => void;
 }
 
 /** Subject by subject. */
 export async function evaluate(options: EvaluateOptions): Promise<void> {
-  const { path, contextTokens, threads, onScore } = options;
+  const { path, contextTokens, threads, only, onScore } = options;
+  const subjects = SUBJECTS.filter(({ name }) => only?.includes(name) ?? true);
   const engine = await startLlamaCpp({
     modelPath: path,
     modelSha256Hex: toHex(sha256(await readFile(path))),
@@ -171,7 +174,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
     environment: {},
   });
   try {
-    for (const subject of SUBJECTS) onScore(await scoreOf(engine, subject));
+    for (const subject of subjects) onScore(await scoreOf(engine, subject));
   } finally {
     await engine.close();
   }
