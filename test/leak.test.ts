@@ -104,7 +104,7 @@ async function askOtherEndpoints(client: OpenAI, attempt: Attempt): Promise<read
   const model = STACK_MODEL;
   const answers: string[] = [];
   await attempt(async () => {
-    const prompt = 'The hardware signs a measurement, and you check';
+    const prompt = 'Remote attestation is a way for a machine to';
     const asked = { model, prompt, max_tokens: 48, temperature: 0, logprobs: 5 };
     answers.push((await completions.create(asked)).choices[0]?.text ?? '');
   });
