@@ -4,8 +4,6 @@
  * @module
  */
 
-import { sha256 } from '#primitives';
-import { toHex, utf8 } from '../core/bytes.ts';
 import { parseJson } from '../core/json.ts';
 import { hasCode } from '../core/errors.ts';
 import type { Card } from '../attestation/card.ts';
@@ -29,6 +27,7 @@ import type { InnerRequest } from '../protocol/sx/inner.ts';
 import { assertRouted, type Opened } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
 import { formOf } from './answer-form.ts';
+import { cacheNamespaceOf } from './cache-namespace.ts';
 import type { EmbedJob, GenerateJob, Prompt } from './engine.ts';
 import {
   lackedMember,
@@ -77,14 +76,7 @@ export function planOf(
   } catch (error) {
     return refused(failureOf(error));
   }
-  const cacheNamespace = cacheNamespaceOf(inner.request);
-  return planAt(endpoint, body, { card, prelude, offers, cacheNamespace });
-}
-
-/** What a request says of whose prefixes it may meet. Spec: overview "Prefix cache". */
-export function cacheNamespaceOf({ headers }: InnerRequest): string | undefined {
-  const salt = headers.find(([name]) => name === 'sx-cache-salt')?.[1];
-  return salt === undefined ? undefined : toHex(sha256(utf8(salt)));
+  return planAt(endpoint, body, { card, prelude, offers, inner: inner.request });
 }
 
 /** `body` is untrusted JSON. */
@@ -111,7 +103,7 @@ interface Bounds {
   readonly card: Card;
   readonly prelude: Prelude;
   readonly offers: EngineOffers;
-  readonly cacheNamespace: string | undefined;
+  readonly inner: InnerRequest;
 }
 
 interface Asked {
@@ -233,6 +225,7 @@ interface Generating {
   readonly stop: readonly string[];
   readonly topLogprobs: number | undefined;
   readonly grammar?: string | undefined;
+  readonly cacheKey?: string | undefined;
   readonly toolAnswer?: GeneratePlan['toolAnswer'];
   readonly reasoningEffort?: string;
   readonly templateArguments?: TemplateArguments;
@@ -243,7 +236,7 @@ interface Generating {
 
 /** The smallest of what the client signed for, what the card allows and what the request asks; each choice its equal part. */
 function generatePlan(bounds: Bounds, request: Generating): Plan {
-  const { path, card, prelude, offers, cacheNamespace } = bounds;
+  const { path, card, prelude, offers, inner } = bounds;
   const lacked = lackedMember(request.asked, offers);
   if (lacked !== undefined) {
     return refused(openAiFailure('unsupported_parameter', { param: lacked }));
@@ -275,7 +268,7 @@ function generatePlan(bounds: Bounds, request: Generating): Plan {
       grammar: request.grammar,
       ...(!offers.lacks.has('reasoning_effort') && { reasoningEffort: request.reasoningEffort }),
       templateArguments: request.templateArguments,
-      cacheNamespace,
+      cacheNamespace: cacheNamespaceOf(inner, request.cacheKey),
     },
   };
 }

@@ -14,7 +14,7 @@ import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
 import type { Opened } from '../protocol/sx/open.ts';
 import { frontVoice, OPENAI_VOICE, type AnswerVoice } from './answer-voice.ts';
 import { PLAIN_OFFERS, type EngineOffers } from './engine-members.ts';
-import { cacheNamespaceOf, planAt, planOf, type Plan } from './plan.ts';
+import { planAt, planOf, type Plan } from './plan.ts';
 
 export interface SpokenPlan {
   readonly plan: Plan;
@@ -47,8 +47,8 @@ export function spokenPlanOf(
     return { plan: { kind: 'refused', failure: openAiFailure(decision.code) }, voice };
   }
   const { request } = decision;
-  const cacheNamespace = cacheNamespaceOf(inner.request);
-  const plan = planAt(CHAT_ENDPOINT, request.chat, { card, prelude, offers, cacheNamespace });
+  const bounds = { card, prelude, offers, inner: inner.request };
+  const plan = planAt(CHAT_ENDPOINT, request.chat, bounds);
   return { plan, voice: frontVoice(front, request) };
 }
 

@@ -57,6 +57,8 @@ export interface ChatRequest extends Tooling {
   readonly templateArguments?: TemplateArguments;
   readonly mode: 'stream' | 'unary';
   readonly includeUsage: boolean;
+  /** Divides what a client lets a worker reuse of its own earlier prompts. */
+  readonly cacheKey: string | undefined;
 }
 
 export type ChatDecision = Decision<ChatRequest>;
@@ -106,6 +108,7 @@ const HONOURED = {
   chat_template_kwargs: TEMPLATE_ARGUMENTS.nullish(),
   ...SAMPLING_FIELDS,
   ...TOOL_FIELDS,
+  prompt_cache_key: z.string().max(1024).nullish(),
 };
 
 /** Accepted because they change nothing in the answer; their values are bounded and then dropped. */
@@ -113,7 +116,6 @@ const WITHOUT_EFFECT = {
   ...IDENTITY_FIELDS,
   verbosity: z.enum(['low', 'medium', 'high']).nullish(),
   prediction: z.unknown().optional(),
-  prompt_cache_key: z.string().max(1024).nullish(),
   prompt_cache_retention: z.string().max(64).nullish(),
   prompt_cache_options: z.unknown().optional(),
 };
@@ -152,6 +154,7 @@ export function decodeChatRequest(body: unknown): ChatDecision {
       includeUsage: fields.stream_options?.include_usage === true,
       ...(typeof effort === 'string' && { reasoningEffort: effort }),
       ...(template !== null && template !== undefined && { templateArguments: template }),
+      cacheKey: fields.prompt_cache_key ?? undefined,
       ...toolingOf(fields),
     },
   };
