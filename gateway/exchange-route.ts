@@ -12,6 +12,7 @@ import type { BodyBudget } from './body-budget.ts';
 import { dispatchSealed, type DispatchDeps } from './dispatch.ts';
 import { drained } from './drained.ts';
 import { gatewayError } from './errors.ts';
+import { endUnread } from './over-http2.ts';
 import type { PaymentRefusal } from './payments/cashier.ts';
 import type { Payers } from './payments/payers.ts';
 import { respondClear } from './respond-clear.ts';
@@ -55,12 +56,8 @@ export async function handleSealed(
   }
 }
 
-/** What was not read of the body must not become the next request: the connection ends with the answer. */
 function refuse(request: IncomingMessage, response: ServerResponse, code: string): void {
-  if (!request.complete && !response.headersSent) {
-    response.setHeader('connection', 'close');
-    response.once('finish', () => request.destroy());
-  }
+  if (!response.headersSent) endUnread(request, response);
   respondClear(response, code);
 }
 

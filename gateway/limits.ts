@@ -16,6 +16,24 @@ export const CONNECTIONS_MAX = 8192;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** What a peer that broke the rules of HTTP has to read its answer, before the socket goes. */
 export const REFUSED_LINGER_MS = 1000;
+// HTTP/2. An SDK keeps one connection and cancels what it no longer needs, all at once at worst.
+export const HTTP2_STREAMS_PER_CONNECTION_MAX = 128;
+/** Over all connections: as many requests at once as HTTP/1.1 could bring, and as many again. */
+export const HTTP2_STREAMS_MAX = CONNECTIONS_MAX * 2;
+/** What a peer may send ahead of its reader. A connection has no more than one of its streams. */
+export const HTTP2_WINDOW_BYTES = 65_535;
+export const HTTP2_HEADERS_MAX = 128;
+export const HTTP2_SESSION_MEMORY_MIB = 10;
+/** In one frame. */
+export const HTTP2_SETTINGS_MAX = 16;
+export const HTTP2_RESETS_BURST = HTTP2_STREAMS_PER_CONNECTION_MAX * 2;
+export const HTTP2_RESETS_PER_S = 32;
+export const HTTP2_INVALID_FRAMES_MAX = 32;
+export const HTTP2_REJECTED_STREAMS_MAX = 100;
+/** PING and SETTINGS, each of which is answered. Honest ones measure a path with a ping a second at most. */
+export const HTTP2_CONTROL_FRAMES_BURST = 64;
+export const HTTP2_CONTROL_FRAMES_PER_S = 8;
+
 export const CONTROL_BODY_MAX_BYTES = 2_097_152;
 /** Bodies of control routes being read at once. */
 export const CONTROL_BODIES_MAX = 32;

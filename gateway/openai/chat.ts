@@ -15,6 +15,7 @@ import { SSE_HEADERS, SSE_PING, sseEvent } from '../../protocol/openai/sse.ts';
 import { spokenEnd, spokenFailure, spokenSettlement } from '../../protocol/spoken-failure.ts';
 import { PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
 import { drained } from '../drained.ts';
+import { breakOff, endUnread } from '../over-http2.ts';
 import { paymentFailureOf, settledJson, type Settled } from '../payments/edge.ts';
 import { readJsonBody } from './body.ts';
 import { CHAT_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
@@ -93,8 +94,7 @@ export async function handlePlain(
     answer.fail(caller?.refusal() ?? paymentFailureOf(error) ?? failureOf(error));
   } finally {
     answer.stop();
-    // An unread rest of a refused body must not become the next request.
-    if (!request.complete) response.once('finish', () => request.destroy());
+    endUnread(request, response);
   }
 }
 
@@ -193,8 +193,8 @@ class PlainAnswer implements PlainSink {
   }
 
   /**
-   * Before the status line: an HTTP error, so that typed errors and retries work. After it: an error event, and the
-   * connection ends without the closing chunk, so that even a reader who skips events sees that this was not all.
+   * Before the status line: an HTTP error, so that typed errors and retries work. After it: an error event, and no end that
+   * looks like one, so that even a reader who skips events sees that this was not all.
    */
   fail(failure: OpenAiFailure): void {
     const response = this.#response;
@@ -203,12 +203,8 @@ class PlainAnswer implements PlainSink {
       this.refuse(failure);
       return;
     }
-    const { socket } = response;
-    if (!this.#streams()) {
-      response.destroy();
-      return;
-    }
-    response.write(spokenEnd(this.#path, failure), () => socket?.end());
+    if (this.#streams()) breakOff(response, spokenEnd(this.#path, failure));
+    else response.destroy();
   }
 
   stop(): void {

@@ -25,6 +25,8 @@ export interface Lab {
   readonly gateway: Gateway;
   readonly url: string;
   readonly port: number;
+  /** 0 unless the configuration asks for one. */
+  readonly httpsPort: number;
   readonly adminPort: number;
   readonly apiKey: string;
   readonly provider: EvidenceProvider;
@@ -79,7 +81,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     logDestination: { write: (line) => void logLines.push(line) },
     ...options.deps,
   });
-  const { httpPort = 0, adminPort = 0 } = await gateway.listen();
+  const { httpPort = 0, httpsPort = 0, adminPort = 0 } = await gateway.listen();
   const url = `http://127.0.0.1:${httpPort}`;
   const { apiKey } = createApiKey(gateway.store, 'lab', systemClock());
   const workers: SxWorker[] = [];
@@ -88,6 +90,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     gateway,
     url,
     port: httpPort,
+    httpsPort,
     adminPort,
     apiKey,
     provider,
