@@ -4,7 +4,7 @@
  * @module
  */
 
-import { fixed } from '../core/bytes.ts';
+import { fixed, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { KemName } from '../attestation/verdict.ts';
 import { endpointAt } from '../protocol/openai/endpoints.ts';
@@ -36,6 +36,7 @@ export interface PlainCall {
   readonly path: string;
   readonly body: Uint8Array;
   readonly payer: Uint8Array;
+  readonly nextMsgId?: () => Promise<Bytes<16>>;
 }
 
 export interface OpenedHead {
@@ -70,6 +71,7 @@ export function plainSealer(options: PlainSealerOptions): PlainSealer {
         headers: [['content-type', 'application/json']] as const,
         body: call.body,
         payer: fixed(call.payer, 32, 'payer'),
+        ...(call.nextMsgId === undefined ? {} : { nextMsgId: call.nextMsgId }),
       };
       await exchange({ ...options, session }, request, { send, sink: opened(sink), signal });
     },

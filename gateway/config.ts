@@ -16,6 +16,7 @@ import {
   IDLE_TIMEOUT_MS,
   SLOW_READER_TIMEOUT_MS,
 } from './limits.ts';
+import { PLAIN_BODY_LIMIT_BYTES, PLAIN_BODY_MAX_BYTES } from './openai/limits.ts';
 import { hasCode } from '../core/errors.ts';
 import { amount, parseAmount } from '../settlement/money.ts';
 import { WORKER_CHANNELS_MAX } from '../settlement/settler/policy.ts';
@@ -190,6 +191,8 @@ export const GATEWAY_CONFIG = z.strictObject({
       firstSealedTimeoutMs: duration.default(FIRST_SEALED_TIMEOUT_MS),
       idleTimeoutMs: duration.default(IDLE_TIMEOUT_MS),
       slowReaderTimeoutMs: duration.default(SLOW_READER_TIMEOUT_MS),
+      /** Of a request that this gateway seals; sealed ones are bounded by the protocol. */
+      plainBodyMaxBytes: positive(PLAIN_BODY_LIMIT_BYTES).default(PLAIN_BODY_MAX_BYTES),
     })
     .prefault({}),
   closeGraceMs: duration.default(30_000),

@@ -41,8 +41,8 @@ export const CONTROL_BODY_TIMEOUT_MS = 5000;
 
 // Exchanges.
 export const EXCHANGES_MAX = 2048;
-/** Sealed request bodies in memory, all together. */
-export const BODY_BYTES_IN_FLIGHT_MAX = 268_435_456;
+/** Request bodies in memory, all together; an account has an eighth, in which the largest request has room. */
+export const BODY_BYTES_IN_FLIGHT_MAX = 536_870_912;
 /** From forwarding to the first sealed frame; keepalives do not extend it. */
 export const FIRST_SEALED_TIMEOUT_MS = 120_000;
 /** Between two pieces of an answer. */
@@ -70,6 +70,9 @@ export const CHANNEL_REFUSALS_MAX = 2;
 /** Of receipts that this gateway missed, in one answer and in one round. */
 export const MISSED_RECEIPTS_PAGE = 256;
 export const MISSED_RECEIPTS_PAGES_MAX = 80;
+
+/** Of one Idempotency-Key, while the ledger remembers those that came to nothing. */
+export const IDEMPOTENT_ATTEMPTS_MAX = 16;
 
 // Workers.
 export const WORKERS_MAX = 1024;

@@ -22,6 +22,7 @@ import {
   REQUEST_TIMEOUT_MS,
   SILENCE_TIMEOUT_MS,
 } from './limits.ts';
+import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts';
 import type { TlsIdentity } from './tls-identity.ts';
 
 export interface ListenerLimits {
@@ -87,7 +88,8 @@ function refuse(socket: Duplex): void {
   }
   const late = setTimeout(cut, REFUSED_LINGER_MS);
   socket.once('close', () => clearTimeout(late));
-  socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n', cut);
+  const id = `${REQUEST_ID_HEADER}: ${newRequestId()}\r\n`;
+  socket.end(`HTTP/1.1 400 Bad Request\r\nconnection: close\r\n${id}\r\n`, cut);
 }
 
 function createServer(input: ListenInput): Server | Http2SecureServer {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { NextMsgId } from '../idempotency.ts';
 import type { SealedSink } from '../sealed-sink.ts';
 
 /** An OpenAI request that this gateway can read. */
@@ -13,6 +14,8 @@ export interface PlainRequest {
   readonly body: Uint8Array;
   /** Channel id or SHA-256 of the API key; 32 bytes. */
   readonly payer: Uint8Array;
+  /** Message ids in place of drawn ones. Absent: this request may be asked again. */
+  readonly nextMsgId?: NextMsgId;
 }
 
 /** Status and headers that the worker sealed, and who it was. */
