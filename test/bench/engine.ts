@@ -106,7 +106,10 @@ async function run(): Promise<BenchResult> {
   const figures: Record<string, unknown> = { demo };
   const lines = [...linesOf('the demo model, one thread', demo)];
   if (!existsSync(CUDA)) {
-    return { figures, lines: [...lines, 'CUDA: not installed here (docs/adr/0001-dependencies.md)'] };
+    return {
+      figures,
+      lines: [...lines, 'CUDA: not installed here (docs/adr/0001-dependencies.md)'],
+    };
   }
   const dir = mkdtempSync(join(tmpdir(), 'veilgate-bench-'));
   try {
