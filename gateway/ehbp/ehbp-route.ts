@@ -121,6 +121,7 @@ async function handleEhbp(
   });
   let giveBack: (() => void) | undefined;
   try {
+    assertTellsEnd(request);
     // The key or voucher first: a stranger's body is not read at all.
     const account = await deps.payers.identify(withBearer(request.headers));
     const enc = encapsulatedKey(request);
@@ -150,6 +151,11 @@ async function handleEhbp(
   } finally {
     giveBack?.();
   }
+}
+
+/** EHBP has no end mark, so a broken connection must not look like an end. Throws `gateway.http_version`. */
+function assertTellsEnd({ httpVersionMajor, httpVersionMinor }: IncomingMessage): void {
+  if (httpVersionMajor === 1 && httpVersionMinor === 0) throw gatewayError('gateway.http_version');
 }
 
 /** What was not read of the body must not become the next request: the connection ends with the answer. */
