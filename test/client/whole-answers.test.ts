@@ -51,6 +51,28 @@ test('without it it is an error, whatever the headers say', async () => {
   }
 });
 
+test('a stream is not whole before its last event is', async () => {
+  const url = ADDRESS.replace('chat/completions', 'responses');
+  const asked = '{"model":"m","stream":true,"input":"x"}';
+  // With all of an answer in it, it may take several chunks.
+  const pieces = ['event: response.completed\ndata: {"response":{"a":', '"b"}}\n', '\n', ':  \n'];
+  assert.equal(await read(asked, pieces, {}, url), pieces.join(''));
+  for (const kept of [1, 2]) {
+    await refusesAsync(read(asked, pieces.slice(0, kept), {}, url), 'sx.truncated');
+  }
+});
+
+test('a status that has no body is no answer', async () => {
+  for (const status of [204, 205]) {
+    const fetch = wholeAnswers(() => Promise.resolve(new Response(null, { status })));
+    for (const body of [STREAM, WHOLE]) {
+      await refusesAsync(fetch(ADDRESS, { method: 'POST', body }), 'sx.truncated');
+    }
+    const models = await fetch('https://gateway.test/v1/models');
+    assert.equal(models.status, status);
+  }
+});
+
 test('an answer in one piece must not be nothing', async () => {
   assert.equal(await read(WHOLE, ['{}']), '{}');
   await refusesAsync(read(WHOLE, [], { headers: { 'content-length': '0' } }), 'sx.truncated');
