@@ -27,6 +27,8 @@ export function wholeAnswers(fetch: SdkFetch): SdkFetch {
     const headers = new Headers(response.headers);
     // An SDK that reads zero here does not look any further.
     headers.delete('content-length');
+    // Nor does one that reads of another type parse what it is given: half an object would be a text.
+    headers.set('content-type', isStream ? 'text/event-stream' : 'application/json');
     const { status, statusText } = response;
     const body = response.body.pipeThrough(isStream ? toItsMark() : notNothing());
     return new Response(body, { status, statusText, headers });

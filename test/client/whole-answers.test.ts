@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import OpenAI from 'openai';
 import { wholeAnswers } from '../../client/index.ts';
 
 const ADDRESS = `https://gateway.test/e/${'0'.repeat(32)}/v1/chat/completions`;
@@ -81,6 +82,21 @@ test('an answer in one piece must not be nothing', async () => {
   );
   const response = await text(ADDRESS, { method: 'POST', body: WHOLE });
   assert.equal(response.headers.get('content-length'), null);
+});
+
+test('half an object is an error of whoever parses it, whatever the headers call it', async () => {
+  const headers = { 'content-type': 'text/plain' };
+  const half = (): Promise<Response> => Promise.resolve(new Response('{"choices":[', { headers }));
+  const ask = (fetch: typeof half): Promise<unknown> =>
+    new OpenAI({
+      baseURL: ADDRESS.replace('/chat/completions', ''),
+      apiKey: 'k',
+      maxRetries: 0,
+      fetch,
+    }).chat.completions.create({ model: 'm', messages: [{ role: 'user', content: 'hi' }] });
+  await assert.rejects(ask(wholeAnswers(half)), SyntaxError);
+  // Without it the SDK is content.
+  assert.equal(await ask(half), '{"choices":[');
 });
 
 test('errors, and what was asked without a body, pass as they are', async () => {
