@@ -129,6 +129,8 @@ async function handleEhbp(
     const msgId = ehbpMessageId(kid, enc);
     const { key } = await workerOf(deps, kid, msgId);
     const size = declaredSize(request);
+    // Whoever left while that was looked up is heard of no more: its body would be waited for, for ever.
+    if (gone.signal.aborted) throw gatewayError('gateway.aborted');
     // As it comes, and once more with what is put before it.
     giveBack = deps.bodies.take(account.keyId, size * 2);
     const body = await readBody(request);

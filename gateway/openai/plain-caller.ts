@@ -8,6 +8,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { OpenAiFailure } from '../../protocol/openai/errors.ts';
 import type { BodyBudget } from '../body-budget.ts';
 import { dispatchSealed, type DispatchDeps } from '../dispatch.ts';
+import { gatewayError } from '../errors.ts';
 import type { PaymentRefusal } from '../payments/cashier.ts';
 import { paymentFailure, paymentResponse, type Headers } from '../payments/edge.ts';
 import type { Payers } from '../payments/payers.ts';
@@ -38,6 +39,8 @@ export async function plainCaller(
   request: IncomingMessage,
 ): Promise<PlainCaller> {
   const account = await deps.payers.identify(withBearer(request.headers));
+  // Whoever left while that was looked up is heard of no more, and would give nothing back.
+  if (request.destroyed) throw gatewayError('gateway.aborted');
   const declared = Number(request.headers['content-length'] ?? CHAT_BODY_MAX_BYTES);
   // The body's reader refuses more than the limit; without a length the limit is what may come.
   request.once('close', deps.bodies.take(account.keyId, Math.min(declared, CHAT_BODY_MAX_BYTES)));
