@@ -30,7 +30,7 @@ import type { Headers } from '../payments/edge.ts';
 import type { Payers } from '../payments/payers.ts';
 import { EHBP_FORM } from '../sealed-form.ts';
 import type { LiveWorker } from '../workers/registry.ts';
-import { askedBounds, ehbpPrelude } from './bounds.ts';
+import { askedBounds, ehbpPrelude, type EhbpFacts } from './bounds.ts';
 import { EhbpSink, respondEhbpError } from './ehbp-sink.ts';
 
 export const EHBP_PREFIX = '/e/';
@@ -115,6 +115,7 @@ async function handleEhbp(
   { kid, path }: { readonly kid: Bytes<16>; readonly path: EndpointPath },
   { request, response }: HttpExchange,
 ): Promise<void> {
+  const { bodies, payers } = deps;
   const gone = new AbortController();
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
@@ -123,7 +124,7 @@ async function handleEhbp(
   try {
     assertTellsEnd(request);
     // The key or voucher first: a stranger's body is not read at all.
-    const account = await deps.payers.identify(withBearer(request.headers));
+    const account = await payers.identify(withBearer(request.headers));
     const enc = encapsulatedKey(request);
     const asked = askedBounds(request.headers);
     const msgId = ehbpMessageId(kid, enc);
@@ -132,12 +133,11 @@ async function handleEhbp(
     // Whoever left while that was looked up is heard of no more: its body would be waited for, for ever.
     if (gone.signal.aborted) throw gatewayError('gateway.aborted');
     // As it comes, and once more with what is put before it.
-    giveBack = deps.bodies.take(account.keyId, size * 2);
-    const body = await readBody(request);
-    const nowMs = deps.dispatch.clock();
-    const bodyBytes = body.length;
-    const prelude = ehbpPrelude({ key, kid, enc, path, bodyBytes, account, asked, nowMs });
-    const sealed = encodeEhbpEnvelope({ prelude, kid, enc, path, body });
+    giveBack = bodies.take(account.keyId, size * 2);
+    const sealed = await readSealed({ key, kid, enc, path, account, asked }, request, deps);
+    giveBack();
+    // What was announced, or only possible, is not held for as long as the answer takes.
+    giveBack = bodies.take(account.keyId, sealed.length);
     const { demand, network } = deps;
     const pays = account.means.kind !== 'none';
     const sink = new EhbpSink(response, { demand, network, pays, msgId });
@@ -153,6 +153,18 @@ async function handleEhbp(
   } finally {
     giveBack?.();
   }
+}
+
+/** The request as the worker takes it; the body as it came is let go. Throws `gateway.*`, `sx.price`. */
+async function readSealed(
+  facts: Omit<EhbpFacts, 'bodyBytes' | 'nowMs'>,
+  request: IncomingMessage,
+  { dispatch: { clock } }: EhbpRouteDeps,
+): Promise<Uint8Array> {
+  const { kid, enc, path } = facts;
+  const body = await readBody(request);
+  const prelude = ehbpPrelude({ ...facts, bodyBytes: body.length, nowMs: clock() });
+  return encodeEhbpEnvelope({ prelude, kid, enc, path, body });
 }
 
 /** EHBP has no end mark, so a broken connection must not look like an end. Throws `gateway.http_version`. */
@@ -200,7 +212,7 @@ function declaredSize({ headers }: IncomingMessage): number {
   }
   if (headers['content-encoding'] !== undefined) throw gatewayError('gateway.media_type');
   const size = Number(headers['content-length'] ?? EHBP_BODY_MAX_BYTES);
-  if (size > EHBP_BODY_MAX_BYTES) throw gatewayError('gateway.too_large');
+  if (!(size <= EHBP_BODY_MAX_BYTES)) throw gatewayError('gateway.too_large');
   return size;
 }
 

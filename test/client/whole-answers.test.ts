@@ -87,7 +87,7 @@ test('an answer in one piece must not be nothing', async () => {
 test('half an object is an error of whoever parses it, whatever the headers call it', async () => {
   const headers = { 'content-type': 'text/plain' };
   const half = (): Promise<Response> => Promise.resolve(new Response('{"choices":[', { headers }));
-  const ask = (fetch: typeof half): Promise<unknown> =>
+  const ask = (fetch: typeof globalThis.fetch): Promise<unknown> =>
     new OpenAI({
       baseURL: ADDRESS.replace('/chat/completions', ''),
       apiKey: 'k',
