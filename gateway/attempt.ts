@@ -186,7 +186,9 @@ class Attempt {
     try {
       this.#step(chunk);
     } catch (error) {
-      this.#fail(error instanceof VeilError ? error.code : 'internal.invariant', 'failed');
+      const code = error instanceof VeilError ? error.code : 'internal.invariant';
+      // How much there is to say was asked for by the client: who asks for more than is passed on owes it all the same.
+      this.#fail(code, code === 'sx.limit' ? 'neutral' : 'failed');
     }
   }
 
