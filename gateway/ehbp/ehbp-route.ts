@@ -132,8 +132,7 @@ async function handleEhbp(
     const size = declaredSize(request);
     // Whoever left while that was looked up is heard of no more: its body would be waited for, for ever.
     if (gone.signal.aborted) throw gatewayError('gateway.aborted');
-    // As it comes, and once more with what is put before it.
-    giveBack = bodies.take(account.keyId, size * 2);
+    giveBack = bodies.take(account.keyId, size);
     const sealed = await readSealed({ key, kid, enc, path, account, asked }, request, deps);
     giveBack();
     // What was announced, or only possible, is not held for as long as the answer takes.
@@ -155,7 +154,7 @@ async function handleEhbp(
   }
 }
 
-/** The request as the worker takes it; the body as it came is let go. Throws `gateway.*`, `sx.price`. */
+/** The request as the worker takes it. Both are there for one turn of the loop; the body as it came is let go. Throws `gateway.*`, `sx.price`. */
 async function readSealed(
   facts: Omit<EhbpFacts, 'bodyBytes' | 'nowMs'>,
   request: IncomingMessage,

@@ -7,7 +7,7 @@ const ENVELOPE_MAX_BYTES = 1024;
 /** An encrypted body with its chunk headers and tags. */
 export const EHBP_BODY_MAX_BYTES: number = REQUEST_WIRE_MAX_BYTES - ENVELOPE_MAX_BYTES;
 /**
- * Of one request: the JavaScript client sends one, others one for each write, here of a page at least. All of them are
+ * Of one request: the JavaScript client sends one, others one for each write of 16 KiB and more. All of them are
  * opened in one go, for nothing if the last one does not open; measured 10 to 17 µs each.
  */
 export const EHBP_CHUNKS_MAX = 2048;

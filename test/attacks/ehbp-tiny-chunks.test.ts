@@ -9,22 +9,25 @@ import { concat } from '../../core/bytes.ts';
 import { INNER_REQUEST_MAX_BYTES } from '../../protocol/sx/limits.ts';
 import { EhbpStage } from '../support/ehbp-stage.ts';
 
-/** As small as a client writes a body at the least. */
-const WRITE_BYTES = 4096;
-const CHUNKS = INNER_REQUEST_MAX_BYTES / WRITE_BYTES;
+/** As clients write a body at the least. */
+const WRITE_BYTES = 16_384;
+/** In 84 KB. */
+const TINY_CHUNKS = 4000;
 
 test('chunks of a few bytes are refused by their number, before any is opened', async () => {
   const stage = await EhbpStage.open();
   const { enc, body } = await stage.seal('{');
-  const sealed = { enc, body: concat(...Array.from({ length: CHUNKS + 1 }, () => body)) };
+  const sealed = { enc, body: concat(...Array.from({ length: TINY_CHUNKS }, () => body)) };
   assert.throws(() => stage.open(stage.envelope(sealed)), { code: 'sx.refused' });
   assert.equal(stage.admissions, 0);
 });
 
-test('the largest body in chunks of a page opens', async () => {
+test('the largest body in chunks of common size opens', async () => {
   const stage = await EhbpStage.open();
-  const page = ' '.repeat(WRITE_BYTES);
-  const sealed = await stage.seal(...Array.from({ length: CHUNKS }, () => page));
+  const write = ' '.repeat(WRITE_BYTES);
+  const sealed = await stage.seal(
+    ...Array.from({ length: INNER_REQUEST_MAX_BYTES / WRITE_BYTES }, () => write),
+  );
   const { inner } = stage.open(stage.envelope(sealed));
   assert.ok(inner.kind === 'request');
   assert.equal(inner.request.body.length, INNER_REQUEST_MAX_BYTES);
