@@ -47,6 +47,8 @@ export async function handleSealed(
     // The key or voucher first: a stranger's body is not read at all.
     const account = await deps.payers.identify(request.headers);
     const size = declaredSize(request);
+    // Whoever left while that was looked up is heard of no more: its body would be waited for, for ever.
+    if (gone.signal.aborted) throw gatewayError('gateway.aborted');
     giveBack = deps.bodies.take(account.keyId, size);
     const sealed = await readExactly(request, size);
     const standing = () => dispatch.accounts.standing(account, dispatch.clock());

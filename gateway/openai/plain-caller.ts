@@ -9,6 +9,8 @@ import type { OpenAiFailure } from '../../protocol/openai/errors.ts';
 import type { BodyBudget } from '../body-budget.ts';
 import type { Idempotency } from '../idempotency.ts';
 import { dispatchSealed, type DispatchDeps } from '../dispatch.ts';
+import { gatewayError } from '../errors.ts';
+import { isCutOff } from '../over-http2.ts';
 import type { PaymentRefusal } from '../payments/cashier.ts';
 import { paymentFailure, paymentResponse, type Headers } from '../payments/edge.ts';
 import type { Payers } from '../payments/payers.ts';
@@ -40,6 +42,8 @@ export async function plainCaller(
   request: IncomingMessage,
 ): Promise<PlainCaller> {
   const account = await deps.payers.identify(withBearer(request.headers));
+  // Whoever left while that was looked up is heard of no more, and would give nothing back.
+  if (request.destroyed || isCutOff(request)) throw gatewayError('gateway.aborted');
   const { bodyMaxBytes, dispatch } = deps;
   const payer = account.payer ?? NOBODY;
   const nextMsgId = deps.idempotency.idsFor(request.headers, payer);
