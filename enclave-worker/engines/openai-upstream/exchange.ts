@@ -122,7 +122,13 @@ class Exchange {
       },
       {
         onHead: (status, headers, flow) => {
-          generation.flowThrough(flow);
+          generation.flowThrough({
+            pause: () => flow.pause(),
+            resume: () => {
+              answer.resumed();
+              flow.resume();
+            },
+          });
           answer.onHead(status, headers, flow);
         },
         onData: (chunk) => this.#guarded(() => answer.onData(chunk)),
@@ -233,6 +239,11 @@ class Answer {
     const type = headers['content-type'];
     const isStream = typeof type === 'string' && /^text\/event-stream\b/i.test(type);
     if (status === 200 && !isStream) this.#ports.refuse(upstreamError('not-a-stream'));
+  }
+
+  /** Only from now on is silence again the upstream's own. */
+  resumed(): void {
+    this.#ports.late.heard();
   }
 
   onData(chunk: Uint8Array): void {

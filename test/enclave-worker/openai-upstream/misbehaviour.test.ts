@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { utf8 } from '../../../core/bytes.ts';
 import { startExchange } from '../../../enclave-worker/engines/openai-upstream/exchange.ts';
+import { UpstreamGeneration } from '../../../enclave-worker/engines/openai-upstream/generation.ts';
+import { WAITING_HIGH_BYTES } from '../../../enclave-worker/engines/openai-upstream/limits.ts';
 import { openUpstream } from '../../../enclave-worker/engines/openai-upstream/upstream.ts';
 import { NEVER } from '../../support/engine-jobs.ts';
 import {
@@ -345,6 +347,36 @@ test('an abort ends the answer at once, and the upstream hears of it', async () 
   await until(() => isGone);
   assert.deepEqual(generation.usage(), { prompt: 5, cached: 0, completion: 1, reasoning: 0 });
   assert.ok(over.engine.healthy());
+});
+
+test('a reader that was slow and goes on has the whole wait before it again', async (context) => {
+  let goOn = (): void => undefined;
+  const told = new Promise<void>((resolve) => (goOn = resolve));
+  fake.script = async ({ begin, chunk, done }) => {
+    begin();
+    // The last of them is one too many to wait, and nothing is on the way behind it.
+    const text = 'x'.repeat(WAITING_HIGH_BYTES / 16);
+    for (let sent = 0; sent < 16; sent++) await chunk({ index: 0, delta: { content: text } });
+    await told;
+    await chunk(stop, usage);
+    await done();
+  };
+  const upstream = openUpstream(configFor(fake, { queueMs: 1000, idleMs: 1000 }), 1);
+  const ports = { onUsageProblem: () => undefined, onOver: () => undefined };
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  const job = chat({ maxOutputTokens: 60 });
+  const given = { upstream, contextTokens: 8192, echo: undefined, ...ports };
+  const generation = startExchange(given, job, NEVER);
+  assert.ok(generation instanceof UpstreamGeneration);
+  await until(() => generation.isPaused);
+  // Nearly all of the wait is over when the reader comes back.
+  context.mock.timers.tick(999);
+  const reading = readOut(generation);
+  await until(() => !generation.isPaused);
+  context.mock.timers.tick(1);
+  goOn();
+  assert.equal((await reading).error, undefined);
+  await upstream.pool.destroy();
 });
 
 test('a slow reader holds the upstream up, and not the memory of the worker', async () => {
