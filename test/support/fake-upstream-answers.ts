@@ -25,6 +25,11 @@ export async function answerWell(exchange: FakeExchange, state: FakeState): Prom
       }),
     },
   });
+  // On the way vLLM counts each choice for itself, and all of them at the end.
+  const isCounting = JSON.stringify(body['stream_options']).includes(
+    '"continuous_usage_stats":true',
+  );
+  const onTheWay = (completion: number): object => (isCounting ? usage(completion) : {});
   exchange.begin();
   const choices = typeof body['n'] === 'number' ? body['n'] : 1;
   const texts = Array.isArray(body['prompt']) ? body['prompt'].length : 1;
@@ -34,13 +39,12 @@ export async function answerWell(exchange: FakeExchange, state: FakeState): Prom
     const said = isChat ? await sayCall(exchange, index) : 0;
     counted += said;
     const spoken =
-      said > 0
-        ? { count: 0, reason: 'tool_calls' }
-        : await speak(exchange, index, (n) => usage(counted + n), state);
+      said > 0 ? { count: 0, reason: 'tool_calls' } : await speak(exchange, index, onTheWay, state);
     counted += spoken.count;
     if (exchange.isGone()) return;
     const end = { index, finish_reason: spoken.reason };
-    await exchange.chunk(isChat ? { ...end, delta: {} } : { ...end, text: '' }, usage(counted));
+    const own = onTheWay(said + spoken.count);
+    await exchange.chunk(isChat ? { ...end, delta: {} } : { ...end, text: '' }, own);
   }
   await exchange.event({ id: 'c', model: state.model, choices: [], ...usage(counted) });
   await exchange.done();

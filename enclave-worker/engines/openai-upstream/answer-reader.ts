@@ -118,7 +118,7 @@ export class AnswerReader {
     const { spent } = this.#rules;
     const [first] = choices ?? [];
     const at = first === undefined ? 'end' : 'piece';
-    if (usage !== null && usage !== undefined) spent.report(usage, at);
+    if (usage !== null && usage !== undefined) spent.report(usage, at, first && (first.index ?? 0));
     if (timings === null || timings === undefined || first === undefined) return;
     const said = { completion_tokens: timings.predicted_n };
     spent.report(said, at, first.index ?? 0);

@@ -109,7 +109,8 @@ class OpenAiUpstreamEngine implements Engine {
       else this.#failed(error);
     };
     const stop = AbortSignal.any([signal, this.#closing.signal]);
-    return startEmbedding({ upstream: this.#upstream, onOver }, job, stop);
+    const { contextTokens } = this;
+    return startEmbedding({ upstream: this.#upstream, contextTokens, onOver }, job, stop);
   }
 
   async close(): Promise<void> {
@@ -168,8 +169,8 @@ class OpenAiUpstreamEngine implements Engine {
     const stop = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
     if (!serves.includes('chat') && !serves.includes('completions')) {
       const job = { inputs: ['hello'], maxPromptTokens: Number.MAX_SAFE_INTEGER };
-      const upstream = this.#upstream;
-      const { vectors } = startEmbedding({ upstream, onOver: () => undefined }, job, stop);
+      const context = { upstream: this.#upstream, contextTokens: this.contextTokens };
+      const { vectors } = startEmbedding({ ...context, onOver: () => undefined }, job, stop);
       return (await vectors).length === 1;
     }
     const job = serves.includes('chat') ? chatJob(this.#upstream) : textJob();

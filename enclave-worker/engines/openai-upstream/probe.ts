@@ -101,7 +101,7 @@ async function served({ upstream, contextTokens, signal }: ProbeInput): Promise<
 
 /** Everything that the card promises, once. */
 async function answers(input: ProbeInput): Promise<string | undefined> {
-  const { upstream, serves, signal } = input;
+  const { upstream, contextTokens, serves, signal } = input;
   let echo: string | undefined;
   if (serves.includes('chat')) echo = await answered(input, 'chat', chatJob(upstream));
   if (serves.includes('completions')) {
@@ -110,7 +110,11 @@ async function answers(input: ProbeInput): Promise<string | undefined> {
   if (serves.includes('embeddings')) {
     await tried('embeddings', async () => {
       const job = { inputs: ['hello', 'good evening'], maxPromptTokens: Number.MAX_SAFE_INTEGER };
-      const embedding = startEmbedding({ upstream, onOver: () => undefined }, job, signal);
+      const embedding = startEmbedding(
+        { upstream, contextTokens, onOver: () => undefined },
+        job,
+        signal,
+      );
       await embedding.vectors;
       if (embedding.usage().prompt < 1) throw probeError('usage');
     });
