@@ -26,7 +26,7 @@ export async function answerWell(exchange: FakeExchange, state: FakeState): Prom
     },
   });
   // On the way vLLM counts each choice for itself, and all of them at the end.
-  const isCounting = JSON.stringify(body['stream_options']).includes(
+  const isCounting = JSON.stringify(body['stream_options'] ?? {}).includes(
     '"continuous_usage_stats":true',
   );
   const onTheWay = (completion: number): object => (isCounting ? usage(completion) : {});
@@ -59,7 +59,7 @@ async function speak(
   const { body, path } = exchange.asked;
   const max = typeof body['max_tokens'] === 'number' ? body['max_tokens'] : 16;
   const isStory = JSON.stringify(body).includes('to a thousand');
-  const words = body['response_format'] === undefined ? WORDS : ['{"ok":', 'true', '}'];
+  const words = wordsFor(body);
   let count = 0;
   const last = isStory ? max : Math.min(max, words.length);
   for (; count < last; count++) {
@@ -75,6 +75,17 @@ async function speak(
     if (!isHeard && !state.ignoresAborts) break;
   }
   return { count, reason: count >= words.length && !isStory ? 'stop' : 'length' };
+}
+
+function wordsFor({
+  response_format: format,
+  stop,
+}: FakeExchange['asked']['body']): readonly string[] {
+  if (format !== undefined) return ['{"ok":', 'true', '}'];
+  const stops: readonly unknown[] = Array.isArray(stop) ? stop : [];
+  const text = WORDS.join('');
+  const ends = stops.map((word) => text.indexOf(String(word))).filter((at) => at !== -1);
+  return ends.length === 0 ? WORDS : [text.slice(0, Math.min(...ends))];
 }
 
 /** Where one is forced: the first tool, with a number. */

@@ -12,7 +12,7 @@ import { engineError } from '../../errors.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { brokenBy, upstreamError, type UsageProblem } from './errors.ts';
 import { UpstreamGeneration } from './generation.ts';
-import { STATUS_MAX_BYTES } from './limits.ts';
+import { DONE_LINGER_MS, STATUS_MAX_BYTES } from './limits.ts';
 import { countPrompt, type PromptCount } from './prompt-count.ts';
 import { refusalOf } from './refusal.ts';
 import { requestOf } from './request-body.ts';
@@ -153,7 +153,7 @@ class Exchange {
       choices,
       outputMax: maxTokens * choices,
       echo,
-      logprobs: job.topLogprobs !== undefined,
+      topLogprobs: job.topLogprobs,
       spent,
     });
     const { queueMs, idleMs } = upstream.config;
@@ -283,8 +283,11 @@ class Answer {
     this.#isComplete = true;
     for (const event of ends) push(event);
     whole();
-    // Behind the mark of the end an upstream has nothing to say; what it says all the same is not waited for.
-    if (reader.isDone) this.#control?.resume();
+    if (!reader.isDone) return;
+    // Behind the mark of the end an upstream has nothing to say; one that does not stop would keep the connection for ever.
+    const control = this.#control;
+    control?.resume();
+    AbortSignal.timeout(DONE_LINGER_MS).addEventListener('abort', () => control?.abort());
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Whether the upstream can be asked: looked at every two seconds, and no more asked for a while after answers have broken one
  * after the other. Then it has to answer once before an app's prompt is sent again. Weights that are no longer the measured
- * ones end it for good. Spec: openai-gateway-and-engine §6 rule 7.
+ * ones end it for good; they are looked at now and then, and before what was gone is asked again. Spec: openai-gateway-and-engine §6 rule 7.
  * @module
  */
 
@@ -41,6 +41,7 @@ export class Health {
   readonly #ports: HealthPorts;
   #misses = 0;
   #broken = 0;
+  #hasBroken = false;
   #breakMs: number;
   #isOpen = false;
   #isGone = false;
@@ -65,6 +66,7 @@ export class Health {
       return;
     }
     this.#broken++;
+    this.#hasBroken = true;
     if (this.#broken < BREAK_AFTER) return;
     this.#isOpen = true;
     this.#tell();
@@ -77,12 +79,15 @@ export class Health {
     let sinceWeightsMs = 0;
     while (!this.#isGone && (await pause(everyMs, signal))) {
       const isThere = await quietly(() => this.#ports.look(signal));
-      this.#misses = isThere ? 0 : this.#misses + 1;
       sinceWeightsMs += everyMs;
-      if (sinceWeightsMs >= weightsEveryMs) {
+      // What was away, or broke an answer off, may have been started anew, and has loaded whatever is there now.
+      const isDoubted = isThere && (this.#misses > 0 || this.#hasBroken);
+      if (isDoubted || sinceWeightsMs >= weightsEveryMs) {
         sinceWeightsMs = 0;
+        this.#hasBroken = false;
         await this.#lookAtWeights();
       }
+      this.#misses = isThere ? 0 : this.#misses + 1;
       if (isThere && this.#isOpen) await this.#tryAgain(signal);
       if (!signal.aborted) this.#tell();
     }

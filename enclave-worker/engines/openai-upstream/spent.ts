@@ -67,6 +67,10 @@ export class Spent {
     return this.#text.pieces + this.#reasoning.pieces;
   }
 
+  get bytes(): number {
+    return this.#text.bytes + this.#reasoning.bytes;
+  }
+
   delivered(choice: number, kind: PieceKind, bytes: number): void {
     this.#choices.add(choice);
     const to = kind === 'reasoning' ? this.#reasoning : this.#text;

@@ -134,6 +134,36 @@ test('no more answers at once than there are places', async () => {
   assert.equal((await outcomeOf(over)).error, undefined);
 });
 
+for (const [what, isBack] of [
+  ['was away', () => fake.routes.delete('/v1/models')],
+  ['has broken an answer off', () => undefined],
+] as const) {
+  test(`weights are looked at before an upstream that ${what} is asked again`, async () => {
+    let looks = 0;
+    const isAway = what === 'was away';
+    const other = await startOver(fake, {
+      pace: { everyMs: 10, weightsEveryMs: 3_600_000, breakMs: 10 },
+      assertWeights: () => {
+        looks++;
+        return looks === 1 ? Promise.resolve() : Promise.reject(weightsError('weights.changed'));
+      },
+    });
+    if (isAway) {
+      fake.routes.set('/v1/models', (res) => reply(res, 503, {}));
+      await until(() => !other.engine.healthy());
+      isBack();
+    } else {
+      fake.script = dies;
+      await outcomeOf(other);
+    }
+    await until(() => other.states.includes('given-up'));
+    assert.ok(!other.engine.healthy());
+    assert.ok(!other.states.includes('restarted'));
+    assert.equal(looks, 2);
+    await other.engine.close();
+  });
+}
+
 test('weights that were changed end it for good', async () => {
   areWeightsGone = true;
   await until(() => !over.engine.healthy());

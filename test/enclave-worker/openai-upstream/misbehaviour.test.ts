@@ -38,6 +38,9 @@ after(async () => {
   await fake.close();
 });
 
+/** For what would never end by itself. */
+const BOUNDED = { timeout: 60_000 };
+
 const hello = { index: 0, delta: { role: 'assistant', content: 'Hello' }, finish_reason: null };
 const stop = { index: 0, delta: {}, finish_reason: 'stop' };
 const usage = { usage: { prompt_tokens: 5, completion_tokens: 1 } };
@@ -142,6 +145,14 @@ const BROKEN: readonly (readonly [what: string, problem: string, script: FakeScr
       begin();
       while (await chunk(hello));
     },
+  ],
+  [
+    'writes more text than so many tokens can be',
+    'runaway',
+    afterHello(
+      async ({ chunk }) =>
+        void (await chunk({ index: 0, delta: { content: 'x'.repeat(500_000) } })),
+    ),
   ],
   [
     'calls a tool without a name',
@@ -321,6 +332,33 @@ for (const [what, code, status, body] of REFUSALS) {
     assert.ok(over.engine.healthy());
   });
 }
+
+test('an upstream that tells of more tokens than it was asked for is cut', async () => {
+  const content = Array.from({ length: 100 }, () => ({ token: '', logprob: -1 }));
+  fake.script = afterHello(async ({ chunk, done }) => {
+    await chunk({ index: 0, delta: { content: 'x' }, logprobs: { content } });
+    await chunk(stop);
+    await done();
+  });
+  const { error } = await outcomeOf(over, chat({ maxOutputTokens: 8, topLogprobs: 0 }));
+  assert.equal(error, 'engine.upstream runaway');
+});
+
+test(
+  'a connection on which more comes behind the mark of the end is not kept',
+  BOUNDED,
+  async () => {
+    let gone: Promise<void> | undefined;
+    fake.script = async (exchange) => {
+      ({ gone } = exchange);
+      exchange.begin();
+      await exchange.chunk(stop, usage);
+      while (await exchange.write('data: [DONE]\n\n'));
+    };
+    assert.equal((await outcomeOf(over)).error, undefined);
+    await gone;
+  },
+);
 
 test('what was delivered before it broke is counted, and nothing more', async () => {
   fake.script = afterHello(ends);
