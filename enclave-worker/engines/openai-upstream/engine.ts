@@ -11,7 +11,7 @@ import type { EngineOffers } from '../../engine-members.ts';
 import { engineError } from '../../errors.ts';
 import type { UpstreamConfig } from './config.ts';
 import { startEmbedding } from './embed.ts';
-import type { UsageProblem } from './errors.ts';
+import { isOdd, type UsageProblem } from './errors.ts';
 import { startExchange, type ExchangeOver } from './exchange.ts';
 import { Health, type HealthPace, type HealthState } from './health.ts';
 import { HEALTH_TIMEOUT_MS, PROBE_TIMEOUT_MS } from './limits.ts';
@@ -154,7 +154,7 @@ class OpenAiUpstreamEngine implements Engine {
     const { problem } = error.facts;
     if (error.code === 'engine.upstream') {
       this.#options.onProblem(typeof problem === 'string' ? problem : 'unknown');
-      this.#health.answered('broken');
+      this.#health.answered(isOdd(problem) ? 'odd' : 'broken');
     }
   }
 

@@ -42,6 +42,7 @@ export class Health {
   #misses = 0;
   #broken = 0;
   #hasBroken = false;
+  #odd = 0;
   #breakMs: number;
   #isOpen = false;
   #isGone = false;
@@ -59,15 +60,26 @@ export class Health {
   readonly healthy = (): boolean =>
     !this.#isGone && !this.#isOpen && this.#misses < HEALTH_MISSES_MAX;
 
-  /** Of an app's answer. What the app itself brought about is neither. */
-  answered(outcome: 'whole' | 'broken'): void {
+  /**
+   * Of an app's answer. What the app itself brought about is neither; where that can be, it is odd: then a question of our own
+   * decides, or an app could take the upstream from everybody with requests that it fails at.
+   */
+  answered(outcome: 'whole' | 'broken' | 'odd'): void {
     if (outcome === 'whole') {
       this.#broken = 0;
+      this.#odd = 0;
+      return;
+    }
+    this.#hasBroken = true;
+    if (outcome === 'odd') {
+      this.#odd++;
       return;
     }
     this.#broken++;
-    this.#hasBroken = true;
-    if (this.#broken < BREAK_AFTER) return;
+    if (this.#broken >= BREAK_AFTER) this.#open();
+  }
+
+  #open(): void {
     this.#isOpen = true;
     this.#tell();
   }
@@ -89,6 +101,7 @@ export class Health {
       }
       this.#misses = isThere ? 0 : this.#misses + 1;
       if (isThere && this.#isOpen) await this.#tryAgain(signal);
+      else if (isThere && this.#odd >= BREAK_AFTER) await this.#judge(signal);
       if (!signal.aborted) this.#tell();
     }
   }
@@ -101,6 +114,11 @@ export class Health {
       this.#isGone = true;
       this.#ports.onState('given-up');
     }
+  }
+
+  async #judge(signal: AbortSignal): Promise<void> {
+    this.#odd = 0;
+    if (!(await quietly(() => this.#ports.trial(signal))) && !signal.aborted) this.#open();
   }
 
   /** Ever more slowly, until one whole answer has come. */

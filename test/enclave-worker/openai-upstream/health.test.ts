@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { hasCode } from '../../../core/errors.ts';
 import { weightsError } from '../../../enclave-worker/weights/errors.ts';
 import { NEVER } from '../../support/engine-jobs.ts';
+import { answerWell } from '../../support/fake-upstream-answers.ts';
 import {
   reply,
   startFakeUpstream,
@@ -70,6 +71,37 @@ test('after three broken answers nobody is sent there until it has answered itse
   for (const { body } of fake.asked.slice(before)) {
     assert.ok(!JSON.stringify(body).includes('Hello there'));
   }
+  fake.script = undefined;
+  await until(() => over.engine.healthy());
+  assert.deepEqual(over.states, ['crashed', 'restarted']);
+});
+
+const failsInside: FakeScript = ({ res }) => {
+  reply(res, 500, { error: { message: 'x' } });
+  return Promise.resolve();
+};
+
+test('an app whose requests the upstream fails at takes it from nobody', async () => {
+  fake.script = (exchange) => {
+    const isApp = JSON.stringify(exchange.asked.body).includes('Hello there');
+    return (isApp ? failsInside : answerWell)(exchange, fake);
+  };
+  for (let round = 0; round < 3; round++) {
+    const before = fake.asked.length;
+    for (let at = 0; at < 3; at++) {
+      assert.equal((await outcomeOf(over)).error, 'engine.upstream status');
+    }
+    // A question of our own has been asked, and answered.
+    await until(() => fake.asked.length > before + 3);
+    assert.ok(over.engine.healthy());
+  }
+  assert.deepEqual(over.states, []);
+});
+
+test('an upstream that fails at questions of our own too is asked no more until it does not', async () => {
+  fake.script = failsInside;
+  for (let at = 0; at < 3; at++) await outcomeOf(over);
+  await until(() => !over.engine.healthy());
   fake.script = undefined;
   await until(() => over.engine.healthy());
   assert.deepEqual(over.states, ['crashed', 'restarted']);
