@@ -69,7 +69,7 @@ function gather(choice: Gathered, event: EngineEvent): void {
   switch (event.kind) {
     case 'text':
       choice.text += event.text;
-      choice.tokens.push(...(event.tokens ?? []));
+      for (const token of event.tokens ?? []) choice.tokens.push(token);
       return;
     case 'reasoning':
       choice.reasoning += event.text;

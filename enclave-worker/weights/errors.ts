@@ -9,7 +9,7 @@ export const weightsError = defineErrors({
     recovery: 'stop',
     public: 'The weights of the model cannot be read.',
   },
-  /** A device, a socket, a link to a folder, a name that is no text, an empty folder, or too much of anything. */
+  /** A device, a socket, a link to a folder, a name that is no text, an empty folder, one part of several, or too much of anything. */
   'weights.form': {
     status: 500,
     recovery: 'stop',

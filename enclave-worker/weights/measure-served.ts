@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 import type { Bytes } from '../../core/bytes.ts';
 import type { UpstreamConfig } from '../engines/openai-upstream/config.ts';
 import { kindNamed } from '../engines/openai-upstream/kinds.ts';
+import { weightsError } from './errors.ts';
 import { measureWeights, type MeasureOptions } from './measure.ts';
 import { servedModelDigest } from './served-model.ts';
 
@@ -17,23 +18,31 @@ export interface MeasuredModel {
   readonly assertUnchanged: () => Promise<void>;
 }
 
+/** llama.cpp loads the other parts too, and nobody would have measured them: they belong into a folder of their own. */
+const PART_OF_SEVERAL = /-\d{5}-of-(?!00001)\d{5}\.gguf$/i;
+
 /** Throws `weights.*`. */
 export async function measureServed(
   modelPath: string,
   upstream: UpstreamConfig,
   options: MeasureOptions = {},
 ): Promise<MeasuredModel> {
-  const { kind, prefixCache, arguments: given, conversations } = upstream;
+  const { kind, model, prefixCache, arguments: given, conversations } = upstream;
+  const { signal } = options;
+  if (PART_OF_SEVERAL.test(modelPath)) throw weightsError('weights.form', 'one part of several');
   const weights = await measureWeights(resolve(modelPath), options);
   const measured = [weights];
-  for (const path of upstream.files) measured.push(await measureWeights(resolve(path)));
+  for (const path of upstream.files) {
+    measured.push(await measureWeights(resolve(path), signal === undefined ? {} : { signal }));
+  }
   const digest = servedModelDigest({
-    weights: weights.digest,
+    weights,
     kind,
+    model,
     conversations: conversations ?? kindNamed(kind).conversations,
     prefixCache,
     arguments: given,
-    files: measured.slice(1).map((file) => file.digest),
+    files: measured.slice(1),
   });
   return {
     digest,

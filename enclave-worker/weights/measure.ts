@@ -24,6 +24,7 @@ export interface MeasureOptions {
 }
 
 export interface MeasuredWeights {
+  readonly kind: WeightTree['kind'];
   readonly digest: Bytes<32>;
   readonly bytes: bigint;
   readonly files: number;
@@ -52,6 +53,7 @@ export async function measureWeights(
   };
   await assertUnchanged();
   return {
+    kind: tree.kind,
     digest: treeDigest(tree, digests),
     bytes: total,
     files: tree.files.length,

@@ -11,23 +11,35 @@ import { canonicalJson } from '../../core/json.ts';
 
 const TAG = concat(ascii('veilgate.served-model/1'), Uint8Array.of(0));
 
+/** What was measured, and as what: a file may spell out what a folder is hashed from, and is not that folder. */
+export interface ServedPart {
+  readonly kind: 'file' | 'folder';
+  readonly digest: Bytes<32>;
+}
+
 export interface ServedModel {
-  readonly weights: Bytes<32>;
+  readonly weights: ServedPart;
   readonly kind: string;
+  /** As the engine lists it: where there are several, it says which of them. */
+  readonly model: string;
   /** How tools and forms of answers reach the model. */
   readonly conversations: 'taken' | 'written';
   readonly prefixCache: 'isolated' | 'shared';
   /** As the engine is started with them. */
   readonly arguments: readonly string[];
-  /** SHA-256 of the files that the engine is configured by, in their order. */
-  readonly files: readonly Bytes<32>[];
+  /** What the engine is configured by, in its order. */
+  readonly files: readonly ServedPart[];
 }
 
 export function servedModelDigest({ weights, files, ...said }: ServedModel): Bytes<32> {
   const text = canonicalJson({
     ...said,
-    files: files.map((digest) => toHex(digest)),
-    weights: toHex(weights),
+    files: files.map(nameOf),
+    weights: nameOf(weights),
   });
   return sha256(TAG, utf8(text));
+}
+
+function nameOf({ kind, digest }: ServedPart): string {
+  return `${kind}:${toHex(digest)}`;
 }

@@ -9,7 +9,7 @@ import type { BigIntStats } from 'node:fs';
 import { fromUtf8, utf8 } from '../../core/bytes.ts';
 import { weightsError } from './errors.ts';
 
-const FILES_MAX = 10_000;
+const ENTRIES_MAX = 10_000;
 const DEPTH_MAX = 16;
 const NAME_MAX_BYTES = 4096;
 const SEPARATOR = '/';
@@ -36,7 +36,7 @@ export async function listWeights(path: string): Promise<WeightTree> {
   if (found.isFile()) return { kind: 'file', files: [fileOf('', root, found)] };
   if (!found.isDirectory()) throw weightsError('weights.form', 'neither a file nor a folder');
   const files: WeightFile[] = [];
-  await walk({ root, name: '', depth: 0, files });
+  await walk({ root, name: '', depth: 0, files, seen: { entries: 0 } });
   if (files.length === 0) throw weightsError('weights.form', 'an empty folder');
   files.sort((one, other) => compareBytes(utf8(one.name), utf8(other.name)));
   return { kind: 'folder', files };
@@ -69,17 +69,20 @@ interface Walk {
   readonly name: string;
   readonly depth: number;
   readonly files: WeightFile[];
+  /** Folders too, so that no tree of them takes for ever. */
+  readonly seen: { entries: number };
 }
 
-async function walk({ root, name, depth, files }: Walk): Promise<void> {
+async function walk({ root, name, depth, files, seen }: Walk): Promise<void> {
   if (depth > DEPTH_MAX) throw weightsError('weights.form', 'folders too deep');
   const folder = name === '' ? root : `${root}${SEPARATOR}${name}`;
   const entries = await readable(() => readdir(folder, { encoding: 'buffer' }));
-  if (files.length + entries.length > FILES_MAX) throw weightsError('weights.form', 'too many');
+  seen.entries += entries.length;
+  if (seen.entries > ENTRIES_MAX) throw weightsError('weights.form', 'too many');
   for (const entry of entries) {
     const inner = name === '' ? textOf(entry) : `${name}${SEPARATOR}${textOf(entry)}`;
     if (utf8(inner).length > NAME_MAX_BYTES) throw weightsError('weights.form', 'a long name');
-    await add({ root, name: inner, depth: depth + 1, files });
+    await add({ root, name: inner, depth: depth + 1, files, seen });
   }
 }
 

@@ -20,7 +20,12 @@ import {
 } from '../support/deploy/compose.ts';
 import { chainOf, execForm, parseDockerfile } from '../support/deploy/dockerfile.ts';
 import { pathsIn } from '../support/deploy/example-paths.ts';
-import { startService, type Ended, type Service } from '../support/deploy/service.ts';
+import {
+  SERVING_LONGEST_MS,
+  startService,
+  type Ended,
+  type Service,
+} from '../support/deploy/service.ts';
 import { until } from '../support/until.ts';
 
 const COMPOSE: Compose = parseCompose(readFileSync('deploy/compose.yaml', 'utf8'));
@@ -71,7 +76,11 @@ test('setup, timestamper, owner, gateway, worker and app, as they stand there, c
     const [program, ...words] = programOf(service);
     assert.equal(program, 'node');
     const env = Object.entries(service.environment).map(([key, value]) => [key, here(value)]);
-    return startService(words.map(here), { env: Object.fromEntries(env) });
+    return startService(words.map(here), {
+      env: Object.fromEntries(env),
+      // The first of them serve until all is over.
+      longestMs: SERVING_LONGEST_MS,
+    });
   };
   const isHealthy = async (name: string): Promise<boolean> => {
     const [kind, program, ...words] = serviceOf(name).healthcheck.test;

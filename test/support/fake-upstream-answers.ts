@@ -25,6 +25,11 @@ export async function answerWell(exchange: FakeExchange, state: FakeState): Prom
       }),
     },
   });
+  // On the way vLLM counts each choice for itself, and all of them at the end.
+  const isCounting = JSON.stringify(body['stream_options'] ?? {}).includes(
+    '"continuous_usage_stats":true',
+  );
+  const onTheWay = (completion: number): object => (isCounting ? usage(completion) : {});
   exchange.begin();
   const choices = typeof body['n'] === 'number' ? body['n'] : 1;
   const texts = Array.isArray(body['prompt']) ? body['prompt'].length : 1;
@@ -34,13 +39,12 @@ export async function answerWell(exchange: FakeExchange, state: FakeState): Prom
     const said = isChat ? await sayCall(exchange, index) : 0;
     counted += said;
     const spoken =
-      said > 0
-        ? { count: 0, reason: 'tool_calls' }
-        : await speak(exchange, index, (n) => usage(counted + n), state);
+      said > 0 ? { count: 0, reason: 'tool_calls' } : await speak(exchange, index, onTheWay, state);
     counted += spoken.count;
     if (exchange.isGone()) return;
     const end = { index, finish_reason: spoken.reason };
-    await exchange.chunk(isChat ? { ...end, delta: {} } : { ...end, text: '' }, usage(counted));
+    const own = onTheWay(said + spoken.count);
+    await exchange.chunk(isChat ? { ...end, delta: {} } : { ...end, text: '' }, own);
   }
   await exchange.event({ id: 'c', model: state.model, choices: [], ...usage(counted) });
   await exchange.done();
@@ -55,7 +59,7 @@ async function speak(
   const { body, path } = exchange.asked;
   const max = typeof body['max_tokens'] === 'number' ? body['max_tokens'] : 16;
   const isStory = JSON.stringify(body).includes('to a thousand');
-  const words = body['response_format'] === undefined ? WORDS : ['{"ok":', 'true', '}'];
+  const words = wordsFor(body);
   let count = 0;
   const last = isStory ? max : Math.min(max, words.length);
   for (; count < last; count++) {
@@ -71,6 +75,17 @@ async function speak(
     if (!isHeard && !state.ignoresAborts) break;
   }
   return { count, reason: count >= words.length && !isStory ? 'stop' : 'length' };
+}
+
+function wordsFor({
+  response_format: format,
+  stop,
+}: FakeExchange['asked']['body']): readonly string[] {
+  if (format !== undefined) return ['{"ok":', 'true', '}'];
+  const stops: readonly unknown[] = Array.isArray(stop) ? stop : [];
+  const text = WORDS.join('');
+  const ends = stops.map((word) => text.indexOf(String(word))).filter((at) => at !== -1);
+  return ends.length === 0 ? WORDS : [text.slice(0, Math.min(...ends))];
 }
 
 /** Where one is forced: the first tool, with a number. */

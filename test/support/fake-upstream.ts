@@ -60,6 +60,8 @@ export class FakeUpstream {
   running = 0;
   /** Of prompts that were seen before, whatever the salt. */
   cachedTokens = 0;
+  /** Of members that it does not know, it takes a salt too. */
+  ignoresSalts = false;
   #url = '';
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer((req, res) => void this.#serve(req, res));
@@ -142,6 +144,11 @@ export class FakeUpstream {
     const refused = this.refuses.find((member) => Object.hasOwn(asked.body, member));
     if (refused !== undefined) {
       reply(res, 400, { error: { message: `${refused} is not taken`, type: 'BadRequestError' } });
+      return;
+    }
+    const { cache_salt: salt = '' } = asked.body;
+    if (typeof salt !== 'string' && !this.ignoresSalts) {
+      reply(res, 400, { error: { message: 'cache_salt must be a string' } });
       return;
     }
     if (asked.path === '/v1/embeddings') {

@@ -18,7 +18,7 @@ import {
   type UpstreamToken,
 } from './chunk.ts';
 import { upstreamError } from './errors.ts';
-import { PIECES_SLACK } from './limits.ts';
+import { ANSWER_TEXT_MAX_BYTES, PIECES_SLACK, TOKEN_MAX_BYTES } from './limits.ts';
 import type { PieceKind, Spent } from './spent.ts';
 import type { SseEvent } from './sse-reader.ts';
 
@@ -29,7 +29,8 @@ export interface AnswerRules {
   readonly outputMax: number;
   /** How the upstream names the model in its answers; undefined: it has not been heard yet. */
   readonly echo: string | undefined;
-  readonly logprobs: boolean;
+  /** Of the likeliest tokens so many are told; undefined: none is. */
+  readonly topLogprobs: number | undefined;
   readonly spent: Spent;
 }
 
@@ -61,6 +62,7 @@ export class AnswerReader {
   readonly #choices: readonly Choice[];
   #echo: string | undefined;
   #isDone = false;
+  #tokensTold = 0;
 
   constructor(rules: AnswerRules) {
     this.#rules = rules;
@@ -92,9 +94,18 @@ export class AnswerReader {
     this.#hear(chunk);
     const events = (chunk.choices ?? []).flatMap((choice) => this.#choice(choice));
     this.#report(chunk);
-    const { spent, outputMax, choices } = this.#rules;
-    if (spent.pieces > outputMax + PIECES_SLACK * choices) throw upstreamError('runaway');
+    this.#assertBounded();
     return events;
+  }
+
+  /** An answer in one piece is gathered whole before it leaves. */
+  #assertBounded(): void {
+    const { spent, outputMax, choices } = this.#rules;
+    const piecesMax = outputMax + PIECES_SLACK * choices;
+    const bytesMax = Math.min(ANSWER_TEXT_MAX_BYTES, piecesMax * TOKEN_MAX_BYTES);
+    const isBounded =
+      spent.pieces <= piecesMax && this.#tokensTold <= piecesMax && spent.bytes <= bytesMax;
+    if (!isBounded) throw upstreamError('runaway');
   }
 
   /** After the last byte. Throws `engine.upstream` for an answer that has not ended. */
@@ -118,7 +129,7 @@ export class AnswerReader {
     const { spent } = this.#rules;
     const [first] = choices ?? [];
     const at = first === undefined ? 'end' : 'piece';
-    if (usage !== null && usage !== undefined) spent.report(usage, at);
+    if (usage !== null && usage !== undefined) spent.report(usage, at, first && (first.index ?? 0));
     if (timings === null || timings === undefined || first === undefined) return;
     const said = { completion_tokens: timings.predicted_n };
     spent.report(said, at, first.index ?? 0);
@@ -131,11 +142,12 @@ export class AnswerReader {
     const events = [...this.#pieces(index, said), ...this.#callPieces(index, choice, said)];
     if (choice.reason !== undefined && events.length > 0) throw upstreamError('after-finish');
     const { finish_reason: finish } = said;
-    if (finish === null || finish === undefined || finish === '') return events;
+    if (!isSaid(finish)) return events;
     return [...events, ...this.#finish(index, choice, finish)];
   }
 
-  #pieces(choice: number, { delta, text, logprobs }: UpstreamChoice): readonly EngineEvent[] {
+  #pieces(choice: number, choiceSaid: UpstreamChoice): readonly EngineEvent[] {
+    const { delta, text } = choiceSaid;
     const events: EngineEvent[] = [];
     const thought = wellFormed(delta?.reasoning_content ?? delta?.reasoning);
     if (thought !== '') {
@@ -144,11 +156,28 @@ export class AnswerReader {
     }
     // A refusal is what the model says; nobody here has another place for it.
     const said = wellFormed(delta?.content ?? text ?? delta?.refusal);
-    const tokens = this.#rules.logprobs ? (logprobs?.content ?? []).map(tokenOf) : [];
-    if (said === '') return events;
-    this.#count(choice, 'text', said);
-    events.push({ kind: 'text', choice, text: said, ...(this.#rules.logprobs && { tokens }) });
+    const tokens = this.#tokens(said, choiceSaid);
+    if (said === '' && tokens === undefined) return events;
+    if (said !== '') this.#count(choice, 'text', said);
+    events.push({ kind: 'text', choice, text: said, ...(tokens !== undefined && { tokens }) });
     return events;
+  }
+
+  /**
+   * Half a character has a token and no text yet. The mark of the end has neither a text nor a place in it, and what the
+   * model thinks has its place elsewhere.
+   */
+  #tokens(
+    said: string,
+    { delta, logprobs, finish_reason: finish }: UpstreamChoice,
+  ): readonly TokenLogprob[] | undefined {
+    const { topLogprobs } = this.#rules;
+    if (topLogprobs === undefined) return undefined;
+    const told = logprobs?.content ?? [];
+    const isThought = (delta?.reasoning_content ?? delta?.reasoning ?? '') !== '';
+    if (said === '' && (told.length === 0 || isThought || isSaid(finish))) return undefined;
+    this.#tokensTold += told.length;
+    return told.map((token) => tokenOf(token, topLogprobs));
   }
 
   #callPieces(index: number, { calls }: Choice, { delta }: UpstreamChoice): readonly EngineEvent[] {
@@ -195,8 +224,12 @@ function wellFormed(text: string | null | undefined): string {
   return (text ?? '').toWellFormed();
 }
 
-function tokenOf({ top_logprobs: top, ...chance }: UpstreamToken): TokenLogprob {
-  return { ...chanceOf(chance), top: (top ?? []).map(chanceOf) };
+function isSaid(finish: UpstreamChoice['finish_reason']): finish is string | number {
+  return finish !== null && finish !== undefined && finish !== '';
+}
+
+function tokenOf({ top_logprobs: top, ...chance }: UpstreamToken, most: number): TokenLogprob {
+  return { ...chanceOf(chance), top: (top ?? []).slice(0, most).map(chanceOf) };
 }
 
 function chanceOf({ token, logprob, bytes }: UpstreamChance): TokenChance {

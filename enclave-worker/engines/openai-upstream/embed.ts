@@ -12,9 +12,10 @@ import type { Usage } from '../../../protocol/receipt.ts';
 import type { EmbedJob, Embedding } from '../../engine.ts';
 import { engineError } from '../../errors.ts';
 import { brokenBy, upstreamError } from './errors.ts';
-import { COUNT_SLACK, DIMENSIONS_MAX, EMBEDDINGS_MAX_BYTES } from './limits.ts';
+import { DIMENSIONS_MAX, EMBEDDINGS_MAX_BYTES } from './limits.ts';
 import { countTexts } from './prompt-count.ts';
 import { refusalOf } from './refusal.ts';
+import { isolationBody } from './request-body.ts';
 import { ask, type Upstream } from './upstream.ts';
 
 const ANSWER = z.object({
@@ -29,18 +30,19 @@ const ANSWER = z.object({
 
 export interface EmbedContext {
   readonly upstream: Upstream;
+  readonly contextTokens: number;
   readonly onOver: (error: VeilError | undefined) => void;
 }
 
 export function startEmbedding(
-  { upstream, onOver }: EmbedContext,
+  { onOver, ...context }: EmbedContext,
   job: EmbedJob,
   signal: AbortSignal,
 ): Embedding {
   let usage: Usage = { prompt: 0, cached: 0, completion: 0, reasoning: 0 };
   const work = async (): Promise<readonly Float32Array[]> => {
     try {
-      const embedded = await embed(upstream, job, signal);
+      const embedded = await embed(context, job, signal);
       usage = { ...usage, prompt: embedded.prompt };
       onOver(undefined);
       return embedded.vectors;
@@ -62,15 +64,22 @@ interface Embedded {
 }
 
 async function embed(
-  upstream: Upstream,
+  { upstream, contextTokens }: Omit<EmbedContext, 'onOver'>,
   { inputs, maxPromptTokens }: EmbedJob,
   signal: AbortSignal,
 ): Promise<Embedded> {
-  const { atMost, counted } = await countTexts(upstream, inputs, signal);
-  if (counted !== undefined && counted > maxPromptTokens)
+  const { longest, billedMost, counted } = await countTexts(upstream, inputs, signal);
+  // Some servers cut what is too long without a word, and the vector would be of another text.
+  if ((counted ?? 0) > maxPromptTokens || longest > contextTokens) {
     throw engineError('engine.prompt_too_long');
+  }
   const { status, json } = await ask(upstream, EMBEDDINGS_PATH, {
-    json: { model: upstream.config.model, input: inputs, encoding_format: 'float' },
+    json: {
+      model: upstream.config.model,
+      input: inputs,
+      encoding_format: 'float',
+      ...isolationBody(upstream, undefined),
+    },
     maxBytes: EMBEDDINGS_MAX_BYTES,
     timeoutMs: upstream.config.queueMs,
     signal,
@@ -81,10 +90,10 @@ async function embed(
   const { data, usage } = answer.data;
   const said = usage?.prompt_tokens ?? 0;
   // Nobody could count before it ran, so nobody pays for it.
-  if (counted === undefined && said > maxPromptTokens && said <= atMost) {
+  if (counted === undefined && said > maxPromptTokens && said <= billedMost) {
     throw engineError('engine.prompt_too_long');
   }
-  const prompt = Math.min(said, atMost + COUNT_SLACK, maxPromptTokens);
+  const prompt = Math.min(said, billedMost, maxPromptTokens);
   return { vectors: vectorsOf(data, inputs.length), prompt };
 }
 

@@ -11,7 +11,7 @@ import type { EngineOffers } from '../../engine-members.ts';
 import { engineError } from '../../errors.ts';
 import type { UpstreamConfig } from './config.ts';
 import { startEmbedding } from './embed.ts';
-import type { UsageProblem } from './errors.ts';
+import { isOdd, type UsageProblem } from './errors.ts';
 import { startExchange, type ExchangeOver } from './exchange.ts';
 import { Health, type HealthPace, type HealthState } from './health.ts';
 import { HEALTH_TIMEOUT_MS, PROBE_TIMEOUT_MS } from './limits.ts';
@@ -109,7 +109,8 @@ class OpenAiUpstreamEngine implements Engine {
       else this.#failed(error);
     };
     const stop = AbortSignal.any([signal, this.#closing.signal]);
-    return startEmbedding({ upstream: this.#upstream, onOver }, job, stop);
+    const { contextTokens } = this;
+    return startEmbedding({ upstream: this.#upstream, contextTokens, onOver }, job, stop);
   }
 
   async close(): Promise<void> {
@@ -153,7 +154,7 @@ class OpenAiUpstreamEngine implements Engine {
     const { problem } = error.facts;
     if (error.code === 'engine.upstream') {
       this.#options.onProblem(typeof problem === 'string' ? problem : 'unknown');
-      this.#health.answered('broken');
+      this.#health.answered(isOdd(problem) ? 'odd' : 'broken');
     }
   }
 
@@ -168,8 +169,8 @@ class OpenAiUpstreamEngine implements Engine {
     const stop = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
     if (!serves.includes('chat') && !serves.includes('completions')) {
       const job = { inputs: ['hello'], maxPromptTokens: Number.MAX_SAFE_INTEGER };
-      const upstream = this.#upstream;
-      const { vectors } = startEmbedding({ upstream, onOver: () => undefined }, job, stop);
+      const context = { upstream: this.#upstream, contextTokens: this.contextTokens };
+      const { vectors } = startEmbedding({ ...context, onOver: () => undefined }, job, stop);
       return (await vectors).length === 1;
     }
     const job = serves.includes('chat') ? chatJob(this.#upstream) : textJob();

@@ -30,6 +30,21 @@ export type UpstreamProblem =
   | 'vectors'
   | 'count';
 
+/** Servers fail inside at some requests and at no others: at a template, a schema, a call that they cannot read. */
+const ODD: readonly unknown[] = [
+  'status',
+  'in-band',
+  'finish',
+  'call-form',
+  'call-identity',
+  'count',
+];
+
+/** Whether an app may have brought it about. */
+export function isOdd(problem: unknown): boolean {
+  return ODD.includes(problem);
+}
+
 const BY_HTTP: ReadonlyMap<string, UpstreamProblem> = new Map([
   // Not a byte left this process.
   ['http.connect', 'connect'],

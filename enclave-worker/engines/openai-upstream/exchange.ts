@@ -12,7 +12,7 @@ import { engineError } from '../../errors.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { brokenBy, upstreamError, type UsageProblem } from './errors.ts';
 import { UpstreamGeneration } from './generation.ts';
-import { COUNT_SLACK, STATUS_MAX_BYTES } from './limits.ts';
+import { DONE_LINGER_MS, STATUS_MAX_BYTES } from './limits.ts';
 import { countPrompt, type PromptCount } from './prompt-count.ts';
 import { refusalOf } from './refusal.ts';
 import { requestOf } from './request-body.ts';
@@ -97,8 +97,8 @@ class Exchange {
     const { job, signal } = this.#parts;
     const count = await countPrompt(upstream, job, signal);
     // Whoever counts by bytes cannot say that a prompt is too long for what was signed, only for the context.
-    const promptMax = count.counted === undefined ? contextTokens : job.maxPromptTokens;
-    if (count.atMost > promptMax || count.atMost >= contextTokens * job.prompts.length) {
+    const { counted = 0, longest } = count;
+    if (counted > job.maxPromptTokens || longest >= contextTokens) {
       throw engineError('engine.prompt_too_long');
     }
     return count;
@@ -107,10 +107,7 @@ class Exchange {
   #send(count: PromptCount): void {
     const { upstream, contextTokens } = this.#context;
     const { job, generation } = this.#parts;
-    const longest =
-      job.prompts.length === 1 ? count.atMost : Math.min(count.atMost, contextTokens - 1);
-    const room = Math.max(1, contextTokens - longest);
-    const maxTokens = Math.min(job.maxOutputTokens, room);
+    const maxTokens = Math.min(job.maxOutputTokens, contextTokens - count.longest);
     const answer = this.#answer(count, maxTokens);
     const { path, body } = requestOf(upstream, job, maxTokens);
     const control = upstream.pool.stream(
@@ -122,7 +119,13 @@ class Exchange {
       },
       {
         onHead: (status, headers, flow) => {
-          generation.flowThrough(flow);
+          generation.flowThrough({
+            pause: () => flow.pause(),
+            resume: () => {
+              answer.resumed();
+              flow.resume();
+            },
+          });
           answer.onHead(status, headers, flow);
         },
         onData: (chunk) => this.#guarded(() => answer.onData(chunk)),
@@ -137,9 +140,9 @@ class Exchange {
     const { upstream, echo, onUsageProblem } = this.#context;
     const { job, generation } = this.#parts;
     const choices = job.prompts.length * job.choices;
-    const { counted, atMost } = count;
+    const { counted, billedMost } = count;
     const spent = new Spent({
-      promptMax: Math.min(job.maxPromptTokens, atMost + COUNT_SLACK),
+      promptMax: Math.min(job.maxPromptTokens, billedMost),
       promptCounted: counted,
       outputMax: maxTokens * choices,
       usageOf: choices === 1 ? 'answer' : upstream.kind.usageOf,
@@ -150,7 +153,7 @@ class Exchange {
       choices,
       outputMax: maxTokens * choices,
       echo,
-      logprobs: job.topLogprobs !== undefined,
+      topLogprobs: job.topLogprobs,
       spent,
     });
     const { queueMs, idleMs } = upstream.config;
@@ -235,6 +238,11 @@ class Answer {
     if (status === 200 && !isStream) this.#ports.refuse(upstreamError('not-a-stream'));
   }
 
+  /** Only from now on is silence again the upstream's own. */
+  resumed(): void {
+    this.#ports.late.heard();
+  }
+
   onData(chunk: Uint8Array): void {
     if (this.#isComplete) return;
     if (this.#status !== 200) {
@@ -275,8 +283,11 @@ class Answer {
     this.#isComplete = true;
     for (const event of ends) push(event);
     whole();
-    // Behind the mark of the end an upstream has nothing to say; what it says all the same is not waited for.
-    if (reader.isDone) this.#control?.resume();
+    if (!reader.isDone) return;
+    // Behind the mark of the end an upstream has nothing to say; one that does not stop would keep the connection for ever.
+    const control = this.#control;
+    control?.resume();
+    AbortSignal.timeout(DONE_LINGER_MS).addEventListener('abort', () => control?.abort());
   }
 }
 

@@ -111,5 +111,7 @@ export class UpstreamGeneration implements Generation {
 }
 
 function weightOf(event: EngineEvent): number {
-  return EVENT_BYTES + ('text' in event ? utf8(event.text).length : 0);
+  const text = 'text' in event ? utf8(event.text).length : 0;
+  const tokens = event.kind === 'text' ? (event.tokens ?? []) : [];
+  return EVENT_BYTES * (1 + tokens.reduce((sum, { top }) => sum + 1 + top.length, 0)) + text;
 }

@@ -1,7 +1,7 @@
 /**
  * Whether the upstream can be asked: looked at every two seconds, and no more asked for a while after answers have broken one
  * after the other. Then it has to answer once before an app's prompt is sent again. Weights that are no longer the measured
- * ones end it for good. Spec: openai-gateway-and-engine §6 rule 7.
+ * ones end it for good; they are looked at now and then, and before what was gone is asked again. Spec: openai-gateway-and-engine §6 rule 7.
  * @module
  */
 
@@ -41,6 +41,8 @@ export class Health {
   readonly #ports: HealthPorts;
   #misses = 0;
   #broken = 0;
+  #hasBroken = false;
+  #odd = 0;
   #breakMs: number;
   #isOpen = false;
   #isGone = false;
@@ -58,14 +60,26 @@ export class Health {
   readonly healthy = (): boolean =>
     !this.#isGone && !this.#isOpen && this.#misses < HEALTH_MISSES_MAX;
 
-  /** Of an app's answer. What the app itself brought about is neither. */
-  answered(outcome: 'whole' | 'broken'): void {
+  /**
+   * Of an app's answer. What the app itself brought about is neither; where that can be, it is odd: then a question of our own
+   * decides, or an app could take the upstream from everybody with requests that it fails at.
+   */
+  answered(outcome: 'whole' | 'broken' | 'odd'): void {
     if (outcome === 'whole') {
       this.#broken = 0;
+      this.#odd = 0;
+      return;
+    }
+    this.#hasBroken = true;
+    if (outcome === 'odd') {
+      this.#odd++;
       return;
     }
     this.#broken++;
-    if (this.#broken < BREAK_AFTER) return;
+    if (this.#broken >= BREAK_AFTER) this.#open();
+  }
+
+  #open(): void {
     this.#isOpen = true;
     this.#tell();
   }
@@ -77,13 +91,17 @@ export class Health {
     let sinceWeightsMs = 0;
     while (!this.#isGone && (await pause(everyMs, signal))) {
       const isThere = await quietly(() => this.#ports.look(signal));
-      this.#misses = isThere ? 0 : this.#misses + 1;
       sinceWeightsMs += everyMs;
-      if (sinceWeightsMs >= weightsEveryMs) {
+      // What was away, or broke an answer off, may have been started anew, and has loaded whatever is there now.
+      const isDoubted = isThere && (this.#misses > 0 || this.#hasBroken);
+      if (isDoubted || sinceWeightsMs >= weightsEveryMs) {
         sinceWeightsMs = 0;
+        this.#hasBroken = false;
         await this.#lookAtWeights();
       }
+      this.#misses = isThere ? 0 : this.#misses + 1;
       if (isThere && this.#isOpen) await this.#tryAgain(signal);
+      else if (isThere && this.#odd >= BREAK_AFTER) await this.#judge(signal);
       if (!signal.aborted) this.#tell();
     }
   }
@@ -96,6 +114,11 @@ export class Health {
       this.#isGone = true;
       this.#ports.onState('given-up');
     }
+  }
+
+  async #judge(signal: AbortSignal): Promise<void> {
+    this.#odd = 0;
+    if (!(await quietly(() => this.#ports.trial(signal))) && !signal.aborted) this.#open();
   }
 
   /** Ever more slowly, until one whole answer has come. */

@@ -15,8 +15,11 @@ export interface UpstreamKind {
   readonly counting: 'vllm' | 'llama-cpp' | 'bytes';
   /** Where it says how many answers it is writing. Absent: nowhere. */
   readonly running?: RunningGauge;
-  /** Of several choices: one count for all, or one after the other for each. */
-  readonly usageOf: 'answer' | 'choice';
+  /**
+   * Of several choices: one count for all; one after the other for each; or with each piece one of its choice (and prompt),
+   * and at the end one for all.
+   */
+  readonly usageOf: 'answer' | 'choice' | 'piece';
   /**
    * How tenants are kept from meeting each other's prefixes: by a salt, by reusing nothing, or not at all.
    */
@@ -40,7 +43,7 @@ const vllm: UpstreamKind = {
   healthPath: '/health',
   counting: 'vllm',
   running: { kind: 'metric', path: '/metrics', name: 'vllm:num_requests_running' },
-  usageOf: 'answer',
+  usageOf: 'piece',
   isolation: 'salt',
   conversations: 'taken',
   grammar: 'structured_outputs',
@@ -54,7 +57,7 @@ const sglang: UpstreamKind = {
   healthPath: '/health',
   counting: 'bytes',
   running: { kind: 'metric', path: '/metrics', name: 'sglang:num_running_reqs' },
-  usageOf: 'answer',
+  usageOf: 'piece',
   isolation: 'salt',
   conversations: 'taken',
   grammar: 'ebnf',

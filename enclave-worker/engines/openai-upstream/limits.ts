@@ -18,6 +18,8 @@ export const KEEP_ALIVE_MS = 2000;
 export const CONNECT_TIMEOUT_MS = 2000;
 /** Connections beside those of running answers: probes, counts. */
 export const CONNECTIONS_MARGIN = 4;
+/** So long may an answer stay open behind the mark of its end, for the sake of the connection. */
+export const DONE_LINGER_MS = 2000;
 export const CONTROL_TIMEOUT_MS = 10_000;
 
 /** Tokens that leave no byte behind, as clients allow for them: client/limits.ts. */
@@ -27,6 +29,10 @@ export const SPECIAL_TOKENS_PER_CALL = 64;
 export const TEMPLATE_TOKENS = 512;
 /** A tokenizer that is asked beside the answer may leave out a mark or two. */
 export const COUNT_SLACK = 32;
+/** No known vocabulary has a token of a tenth of it. */
+export const TOKEN_MAX_BYTES = 16_384;
+/** Of text, reasoning and calls of all choices: no client reads more. */
+export const ANSWER_TEXT_MAX_BYTES = 67_108_864;
 export const CALLS_MAX = 128;
 /** An upstream may send a little more than it was asked for, such as an empty last piece. */
 export const PIECES_SLACK = 16;

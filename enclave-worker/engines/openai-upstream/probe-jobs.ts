@@ -1,5 +1,6 @@
 /** What is asked at a start to find out what an upstream does. None of it is anybody's prompt. @module */
 
+import { CHAT_PATH, COMPLETIONS_PATH } from '../../../protocol/openai/endpoints.ts';
 import type { Sampling } from '../../../protocol/openai/sampling.ts';
 import type { Tooling } from '../../../protocol/openai/tools.ts';
 import type { GenerateJob, Prompt } from '../../engine.ts';
@@ -40,6 +41,9 @@ const SCHEMA = {
   required: ['ok'],
   additionalProperties: false,
 };
+
+/** No greeting is without any of them. */
+export const STOPS = ['a', 'e', 'i', 'o'] as const;
 
 const GREETING = 'Say hello.';
 const STORY = 'Count from one to a thousand, in words, without leaving one out.';
@@ -94,6 +98,17 @@ export function longPromptJob(
   return job(prompt, { cacheNamespace: tenant, maxOutputTokens: 1 });
 }
 
+/** With something in the place of the salt that no salt can be. */
+export function noSaltQuestion(
+  { config }: Upstream,
+  serves: 'chat' | 'completions',
+): { readonly path: string; readonly json: object } {
+  const common = { model: config.model, max_tokens: 1, cache_salt: { salt: 'none' } };
+  return serves === 'chat'
+    ? { path: CHAT_PATH, json: { ...common, messages: [{ role: 'user', content: GREETING }] } }
+    : { path: COMPLETIONS_PATH, json: { ...common, prompt: GREETING } };
+}
+
 interface LongPrompt {
   readonly contextTokens: number;
   readonly tenant: string;
@@ -108,7 +123,7 @@ export function memberJobs(upstream: Upstream): ReadonlyMap<EngineMember, Genera
   return new Map<EngineMember, GenerateJob>([
     ['n', job(greeting, { choices: 2 })],
     ['logprobs', job(greeting, { topLogprobs: 1 })],
-    ['stop', job(greeting, { stop: ['zzzz'] })],
+    ['stop', job(greeting, { stop: STOPS })],
     ['seed', sampled({ seed: 1 })],
     ['frequency_penalty', sampled({ frequencyPenalty: 0.5 })],
     ['presence_penalty', sampled({ presencePenalty: 0.5 })],

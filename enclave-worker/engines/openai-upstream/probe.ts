@@ -22,7 +22,9 @@ import {
   longJob,
   longPromptJob,
   memberJobs,
+  noSaltQuestion,
   PROBE_TOOL,
+  STOPS,
   textJob,
 } from './probe-jobs.ts';
 import { runningAnswers } from './running.ts';
@@ -101,7 +103,7 @@ async function served({ upstream, contextTokens, signal }: ProbeInput): Promise<
 
 /** Everything that the card promises, once. */
 async function answers(input: ProbeInput): Promise<string | undefined> {
-  const { upstream, serves, signal } = input;
+  const { upstream, contextTokens, serves, signal } = input;
   let echo: string | undefined;
   if (serves.includes('chat')) echo = await answered(input, 'chat', chatJob(upstream));
   if (serves.includes('completions')) {
@@ -110,7 +112,11 @@ async function answers(input: ProbeInput): Promise<string | undefined> {
   if (serves.includes('embeddings')) {
     await tried('embeddings', async () => {
       const job = { inputs: ['hello', 'good evening'], maxPromptTokens: Number.MAX_SAFE_INTEGER };
-      const embedding = startEmbedding({ upstream, onOver: () => undefined }, job, signal);
+      const embedding = startEmbedding(
+        { upstream, contextTokens, onOver: () => undefined },
+        job,
+        signal,
+      );
       await embedding.vectors;
       if (embedding.usage().prompt < 1) throw probeError('usage');
     });
@@ -242,11 +248,22 @@ async function isolationHolds(input: Heard): Promise<void> {
   const serves = generating(input);
   if (upstream.config.prefixCache === 'shared' || serves === undefined) return;
   if (upstream.kind.isolation === 'none') throw probeError('isolation');
+  if (upstream.kind.isolation === 'salt') await tried('isolation', () => knowsSalts(input, serves));
   for (const tenant of ['one', 'other']) {
     const job = longPromptJob(upstream, { contextTokens, tenant, serves });
     const found = await tried('isolation', () => run(input, job));
     if (found.cachedSaid > 0) throw probeError('isolation');
   }
+}
+
+/** A server that takes members without looking at them would take a salt so too, and share its prefixes. */
+async function knowsSalts(
+  { upstream, signal }: Heard,
+  serves: 'chat' | 'completions',
+): Promise<void> {
+  const { path, json } = noSaltQuestion(upstream, serves);
+  const { status } = await ask(upstream, path, { json, signal });
+  if (status !== 400 && status !== 422) throw probeError('isolation');
 }
 
 const MADE_OF_GRAMMARS: readonly EngineMember[] = ['tools', 'tool_choice', 'parallel_tool_calls'];
@@ -271,6 +288,7 @@ async function holds(input: Heard, member: EngineMember, job: GenerateJob): Prom
     if (found.problems.length > 0) return false;
     if (member === 'n') return found.choicesEnded === job.choices;
     if (member === 'logprobs') return found.hasTokens;
+    if (member === 'stop') return !STOPS.some((stop) => found.text.includes(stop));
     if (member === 'response_format') return isForm(found.text);
     if (member === 'tool_choice' || member === 'parallel_tool_calls') {
       return found.calls.length === 1 && found.calls[0] === PROBE_TOOL;

@@ -11,14 +11,16 @@ import { VeilError } from '../../../core/errors.ts';
 import { COMPLETIONS_PATH } from '../../../protocol/openai/endpoints.ts';
 import type { GenerateJob } from '../../engine.ts';
 import { upstreamError } from './errors.ts';
-import { COUNT_MAX_BYTES, TEMPLATE_TOKENS } from './limits.ts';
+import { COUNT_MAX_BYTES, COUNT_SLACK, TEMPLATE_TOKENS } from './limits.ts';
 import { refusalOf } from './refusal.ts';
 import { promptOf } from './request-body.ts';
 import { ask, type Upstream } from './upstream.ts';
 
 export interface PromptCount {
-  /** Certainly no more than this. */
-  readonly atMost: number;
+  /** Certainly no more than this, of the longest of the prompts. */
+  readonly longest: number;
+  /** Of all of them, what can be billed: whoever counts, a token is at least a byte. */
+  readonly billedMost: number;
   /** Absent: nobody has counted. */
   readonly counted: number | undefined;
 }
@@ -38,15 +40,24 @@ export async function countPrompt(
   signal: AbortSignal,
 ): Promise<PromptCount> {
   const { path, body } = promptOf(job.prompts);
-  const byBytes = utf8(JSON.stringify(body)).length + TEMPLATE_TOKENS;
-  if (upstream.kind.counting === 'bytes') return { atMost: byBytes, counted: undefined };
   const texts = path === COMPLETIONS_PATH ? textsOf(job) : undefined;
+  const byBytes = bytesOf(body) + TEMPLATE_TOKENS;
+  if (upstream.kind.counting === 'bytes') {
+    const longest = Math.max(...(texts ?? [body]).map(bytesOf)) + TEMPLATE_TOKENS;
+    return { longest, billedMost: byBytes, counted: undefined };
+  }
   const questions = texts?.map((text) => textQuestion(upstream, text)) ?? [
     chatQuestion(upstream, { ...body, ...templateBody(job) }),
   ];
-  let counted = 0;
-  for (const { at, json } of questions) counted += await counting(upstream, { at, json, signal });
-  return { atMost: counted, counted };
+  const counts: number[] = [];
+  for (const { at, json } of questions) counts.push(await counting(upstream, { at, json, signal }));
+  const counted = counts.reduce((sum, count) => sum + count, 0);
+  const billedMost = Math.min(counted + COUNT_SLACK, byBytes);
+  return { longest: Math.max(...counts), billedMost, counted };
+}
+
+function bytesOf(json: unknown): number {
+  return utf8(JSON.stringify(json)).length;
 }
 
 /** Of texts without a template, all together. Undefined where nobody counts. */
@@ -56,8 +67,8 @@ export async function countTexts(
   signal: AbortSignal,
 ): Promise<PromptCount> {
   if (upstream.kind.counting === 'bytes') {
-    const atMost = texts.reduce((sum, text) => sum + utf8(text).length, 0) + TEMPLATE_TOKENS;
-    return { atMost, counted: undefined };
+    const longest = Math.max(...texts.map((text) => utf8(text).length)) + COUNT_SLACK;
+    return { longest, billedMost: bytesOf(texts) + TEMPLATE_TOKENS, counted: undefined };
   }
   const prompts = texts.map((text) => ({ kind: 'text' as const, text }));
   return countPrompt(upstream, { prompts }, signal);

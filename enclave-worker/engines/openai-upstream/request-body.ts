@@ -159,7 +159,7 @@ function grammarBody({ grammar: member }: UpstreamKind, grammar: string | undefi
 }
 
 /** A tenant is a salted key and nothing else; without a namespace nobody's prefix is met, not even one's own. */
-function isolationBody(
+export function isolationBody(
   { kind, config }: Pick<Upstream, 'kind' | 'config'>,
   namespace: string | undefined,
 ): Body {

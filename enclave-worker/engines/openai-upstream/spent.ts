@@ -9,6 +9,7 @@
 import type { Usage } from '../../../protocol/receipt.ts';
 import type { UpstreamUsage } from './chunk.ts';
 import type { UsageProblem } from './errors.ts';
+import type { UpstreamKind } from './kinds.ts';
 import { SPECIAL_TOKENS_PER_CALL, SPECIAL_TOKENS_PER_CHOICE } from './limits.ts';
 
 export interface SpentBounds {
@@ -18,7 +19,7 @@ export interface SpentBounds {
   readonly promptCounted: number | undefined;
   /** Of all choices together. */
   readonly outputMax: number;
-  readonly usageOf: 'answer' | 'choice';
+  readonly usageOf: UpstreamKind['usageOf'];
   /** Whether what is told of prefixes that were reused is this tenant's own. */
   readonly cache: 'own' | 'none';
   readonly onProblem: (problem: UsageProblem) => void;
@@ -41,6 +42,7 @@ export class Spent {
   readonly #byChoice = new Map<number, number>();
   #calls = 0;
   #prompt: number;
+  #isPromptSaid = false;
   #cached = 0;
   #completion: number | undefined;
   #thought: number | undefined;
@@ -65,6 +67,10 @@ export class Spent {
     return this.#text.pieces + this.#reasoning.pieces;
   }
 
+  get bytes(): number {
+    return this.#text.bytes + this.#reasoning.bytes;
+  }
+
   delivered(choice: number, kind: PieceKind, bytes: number): void {
     this.#choices.add(choice);
     const to = kind === 'reasoning' ? this.#reasoning : this.#text;
@@ -80,11 +86,14 @@ export class Spent {
   report(usage: UpstreamUsage, at: 'piece' | 'end', choice?: number): void {
     const prompt = this.#number(usage.prompt_tokens);
     const completion = this.#number(usage.completion_tokens);
-    if (prompt !== undefined) this.#countPrompt(prompt, usage);
+    const { usageOf } = this.#bounds;
+    const isPart = usageOf === 'piece' && at === 'piece';
+    if (prompt !== undefined) this.#countPrompt(prompt, isPart ? 'part' : 'all');
+    this.#countCached(usage);
     if (completion === undefined) return;
     this.#isContinuous ||= at === 'piece';
-    if (this.#bounds.usageOf === 'answer') this.#count(completion, usage);
-    else this.#countChoice(completion, choice);
+    if (usageOf === 'choice' || isPart) this.#countChoice(completion, choice);
+    else this.#count(completion, usage);
   }
 
   /** Once, when the answer is over. */
@@ -106,8 +115,9 @@ export class Spent {
     const total = Math.min(this.#total(), this.#bounds.outputMax);
     const share = this.pieces === 0 ? 0 : this.#reasoning.pieces / this.pieces;
     const thought = Math.min(this.#thought ?? Math.round(total * share), total);
-    const special =
-      this.#choices.size * SPECIAL_TOKENS_PER_CHOICE + this.#calls * SPECIAL_TOKENS_PER_CALL;
+    // An answer without a word has its end too.
+    const choices = Math.max(1, this.#choices.size);
+    const special = choices * SPECIAL_TOKENS_PER_CHOICE + this.#calls * SPECIAL_TOKENS_PER_CALL;
     const isThinking = this.#reasoning.pieces > 0 ? SPECIAL_TOKENS_PER_CHOICE : 0;
     return {
       completion: Math.min(total - thought, this.#text.bytes + special),
@@ -120,13 +130,18 @@ export class Spent {
     return this.#isContinuous ? counted : Math.max(counted, this.pieces);
   }
 
-  #countPrompt(said: number, usage: UpstreamUsage): void {
+  #countPrompt(said: number, of: 'part' | 'all'): void {
     const { promptMax } = this.#bounds;
     if (said > promptMax) this.#odd('usage-absurd');
     const prompt = Math.min(said, promptMax);
-    if (prompt < this.#prompt && this.hasReport) this.#odd('usage-decreasing');
+    if (of === 'all' && this.#isPromptSaid && prompt < this.#prompt) this.#odd('usage-decreasing');
     // A count before the answer is a forecast: what ran is what counts.
-    this.#prompt = this.hasReport ? Math.max(this.#prompt, prompt) : prompt;
+    const isNews = of === 'all' && !this.#isPromptSaid;
+    this.#prompt = isNews ? prompt : Math.max(this.#prompt, prompt);
+    this.#isPromptSaid ||= of === 'all';
+  }
+
+  #countCached(usage: UpstreamUsage): void {
     const cached = this.#number(usage.prompt_tokens_details?.cached_tokens ?? 0);
     if (cached !== undefined) this.#cached = Math.max(this.#cached, cached);
   }

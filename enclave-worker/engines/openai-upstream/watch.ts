@@ -18,11 +18,16 @@ export function watch({ firstMs, nextMs, isExcused, onLate }: WatchInput): Watch
     if (!isExcused()) onLate();
   };
   let timer = setInterval(look, firstMs);
+  let isStopped = false;
   return {
     heard: () => {
+      if (isStopped) return;
       clearInterval(timer);
       timer = setInterval(look, nextMs);
     },
-    stop: () => clearInterval(timer),
+    stop: () => {
+      isStopped = true;
+      clearInterval(timer);
+    },
   };
 }

@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { hasCode } from '../../../core/errors.ts';
 import { weightsError } from '../../../enclave-worker/weights/errors.ts';
 import { NEVER } from '../../support/engine-jobs.ts';
+import { answerWell } from '../../support/fake-upstream-answers.ts';
 import {
   reply,
   startFakeUpstream,
@@ -75,6 +76,37 @@ test('after three broken answers nobody is sent there until it has answered itse
   assert.deepEqual(over.states, ['crashed', 'restarted']);
 });
 
+const failsInside: FakeScript = ({ res }) => {
+  reply(res, 500, { error: { message: 'x' } });
+  return Promise.resolve();
+};
+
+test('an app whose requests the upstream fails at takes it from nobody', async () => {
+  fake.script = (exchange) => {
+    const isApp = JSON.stringify(exchange.asked.body).includes('Hello there');
+    return (isApp ? failsInside : answerWell)(exchange, fake);
+  };
+  for (let round = 0; round < 3; round++) {
+    const before = fake.asked.length;
+    for (let at = 0; at < 3; at++) {
+      assert.equal((await outcomeOf(over)).error, 'engine.upstream status');
+    }
+    // A question of our own has been asked, and answered.
+    await until(() => fake.asked.length > before + 3);
+    assert.ok(over.engine.healthy());
+  }
+  assert.deepEqual(over.states, []);
+});
+
+test('an upstream that fails at questions of our own too is asked no more until it does not', async () => {
+  fake.script = failsInside;
+  for (let at = 0; at < 3; at++) await outcomeOf(over);
+  await until(() => !over.engine.healthy());
+  fake.script = undefined;
+  await until(() => over.engine.healthy());
+  assert.deepEqual(over.states, ['crashed', 'restarted']);
+});
+
 test('what an app brought about itself does not count', async () => {
   fake.script = ({ res }) => {
     reply(res, 400, { error: { message: 'x' } });
@@ -133,6 +165,36 @@ test('no more answers at once than there are places', async () => {
   fake.script = undefined;
   assert.equal((await outcomeOf(over)).error, undefined);
 });
+
+for (const [what, isBack] of [
+  ['was away', () => fake.routes.delete('/v1/models')],
+  ['has broken an answer off', () => undefined],
+] as const) {
+  test(`weights are looked at before an upstream that ${what} is asked again`, async () => {
+    let looks = 0;
+    const isAway = what === 'was away';
+    const other = await startOver(fake, {
+      pace: { everyMs: 10, weightsEveryMs: 3_600_000, breakMs: 10 },
+      assertWeights: () => {
+        looks++;
+        return looks === 1 ? Promise.resolve() : Promise.reject(weightsError('weights.changed'));
+      },
+    });
+    if (isAway) {
+      fake.routes.set('/v1/models', (res) => reply(res, 503, {}));
+      await until(() => !other.engine.healthy());
+      isBack();
+    } else {
+      fake.script = dies;
+      await outcomeOf(other);
+    }
+    await until(() => other.states.includes('given-up'));
+    assert.ok(!other.engine.healthy());
+    assert.ok(!other.states.includes('restarted'));
+    assert.equal(looks, 2);
+    await other.engine.close();
+  });
+}
 
 test('weights that were changed end it for good', async () => {
   areWeightsGone = true;

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { utf8 } from '../../../core/bytes.ts';
 import { startExchange } from '../../../enclave-worker/engines/openai-upstream/exchange.ts';
+import { UpstreamGeneration } from '../../../enclave-worker/engines/openai-upstream/generation.ts';
+import { WAITING_HIGH_BYTES } from '../../../enclave-worker/engines/openai-upstream/limits.ts';
 import { openUpstream } from '../../../enclave-worker/engines/openai-upstream/upstream.ts';
 import { NEVER } from '../../support/engine-jobs.ts';
 import {
@@ -22,19 +24,22 @@ before(async () => {
   fake = await startFakeUpstream();
   over = await startOver(
     fake,
-    { pace: { everyMs: 50, breakMs: 20 } },
+    // Nobody looks at it meanwhile: a whole answer after each test keeps the breaker closed.
+    { pace: { everyMs: 3_600_000 } },
     { queueMs: 400, idleMs: 400 },
   );
 });
 afterEach(async () => {
   fake.script = undefined;
-  // A breaker that these tests have opened closes by itself.
-  await until(() => over.engine.healthy());
+  assert.equal((await outcomeOf(over)).error, undefined);
 });
 after(async () => {
   await over.engine.close();
   await fake.close();
 });
+
+/** For what would never end by itself. */
+const BOUNDED = { timeout: 60_000 };
 
 const hello = { index: 0, delta: { role: 'assistant', content: 'Hello' }, finish_reason: null };
 const stop = { index: 0, delta: {}, finish_reason: 'stop' };
@@ -140,6 +145,14 @@ const BROKEN: readonly (readonly [what: string, problem: string, script: FakeScr
       begin();
       while (await chunk(hello));
     },
+  ],
+  [
+    'writes more text than so many tokens can be',
+    'runaway',
+    afterHello(
+      async ({ chunk }) =>
+        void (await chunk({ index: 0, delta: { content: 'x'.repeat(500_000) } })),
+    ),
   ],
   [
     'calls a tool without a name',
@@ -320,6 +333,33 @@ for (const [what, code, status, body] of REFUSALS) {
   });
 }
 
+test('an upstream that tells of more tokens than it was asked for is cut', async () => {
+  const content = Array.from({ length: 100 }, () => ({ token: '', logprob: -1 }));
+  fake.script = afterHello(async ({ chunk, done }) => {
+    await chunk({ index: 0, delta: { content: 'x' }, logprobs: { content } });
+    await chunk(stop);
+    await done();
+  });
+  const { error } = await outcomeOf(over, chat({ maxOutputTokens: 8, topLogprobs: 0 }));
+  assert.equal(error, 'engine.upstream runaway');
+});
+
+test(
+  'a connection on which more comes behind the mark of the end is not kept',
+  BOUNDED,
+  async () => {
+    let gone: Promise<void> | undefined;
+    fake.script = async (exchange) => {
+      ({ gone } = exchange);
+      exchange.begin();
+      await exchange.chunk(stop, usage);
+      while (await exchange.write('data: [DONE]\n\n'));
+    };
+    assert.equal((await outcomeOf(over)).error, undefined);
+    await gone;
+  },
+);
+
 test('what was delivered before it broke is counted, and nothing more', async () => {
   fake.script = afterHello(ends);
   const { usage: spent } = await outcomeOf(over);
@@ -345,6 +385,36 @@ test('an abort ends the answer at once, and the upstream hears of it', async () 
   await until(() => isGone);
   assert.deepEqual(generation.usage(), { prompt: 5, cached: 0, completion: 1, reasoning: 0 });
   assert.ok(over.engine.healthy());
+});
+
+test('a reader that was slow and goes on has the whole wait before it again', async (context) => {
+  let goOn = (): void => undefined;
+  const told = new Promise<void>((resolve) => (goOn = resolve));
+  fake.script = async ({ begin, chunk, done }) => {
+    begin();
+    // The last of them is one too many to wait, and nothing is on the way behind it.
+    const text = 'x'.repeat(WAITING_HIGH_BYTES / 16);
+    for (let sent = 0; sent < 16; sent++) await chunk({ index: 0, delta: { content: text } });
+    await told;
+    await chunk(stop, usage);
+    await done();
+  };
+  const upstream = openUpstream(configFor(fake, { queueMs: 1000, idleMs: 1000 }), 1);
+  const ports = { onUsageProblem: () => undefined, onOver: () => undefined };
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  const job = chat({ maxOutputTokens: 60 });
+  const given = { upstream, contextTokens: 8192, echo: undefined, ...ports };
+  const generation = startExchange(given, job, NEVER);
+  assert.ok(generation instanceof UpstreamGeneration);
+  await until(() => generation.isPaused);
+  // Nearly all of the wait is over when the reader comes back.
+  context.mock.timers.tick(999);
+  const reading = readOut(generation);
+  await until(() => !generation.isPaused);
+  context.mock.timers.tick(1);
+  goOn();
+  assert.equal((await reading).error, undefined);
+  await upstream.pool.destroy();
 });
 
 test('a slow reader holds the upstream up, and not the memory of the worker', async () => {

@@ -227,6 +227,36 @@ test('probabilities have the bytes of their tokens, and none is above one', asyn
   ]);
 });
 
+test('a token that adds no text yet is told, and those of the end and of thoughts are not', async () => {
+  const told = (byte: number): object => ({
+    content: [{ token: '', logprob: -1, bytes: [byte], top_logprobs: [] }],
+  });
+  const { events, text } = await said(
+    [
+      { ...delta({ reasoning: 'hm' }), logprobs: told(0x68) },
+      { ...delta({ content: '' }), logprobs: told(0xc3) },
+      { ...delta({ content: 'é' }), logprobs: told(0xa9) },
+      { ...finish('stop'), logprobs: told(0x00) },
+    ],
+    chat({ topLogprobs: 0 }),
+  );
+  const bytes = events.flatMap((event) =>
+    event.kind === 'text' ? (event.tokens ?? []).map((token) => token.bytes[0]) : [],
+  );
+  assert.deepEqual([text, bytes], ['é', [0xc3, 0xa9]]);
+});
+
+test('no more of the likeliest tokens are told than were asked for', async () => {
+  const chance = { token: 'a', logprob: -1 };
+  const content = [{ ...chance, top_logprobs: [chance, chance, chance] }];
+  const { events } = await said(
+    [{ ...delta({ content: 'a' }), logprobs: { content } }, finish('stop')],
+    chat({ topLogprobs: 2 }),
+  );
+  const text = events.find((event) => event.kind === 'text');
+  assert.equal(text?.tokens?.[0]?.top.length, 2);
+});
+
 test('a stream that ends without its mark is whole when every choice has ended', async () => {
   fake.script = async (exchange) => {
     exchange.begin();

@@ -235,6 +235,15 @@ test('an upstream in which one tenant meets the prefix of another does not start
   assert.equal(await refusal(fake), 'isolation');
 });
 
+test('an upstream that takes no notice of salts does not start as one that keeps tenants apart', async () => {
+  const fake = await fakeUpstream();
+  fake.ignoresSalts = true;
+  for (const serves of [['chat'], ['completions']] as const) {
+    assert.equal(await refusal(fake, { options: { serves } }), 'isolation');
+  }
+  await start(fake, { config: { prefixCache: 'shared' } });
+});
+
 test('a kind that cannot keep tenants apart starts only where that is written', async () => {
   const fake = await fakeUpstream();
   assert.equal(await refusal(fake, { config: { kind: 'openai' } }), 'isolation');
@@ -281,8 +290,8 @@ for (const member of [
 test('an upstream that takes a member and does not keep to it is not offered for it', async () => {
   const fake = await fakeUpstream();
   fake.script = (exchange) => {
-    const { n, logprobs, response_format, tool_choice, ...body } = exchange.asked.body;
-    assert.ok([n, logprobs, response_format, tool_choice].length === 4);
+    const { n, logprobs, response_format, tool_choice, stop, ...body } = exchange.asked.body;
+    assert.ok([n, logprobs, response_format, tool_choice, stop].length === 5);
     return answerWell({ ...exchange, asked: { ...exchange.asked, body } }, fake);
   };
   const { engine } = await start(fake);
@@ -292,6 +301,7 @@ test('an upstream that takes a member and does not keep to it is not offered for
     'n',
     'parallel_tool_calls',
     'response_format',
+    'stop',
     'tool_choice',
   ]);
 });

@@ -161,3 +161,24 @@ test('choices that are counted at their ends alone are added', () => {
   of.report({ prompt_tokens: 12, completion_tokens: 4 }, 'end');
   assert.equal(of.usage().completion, 7);
 });
+
+test('choices that are counted each for itself on the way, and all at the end, cost their sum', () => {
+  const { of, problems } = spent({ usageOf: 'piece', promptCounted: 12 });
+  for (const choice of [0, 1]) of.delivered(choice, 'text', 40);
+  // Of several prompts each tells its own.
+  of.report({ prompt_tokens: 7, completion_tokens: 9 }, 'piece', 0);
+  of.report({ prompt_tokens: 5, completion_tokens: 3 }, 'piece', 1);
+  assert.deepEqual(of.usage(), { prompt: 12, cached: 0, completion: 12, reasoning: 0 });
+  of.report({ prompt_tokens: 12, completion_tokens: 13 }, 'end');
+  of.end();
+  assert.deepEqual(of.usage(), { prompt: 12, cached: 0, completion: 13, reasoning: 0 });
+  assert.deepEqual(problems, []);
+});
+
+test('an answer without a word may cost the mark of its end', () => {
+  const { of, problems } = spent();
+  of.report({ prompt_tokens: 12, completion_tokens: 1 }, 'end');
+  of.end();
+  assert.equal(of.usage().completion, 1);
+  assert.deepEqual(problems, []);
+});

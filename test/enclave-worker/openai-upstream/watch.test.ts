@@ -59,9 +59,10 @@ test('a reader that is slow is no fault of the upstream', (context) => {
   assert.equal(state.late, 1);
 });
 
-test('what is over is not watched', (context) => {
+test('what is over is not watched, whatever is heard behind its end', (context) => {
   const state = watched(context);
   state.stop();
+  state.heard();
   context.mock.timers.tick(5000);
   assert.equal(state.late, 0);
 });

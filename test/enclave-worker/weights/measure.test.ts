@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -207,22 +207,25 @@ test('measuring can be given up', async () => {
 });
 
 const SERVED = {
-  weights: sha256(utf8('w')),
+  weights: { kind: 'folder', digest: sha256(utf8('w')) },
   kind: 'vllm',
+  model: 'm',
   conversations: 'taken',
   prefixCache: 'isolated',
   arguments: ['--max-model-len', '8192'],
-  files: [sha256(utf8('template'))],
+  files: [{ kind: 'file', digest: sha256(utf8('template')) }],
 } as const;
 
 test('what is served is the weights and how they are served, each of it', () => {
   const text =
-    `{"arguments":["--max-model-len","8192"],"conversations":"taken","files":["${toHex(sha256(utf8('template')))}"],` +
-    `"kind":"vllm","prefixCache":"isolated","weights":"${toHex(sha256(utf8('w')))}"}`;
+    `{"arguments":["--max-model-len","8192"],"conversations":"taken","files":["file:${toHex(sha256(utf8('template')))}"],` +
+    `"kind":"vllm","model":"m","prefixCache":"isolated","weights":"folder:${toHex(sha256(utf8('w')))}"}`;
   const tag = concat(ascii('veilgate.served-model/1'), Uint8Array.of(0));
   assert.equal(toHex(servedModelDigest(SERVED)), toHex(sha256(tag, utf8(text))));
   const others = [
-    { ...SERVED, weights: sha256(utf8('x')) },
+    { ...SERVED, weights: { kind: 'folder', digest: sha256(utf8('x')) } as const },
+    { ...SERVED, weights: { kind: 'file', digest: sha256(utf8('w')) } as const },
+    { ...SERVED, model: 'n' },
     { ...SERVED, kind: 'sglang' },
     { ...SERVED, conversations: 'written' as const },
     { ...SERVED, prefixCache: 'shared' as const },
@@ -240,19 +243,62 @@ test('the files that an engine is configured by are measured and watched with th
   const files = [join(dir, 'template.jinja')];
   const config = UPSTREAM_CONFIG.parse({ kind: 'vllm', model: 'm', files });
   const served = await measureServed(join(dir, 'weights'), config);
-  const weights = (await measureWeights(join(dir, 'weights'))).digest;
+  const { digest: folder } = await measureWeights(join(dir, 'weights'));
   assert.equal(
     toHex(served.digest),
     toHex(
       servedModelDigest({
         ...SERVED,
-        weights,
+        weights: { kind: 'folder', digest: folder },
         arguments: [],
-        files: [sha256(utf8('{{ messages }}'))],
+        files: [{ kind: 'file', digest: sha256(utf8('{{ messages }}')) }],
       }),
     ),
   );
   await served.assertUnchanged();
   await write('template.jinja', '{{ other }}');
   await assert.rejects(served.assertUnchanged(), (error) => hasCode(error, 'weights.changed'));
+});
+
+test('a file that spells out what a folder is hashed from is not that folder', async () => {
+  await write('weights/model.bin', 'weights');
+  await writeFile(join(dir, 'forged'), concat(TAG, entry('model.bin', 'weights')));
+  const config = UPSTREAM_CONFIG.parse({ kind: 'vllm', model: 'm' });
+  assert.equal(await digest(join(dir, 'forged')), await digest(join(dir, 'weights')));
+  const real = await measureServed(join(dir, 'weights'), config);
+  const forged = await measureServed(join(dir, 'forged'), config);
+  assert.notEqual(toHex(forged.digest), toHex(real.digest));
+});
+
+test('which of the models of a folder is served is part of the digest', async () => {
+  await write('models/large.bin', 'large');
+  await write('models/small.bin', 'small');
+  const digestOf = async (model: string): Promise<string> => {
+    const config = UPSTREAM_CONFIG.parse({ kind: 'ollama', model, prefixCache: 'shared' });
+    return toHex((await measureServed(join(dir, 'models'), config)).digest);
+  };
+  assert.notEqual(await digestOf('large'), await digestOf('small'));
+});
+
+test('one part of weights of several is refused, because the others would not be measured', async () => {
+  const config = UPSTREAM_CONFIG.parse({ kind: 'llama-cpp-server', model: 'm' });
+  await write('parts/model-00001-of-00002.gguf', 'one');
+  await write('parts/model-00002-of-00002.gguf', 'two');
+  await assert.rejects(
+    measureServed(join(dir, 'parts', 'model-00001-of-00002.gguf'), config),
+    (error) => hasCode(error, 'weights.form'),
+  );
+  await measureServed(join(dir, 'parts'), config);
+  await write('whole-00001-of-00001.gguf', 'all');
+  await measureServed(join(dir, 'whole-00001-of-00001.gguf'), config);
+});
+
+test('a tree of folders is bounded, whether there are files in it or not', async () => {
+  await write('model.bin', 'weights');
+  for (let at = 0; at < 101; at++) {
+    for (let inner = 0; inner < 100; inner++) {
+      mkdirSync(join(dir, `${at}`, `${inner}`), { recursive: true });
+    }
+  }
+  await assert.rejects(measureWeights(dir), (error) => hasCode(error, 'weights.form'));
 });

@@ -4,6 +4,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 const LONGEST_MS = 60_000;
+/** Of one that serves others until it is told to end: as long as the slowest machine takes for everything that it serves. */
+export const SERVING_LONGEST_MS = 900_000;
 
 export interface Ended {
   /** A number, or the signal. */
@@ -22,6 +24,8 @@ export interface Service extends AsyncDisposable {
 export interface ServiceOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** After this it is killed. Absent: a minute. */
+  readonly longestMs?: number;
 }
 
 /** It is killed when it is disposed of, and when it takes too long. */
@@ -29,7 +33,7 @@ export function startService(words: readonly string[], options: ServiceOptions =
   const child = spawn(process.execPath, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...options.env },
-    timeout: LONGEST_MS,
+    timeout: options.longestMs ?? LONGEST_MS,
     killSignal: 'SIGKILL',
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
