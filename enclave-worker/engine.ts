@@ -1,6 +1,6 @@
 /**
- * What a worker asks of whatever runs the model. An engine sees prompts in clear; it logs nothing and keeps nothing
- * between two jobs. Registry: engines.ts. Spec: openai-gateway-and-engine §2.6, §5.3, §5.4.
+ * What a worker asks of whatever runs the model. An engine sees prompts in clear; it logs nothing, and keeps nothing
+ * between two jobs but what is evaluated of a prompt, in memory, for jobs of the same namespace. Registry: engines.ts. Spec: openai-gateway-and-engine §2.6, §5.3, §5.4.
  * @module
  */
 
@@ -36,6 +36,8 @@ export interface GenerateJob {
   readonly stop: readonly string[];
   /** Present: text comes with its tokens, and each with so many of the likeliest. */
   readonly topLogprobs?: number | undefined;
+  /** Whose earlier prompts this may go on with; other jobs never. Absent: nobody's, and nothing of it is kept. */
+  readonly cacheNamespace?: string | undefined;
   /** GBNF with the start rule `root`: every choice is a text of it, as far as it comes. */
   readonly grammar?: string | undefined;
 }

@@ -22,9 +22,11 @@ import type { Sampling } from '../protocol/openai/sampling.ts';
 import { textShape } from '../protocol/openai/text-completion.ts';
 import { decodeTextRequest } from '../protocol/openai/text-request.ts';
 import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
+import type { InnerRequest } from '../protocol/sx/inner.ts';
 import { assertRouted, type OpenedRequest } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
 import { formOf } from './answer-form.ts';
+import { cacheNamespaceOf } from './cache-namespace.ts';
 import type { EmbedJob, GenerateJob, Prompt } from './engine.ts';
 import { turnsOf } from './tool-turns.ts';
 
@@ -62,14 +64,14 @@ export function planOf(card: Card, { inner, prelude }: OpenedRequest): Plan {
   } catch (error) {
     return refused(failureOf(error));
   }
-  return planAt(endpoint, body, { card, prelude });
+  return planAt(endpoint, body, { card, prelude, inner: inner.request });
 }
 
 /** `body` is untrusted JSON. */
 export function planAt(
   { path, capability }: EngineEndpoint,
   body: unknown,
-  { card, prelude }: Omit<Bounds, 'path'>,
+  { card, prelude, inner }: Omit<Bounds, 'path'>,
 ): Plan {
   const decision = PLANNERS[path](body);
   if (decision.outcome === 'refused') return refused(decision.failure);
@@ -80,13 +82,14 @@ export function planAt(
   if (!card.model.capabilities.includes(capability)) {
     return refused(openAiFailure('endpoint_not_served', { param: 'model' }));
   }
-  return request.plan({ path, card, prelude });
+  return request.plan({ path, card, prelude, inner });
 }
 
 interface Bounds {
   readonly path: EnginePath;
   readonly card: Card;
   readonly prelude: Prelude;
+  readonly inner: InnerRequest;
 }
 
 interface Asked {
@@ -173,6 +176,7 @@ interface Generating {
   readonly stop: readonly string[];
   readonly topLogprobs: number | undefined;
   readonly grammar?: string | undefined;
+  readonly cacheKey?: string | undefined;
   readonly toolAnswer?: GeneratePlan['toolAnswer'];
   readonly mode: 'stream' | 'unary';
   readonly includeUsage: boolean;
@@ -180,7 +184,7 @@ interface Generating {
 }
 
 /** The smallest of what the client signed for, what the card allows and what the request asks; each choice its equal part. */
-function generatePlan({ path, card, prelude }: Bounds, request: Generating): Plan {
+function generatePlan({ path, card, prelude, inner }: Bounds, request: Generating): Plan {
   const { prompts, choices, sampling, stop, topLogprobs } = request;
   const { maxOutputTokens } = card.limits;
   const signedFor = Math.floor(prelude.maxOutput / (prompts.length * choices));
@@ -206,6 +210,7 @@ function generatePlan({ path, card, prelude }: Bounds, request: Generating): Pla
       stop,
       topLogprobs,
       grammar: request.grammar,
+      cacheNamespace: cacheNamespaceOf(inner, request.cacheKey),
     },
   };
 }

@@ -41,7 +41,7 @@ export function spokenPlanOf(card: Card, opened: OpenedRequest): SpokenPlan {
     return { plan: { kind: 'refused', failure: openAiFailure(decision.code) }, voice };
   }
   const { request } = decision;
-  const plan = planAt(CHAT_ENDPOINT, request.chat, { card, prelude });
+  const plan = planAt(CHAT_ENDPOINT, request.chat, { card, prelude, inner: inner.request });
   return { plan, voice: frontVoice(front, request) };
 }
 

@@ -15,6 +15,8 @@ import { findsIn, formsOf, holds } from './support/canaries.ts';
 import { startStack, STACK_MODEL, type Stack } from './support/stack.ts';
 
 const CANARY = `canary-${toHex(randomBytes(8))}-\u00e9"`;
+/** Whoever knows it can find out what was asked under it. */
+const CACHE_SALT = `salt-${toHex(randomBytes(16))}`;
 
 test('the search finds a canary in every form it looks for', () => {
   for (const { name, bytes } of formsOf(CANARY)) {
@@ -80,6 +82,11 @@ async function askEverything(stack: Stack, said: string[]): Promise<string[]> {
     for (const body of bad) {
       await attempt(async () => void (await client.chat.completions.create(body)));
     }
+    // Kept in the engine for the second, and nowhere else.
+    const kept = { ...SPEAKING, prompt_cache_key: CANARY };
+    const headers = { 'sx-cache-salt': CACHE_SALT };
+    await attempt(async () => void (await client.chat.completions.create(kept, { headers })));
+    await attempt(async () => void (await client.chat.completions.create(kept, { headers })));
     const stranger = client.withOptions({ apiKey: 'nobody' });
     await attempt(async () => void (await stranger.chat.completions.create(base)));
     answers.push(...(await askOtherEndpoints(client, attempt)));
@@ -231,6 +238,7 @@ for (const tee of ['tdx', 'snp'] as const) {
     assert.ok(traces.some(({ name, bytes }) => name === 'gateway log' && bytes.length > 500));
     const secrets = [
       { name: 'prompt', forms: formsOf(CANARY) },
+      { name: 'salt', forms: formsOf(CACHE_SALT) },
       ...[...new Set(answers)].map((answer) => ({ name: 'answer', forms: formsOf(answer) })),
     ];
     assert.deepEqual(findsIn(traces, secrets), []);

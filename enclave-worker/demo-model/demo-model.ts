@@ -20,6 +20,6 @@ export const DEMO_WORKLOAD: { readonly image: Bytes<32>; readonly config: Bytes<
 export const DEMO_MODEL: DemoModel = {
   id: 'veilgate-demo',
   path: fileURLToPath(new URL('veilgate-demo-q8_0.gguf', import.meta.url)),
-  sha256: fixed(fromHex('e893b457d3e8d884ff181e321580c31c64aee9e7a33b839044dacc7324b11a85'), 32),
+  sha256: fixed(fromHex('197beee7c827ab974ec70d12a4381f779fafa9ad65ba48f7f0a42f2d168a28a3'), 32),
   contextLength: 192,
 };

@@ -66,6 +66,7 @@ export interface ChatBody {
   readonly parallel_tool_calls: boolean | undefined;
   readonly response_format: ChatResponseFormat | undefined;
   readonly reasoning_effort: string | undefined;
+  readonly prompt_cache_key?: string | undefined;
 }
 
 /** Usage is always asked for: these surfaces always tell it. */

@@ -50,6 +50,8 @@ export interface ChatRequest extends Tooling {
   readonly topLogprobs: number | undefined;
   readonly mode: 'stream' | 'unary';
   readonly includeUsage: boolean;
+  /** Divides what a client lets a worker reuse of its own earlier prompts. */
+  readonly cacheKey: string | undefined;
 }
 
 export type ChatDecision = Decision<ChatRequest>;
@@ -96,6 +98,7 @@ const HONOURED = {
   top_logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).nullish(),
   ...SAMPLING_FIELDS,
   ...TOOL_FIELDS,
+  prompt_cache_key: z.string().max(1024).nullish(),
 };
 
 /** Accepted because they change nothing in the answer; their values are bounded and then dropped. */
@@ -103,7 +106,6 @@ const WITHOUT_EFFECT = {
   ...IDENTITY_FIELDS,
   verbosity: z.enum(['low', 'medium', 'high']).nullish(),
   prediction: z.unknown().optional(),
-  prompt_cache_key: z.string().max(1024).nullish(),
   prompt_cache_retention: z.string().max(64).nullish(),
   prompt_cache_options: z.unknown().optional(),
 };
@@ -140,6 +142,7 @@ export function decodeChatRequest(body: unknown): ChatDecision {
       topLogprobs: fields.logprobs === true ? (fields.top_logprobs ?? 0) : undefined,
       mode: fields.stream === true ? 'stream' : 'unary',
       includeUsage: fields.stream_options?.include_usage === true,
+      cacheKey: fields.prompt_cache_key ?? undefined,
       ...toolingOf(fields),
     },
   };

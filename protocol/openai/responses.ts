@@ -96,6 +96,7 @@ const HONOURED = {
     .nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.strictObject({ include_obfuscation: z.boolean().nullish() }).nullish(),
+  prompt_cache_key: SHORT,
   metadata: z
     .record(z.string().max(64), z.string().max(512))
     .refine((members) => Object.keys(members).length <= METADATA_MAX)
@@ -106,7 +107,6 @@ const HONOURED = {
 const WITHOUT_EFFECT = {
   user: SHORT,
   safety_identifier: SHORT,
-  prompt_cache_key: SHORT,
   prompt_cache_retention: SHORT,
   service_tier: z.enum(['auto', 'default']).nullish(),
   /** Counts calls of hosted tools, and there are none. */
@@ -199,6 +199,7 @@ function chatBodyOf(fields: Fields): ChatBody {
     parallel_tool_calls: fields.parallel_tool_calls ?? undefined,
     response_format: chatFormat(fields.text?.format),
     reasoning_effort: fields.reasoning?.effort ?? undefined,
+    prompt_cache_key: fields.prompt_cache_key ?? undefined,
   };
 }
 

@@ -92,7 +92,7 @@ test('a crash fails the running stream in-band and the engine is started again',
     for await (const event of engine.generate(job, signal).events) {
       if (event.kind === 'text') text += event.text;
     }
-    assert.match(text, /^Once there was a curious fox/);
+    assert.match(text, /^Once there was a \w+ fox/);
   } finally {
     await engine.close();
   }

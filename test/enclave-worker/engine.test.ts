@@ -93,7 +93,7 @@ test('the demo model explains remote attestation', async () => {
   const answer = await run(demo, job('What is remote attestation?', { maxOutputTokens: 100 }));
   assert.equal(answer.text, ATTESTATION);
   assert.equal(answer.reason, 'stop');
-  assert.equal(answer.prompt, 16);
+  assert.equal(answer.prompt, 17);
   assert.ok(answer.completion > 20);
 });
 

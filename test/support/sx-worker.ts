@@ -39,7 +39,7 @@ import { FREE_PRICES } from './attested-key.ts';
 
 export const DEMO_MODEL = 'veilgate-demo';
 const DEMO_WEIGHTS = fixed(
-  hex('e893b457d3e8d884ff181e321580c31c64aee9e7a33b839044dacc7324b11a85'),
+  hex('197beee7c827ab974ec70d12a4381f779fafa9ad65ba48f7f0a42f2d168a28a3'),
   32,
 );
 export const DEMO_WORKLOAD = {

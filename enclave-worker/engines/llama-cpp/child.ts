@@ -40,7 +40,10 @@ let privateDir: string | undefined;
 
 async function load(message: LoadMessage): Promise<void> {
   ({ privateDir } = message);
-  setInterval(() => send({ kind: 'beat' }), message.beatMs);
+  setInterval(() => {
+    send({ kind: 'beat' });
+    loaded?.pool.forgetIdle(performance.now());
+  }, message.beatMs);
   try {
     const path = await copyVerified(message.modelPath, message.privateDir, message.modelSha256Hex);
     await assertGgufHeader(path);

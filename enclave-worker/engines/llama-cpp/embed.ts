@@ -20,7 +20,7 @@ export async function embed(
 ): Promise<void> {
   const { id } = message;
   const { embedder, inputs } = inputsOf(loaded, message);
-  send({ kind: 'started', id, promptTokens: 0 });
+  send({ kind: 'started', id, promptTokens: 0, cachedTokens: 0 });
   let promptTokens = 0;
   for (const { tokens, count } of inputs) {
     const vector = await evaluated(embedder, tokens, job);

@@ -218,7 +218,7 @@ class LlamaCppEngine implements Engine {
 
 function generateMessage(id: number, job: GenerateJob): ToChild {
   const { prompts, choices, maxPromptTokens, maxOutputTokens, sampling, stop } = job;
-  const { topLogprobs, grammar } = job;
+  const { topLogprobs, grammar, cacheNamespace } = job;
   const { seed, logitBias, ...drawing } = sampling;
   return {
     kind: 'generate',
@@ -235,6 +235,7 @@ function generateMessage(id: number, job: GenerateJob): ToChild {
     stop: [...stop],
     ...(topLogprobs === undefined ? {} : { topLogprobs }),
     ...(grammar === undefined ? {} : { grammar }),
+    ...(cacheNamespace === undefined ? {} : { namespace: cacheNamespace }),
   };
 }
 

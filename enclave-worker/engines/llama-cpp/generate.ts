@@ -1,7 +1,7 @@
 /**
  * One generation: its prompts one after another, and for each its choices, on one sequence; a prompt is evaluated once for all
- * its choices. Every generation starts from an empty sequence: no prefix of another request is ever reused, because the
- * time that reuse saves tells others what was asked before. Spec: openai-gateway-and-engine §5.3, §5.4.
+ * its choices. What another request has left is gone on with only in the same namespace: sequence-pool.ts.
+ * Spec: openai-gateway-and-engine §5.3, §5.4.
  * @module
  */
 
@@ -12,6 +12,7 @@ import type { FromChild, GenerateMessage } from './messages.ts';
 import type { LoadedModel } from './model.ts';
 import { lastOf, promptTokens } from './prompt.ts';
 import { biasOf, grammarOf } from './sampling-options.ts';
+import type { TakenSequence } from './sequence-pool.ts';
 
 type Send = (message: FromChild) => void;
 
@@ -25,18 +26,24 @@ export async function generate(
   const prompts = promptTokens(loaded, message);
   const bias = biasOf(loaded, message);
   const grammar = await grammarOf(loaded, message);
-  const sequence = loaded.free.pop();
-  if (sequence === undefined) throw engineError('engine.failed', 'no free sequence');
+  const { pool } = loaded;
+  const { namespace } = message;
+  const taken = await pool.take(namespace, prompts[0] ?? []);
+  if (taken === undefined) throw engineError('engine.failed', 'no free sequence');
+  const { sequence, reused } = taken;
+  let kept: string | undefined;
   try {
     if (message.topLogprobs !== undefined && sequence.needsCheckpoints) {
       throw engineError('engine.logprobs');
     }
     const count = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
-    send({ kind: 'started', id: message.id, promptTokens: count });
-    await generateOn(sequence, prompts, { loaded, message, job, send, bias, grammar });
+    send({ kind: 'started', id: message.id, promptTokens: count, cachedTokens: reused });
+    await generateOn(taken, prompts, { loaded, message, job, send, bias, grammar });
+    // Nothing of it could be gone on with.
+    if (!sequence.needsCheckpoints) kept = namespace;
   } finally {
-    await sequence.clearHistory();
-    loaded.free.push(sequence);
+    if (kept === undefined) pool.empty(sequence);
+    else pool.keep(sequence, kept, performance.now());
   }
 }
 
@@ -50,7 +57,7 @@ interface Run {
 }
 
 async function generateOn(
-  sequence: LlamaContextSequence,
+  { sequence, reused }: TakenSequence,
   prompts: readonly (readonly Token[])[],
   run: Run,
 ): Promise<void> {
@@ -59,8 +66,9 @@ async function generateOn(
   const count = { tokens: 0 };
   const total = prompts.length * choices;
   let choice = 0;
-  for (const prompt of prompts) {
-    let tail = await prefill(sequence, prompt, run);
+  for (const [place, prompt] of prompts.entries()) {
+    if (place > 0) await sequence.clearHistory();
+    let tail = await prefill(sequence, prompt.slice(place > 0 ? 0 : reused), run);
     const limit = Math.min(loaded.contextTokens - prompt.length, maxOutputTokens);
     for (let at = 0; at < choices; at++) {
       if (at > 0) tail = await backToPrompt(sequence, prompt);
@@ -80,19 +88,18 @@ function end({ job }: Run, choice: Parameters<typeof runChoice>[0]): Promise<Cho
   return job.aborted ? Promise.resolve('aborted') : runChoice(choice);
 }
 
-/** Evaluates all but the last slice of the prompt, in slices, so that an abort is noticed in between. */
+/** Evaluates all but the last slice of what is left of the prompt, in slices, so that an abort is noticed in between. */
 async function prefill(
   sequence: LlamaContextSequence,
-  prompt: readonly Token[],
+  left: readonly Token[],
   { loaded, job }: Run,
 ): Promise<Token[]> {
-  await sequence.clearHistory();
   let at = 0;
-  while (!job.aborted && prompt.length - at > loaded.prefillTokens) {
-    await sequence.evaluateWithoutGeneratingNewTokens(prompt.slice(at, at + loaded.prefillTokens));
+  while (!job.aborted && left.length - at > loaded.prefillTokens) {
+    await sequence.evaluateWithoutGeneratingNewTokens(left.slice(at, at + loaded.prefillTokens));
     at += loaded.prefillTokens;
   }
-  return prompt.slice(at);
+  return left.slice(at);
 }
 
 /** All of the prompt but its last token, which the next choice begins with. */

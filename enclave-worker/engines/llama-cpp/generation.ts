@@ -17,6 +17,7 @@ export class GenerationQueue implements Generation {
   readonly #taken: (count: number) => void;
   readonly #queue: EngineEvent[] = [];
   #prompt = 0;
+  #cached = 0;
   #completion = 0;
   #unacknowledged = 0;
   #failure: VeilError | undefined;
@@ -28,8 +29,8 @@ export class GenerationQueue implements Generation {
   }
 
   readonly usage = (): Usage => ({
-    prompt: this.#prompt,
-    cached: 0,
+    prompt: this.#prompt - this.#cached,
+    cached: this.#cached,
     completion: this.#completion,
     reasoning: 0,
   });
@@ -42,6 +43,7 @@ export class GenerationQueue implements Generation {
   receive(message: FromChild): boolean {
     if (message.kind === 'started') {
       this.#prompt = message.promptTokens;
+      this.#cached = Math.min(message.cachedTokens, message.promptTokens);
       this.#push({ kind: 'started' });
       return false;
     }

@@ -66,6 +66,11 @@ const GENERATE = z.strictObject({
   frequencyPenalty: z.number().min(-2).max(2),
   presencePenalty: z.number().min(-2).max(2),
   logitBias: z.array(z.tuple([COUNT, z.number().min(-100).max(100)])).max(1024),
+  /** Whose earlier prompts may be gone on with, and who may go on with these. Absent: nobody. */
+  namespace: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
   /** Of the first choice; each one after it has the next. */
   seed: SEED,
   stop: z.array(z.string().max(4096)).max(16),
@@ -122,7 +127,13 @@ export const FROM_CHILD = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('beat') }),
   z.strictObject({ kind: z.literal('ready') }),
   z.strictObject({ kind: z.literal('load-failed'), code: z.enum(CHILD_ERRORS) }),
-  z.strictObject({ kind: z.literal('started'), id: JOB_ID, promptTokens: COUNT }),
+  z.strictObject({
+    kind: z.literal('started'),
+    id: JOB_ID,
+    promptTokens: COUNT,
+    /** So many of them were not evaluated. */
+    cachedTokens: COUNT,
+  }),
   /** `text` may be empty: the count is what matters then. `completionTokens` is cumulative. */
   z.strictObject({
     kind: z.literal('text'),

@@ -9,13 +9,13 @@ import {
   JinjaTemplateChatWrapper,
   type ChatWrapper,
   type Llama,
-  type LlamaContextSequence,
   type LlamaEmbeddingContext,
   type LlamaModel,
 } from 'node-llama-cpp';
 import { assert } from '../../../core/errors.ts';
 import { engineError } from '../../errors.ts';
 import type { LoadMessage } from './messages.ts';
+import { SequencePool } from './sequence-pool.ts';
 import { TokenBytes } from './token-bytes.ts';
 
 export interface LoadedModel {
@@ -26,8 +26,8 @@ export interface LoadedModel {
   readonly bytes: TokenBytes;
   readonly contextTokens: number;
   readonly prefillTokens: number;
-  /** The fixed pool; a sequence is never disposed, because disposal leaks or races in the library. */
-  readonly free: LlamaContextSequence[];
+  /** A sequence is never disposed, because disposal leaks or races in the library. */
+  readonly pool: SequencePool;
   readonly embedder: Embedder | undefined;
 }
 
@@ -64,7 +64,7 @@ export async function loadModel(path: string, options: LoadMessage): Promise<Loa
     failedCreationRemedy: false,
   });
   assert(context.contextSize > options.contextTokens, 'the context is smaller than asked for');
-  const free = Array.from({ length: options.sequences }, () =>
+  const sequences = Array.from({ length: options.sequences }, () =>
     context.getSequence({ contextShift: { strategy: refuseShift } }),
   );
   return {
@@ -74,7 +74,7 @@ export async function loadModel(path: string, options: LoadMessage): Promise<Loa
     bytes: new TokenBytes(model),
     contextTokens: options.contextTokens,
     prefillTokens: options.prefillTokens,
-    free,
+    pool: new SequencePool(sequences),
     embedder: options.serves.includes('embeddings') ? await embedderOf(model, options) : undefined,
   };
 }

@@ -1,11 +1,12 @@
 /**
  * The bytes behind each token of a model's vocabulary. The library detokenises to text, in which a piece of a character is
- * lost; the vocabulary in the model file still has it. Spec: ggml docs/gguf.md "tokenizer"; GPT-2 `bytes_to_unicode`.
+ * lost; the vocabulary in the model file still has it. Spec: ggml docs/gguf.md "tokenizer".
  * @module
  */
 
 import type { LlamaModel, Token } from 'node-llama-cpp';
 import { concat, utf8 } from '../../../core/bytes.ts';
+import { BYTE_CHARACTERS } from './byte-alphabet.ts';
 import { TOKEN_BYTES_MAX } from './messages.ts';
 
 /** Text of a token as the file spells it → its bytes; undefined where this spelling is not known. */
@@ -49,21 +50,9 @@ function capped(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(0, TOKEN_BYTES_MAX);
 }
 
-const BYTES = 256;
-
-/** Printable bytes stand for themselves, the rest for U+0100 and on, in order. */
-function alphabetOf(): ReadonlyMap<string, number> {
-  const alphabet = new Map<string, number>();
-  let next = BYTES;
-  for (let byte = 0; byte < BYTES; byte++) {
-    const isPrintable =
-      (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xff && byte !== 0xad);
-    alphabet.set(String.fromCodePoint(isPrintable ? byte : next++), byte);
-  }
-  return alphabet;
-}
-
-const ALPHABET = alphabetOf();
+const ALPHABET: ReadonlyMap<string, number> = new Map(
+  BYTE_CHARACTERS.map((character, byte) => [character, byte]),
+);
 
 function byteAlphabet(text: string): Uint8Array | undefined {
   const bytes: number[] = [];

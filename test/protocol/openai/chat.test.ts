@@ -38,6 +38,7 @@ test('the defaults are those of OpenAI', () => {
     topLogprobs: undefined,
     mode: 'unary',
     includeUsage: false,
+    cacheKey: undefined,
     tools: [],
     toolChoice: { kind: 'none' },
     parallelToolCalls: true,
@@ -123,11 +124,15 @@ test('parameters without effect are accepted', () => {
     verbosity: 'low',
     prediction: { type: 'content', content: 'x' },
     store: false,
-    prompt_cache_key: 'k',
     prompt_cache_retention: '24h',
     prompt_cache_options: {},
   };
   assert.deepEqual(decoded({ ...BASE, ...idle }), decoded(BASE));
+});
+
+test('a cache key is handed on, for whoever keeps prompts', () => {
+  const keyed = decoded({ ...BASE, prompt_cache_key: 'k' });
+  assert.deepEqual(keyed, { ...decoded(BASE), cacheKey: 'k' });
 });
 
 const NEUTRAL: Readonly<Record<string, unknown>> = {

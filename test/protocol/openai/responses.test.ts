@@ -170,7 +170,6 @@ test('what has no effect here is accepted and goes no further', () => {
     user: 'u',
     metadata: { k: 'v' },
     safety_identifier: 's',
-    prompt_cache_key: 'k',
     prompt_cache_retention: '24h',
     service_tier: 'auto',
     max_tool_calls: 3,
@@ -186,6 +185,11 @@ test('what has no effect here is accepted and goes no further', () => {
   assert.deepEqual(chatOf({ stream: true, stream_options: { include_obfuscation: true } }), {
     ...chatOf({ stream: true }),
   });
+});
+
+test('a cache key is handed on to chat', () => {
+  const keyed = chatOf({ prompt_cache_key: 'k' });
+  assert.deepEqual(keyed, { ...chatOf({}), prompt_cache_key: 'k' });
 });
 
 const UNSUPPORTED: readonly (readonly [more: object, param: string])[] = [
