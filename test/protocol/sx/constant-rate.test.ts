@@ -300,3 +300,37 @@ test('a worker does not meter what it paces, and does not end it elsewhere', asy
   refuses(() => responder.meter({ signer, usage: USAGE, seq: 1 }), 'internal.invariant');
   refuses(() => stage.last(), 'internal.invariant');
 });
+
+test('what goes wrong in a tick is told to whoever ends the answer, and to no timer', async () => {
+  const stage = new Stage();
+  stage.rate.head(200, [['set-cookie', 'a=b']]);
+  stage.rate.write(new Uint8Array(20_000));
+  const room = stage.rate.room();
+  await stage.run(1000);
+  await room;
+  assert.equal(stage.writes.length, 1, 'the frame at once, and none after the failure');
+  await assert.rejects(stage.rate.end(new AbortController().signal), { code: 'sx.inner' });
+});
+
+test('also when it is being ended', async () => {
+  const stage = new Stage();
+  stage.rate.head(200, [['set-cookie', 'a=b']]);
+  const ended = assert.rejects(stage.rate.end(new AbortController().signal), { code: 'sx.inner' });
+  await stage.run(1000);
+  await ended;
+});
+
+test('it says beforehand when an answer will have left', async () => {
+  for (const bytes of [0, 1, 60_000, 200_000]) {
+    const stage = new Stage();
+    await stage.run(170);
+    const dueMs = stage.nowMs + stage.rate.lastsMs(bytes);
+    stage.begin();
+    stage.rate.write(new Uint8Array(bytes));
+    const finished = stage.finish();
+    await stage.run(10_000);
+    await finished;
+    const endMs = stage.writes.at(-1)?.atMs ?? 0;
+    assert.ok(endMs <= dueMs && endMs > dueMs - 2 * TICK_MS, `${bytes}: ${endMs}, ${dueMs}`);
+  }
+});
