@@ -150,7 +150,7 @@ export class ConstantRate {
       this.#head = undefined;
       return write(responder.head(status, fields));
     }
-    write(this.#queuedBytes === 0 ? responder.pad() : responder.data(this.#take()));
+    write(this.#queuedBytes === 0 ? responder.silence() : responder.data(this.#take()));
   }
 
   /** As much as one frame holds. */

@@ -42,6 +42,8 @@ function assertPaced(wire: Wire, steps = 1): void {
   assert.equal(wire.written[0]?.length, OPENING_BYTES + FRAME_BYTES);
   for (const bytes of wire.written.slice(1, steps * STEP - 1)) {
     assert.equal(bytes.length, FRAME_BYTES);
+    // All that stands in the clear: no frame tells whether it says anything.
+    assert.equal(Buffer.from(bytes.subarray(0, 4)).toString('hex'), '00001010');
   }
 }
 
