@@ -121,7 +121,7 @@ export class ConstantRate {
     this.#await();
   }
 
-  /** What a timer throws ends a process, and all other answers with it; so whoever ends this one is told. */
+  /** What a timer or a listener throws ends a process, and all other answers with it; so whoever ends this one is told. */
   #fail(reason: unknown): void {
     this.#failure = { reason };
     this.#freeWaiting();
@@ -139,8 +139,12 @@ export class ConstantRate {
 
   #rush(): void {
     this.#cancelTimer?.();
-    while (!this.#isAtEnd) this.#send();
-    this.#ending?.resolve();
+    try {
+      while (!this.#isAtEnd) this.#send();
+      this.#ending?.resolve();
+    } catch (reason) {
+      this.#fail(reason);
+    }
   }
 
   #send(): void {

@@ -75,8 +75,12 @@ class Stage {
     this.rate.head(200, [['content-type', 'text/event-stream']]);
   }
 
+  end(): Promise<void> {
+    return this.rate.end(this.#gone.signal);
+  }
+
   async finish(): Promise<void> {
-    await this.rate.end(this.#gone.signal);
+    await this.end();
     this.writes.push({ atMs: this.nowMs, bytes: concat(...this.last()) });
   }
 
@@ -324,14 +328,22 @@ test('what goes wrong in a tick is told to whoever ends the answer, and to no ti
   await stage.run(1000);
   await room;
   assert.equal(stage.writes.length, 1, 'the frame at once, and none after the failure');
-  await assert.rejects(stage.rate.end(new AbortController().signal), { code: 'sx.inner' });
+  await assert.rejects(stage.end(), { code: 'sx.inner' });
 });
 
 test('also when it is being ended', async () => {
   const stage = new Stage();
   stage.rate.head(200, [['set-cookie', 'a=b']]);
-  const ended = assert.rejects(stage.rate.end(new AbortController().signal), { code: 'sx.inner' });
+  const ended = assert.rejects(stage.end(), { code: 'sx.inner' });
   await stage.run(1000);
+  await ended;
+});
+
+test('and when its reader goes meanwhile', async () => {
+  const stage = new Stage();
+  stage.rate.head(200, [['set-cookie', 'a=b']]);
+  const ended = assert.rejects(stage.end(), { code: 'sx.inner' });
+  stage.leave();
   await ended;
 });
 
