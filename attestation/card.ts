@@ -71,14 +71,17 @@ const SCHEMA = z.strictObject({
     maxOutputTokens: COUNT,
     maxConcurrent: COUNT,
   }),
-  prices: z.strictObject({
-    asset: z.enum(['TON', 'USDT']),
-    base: PRICE,
-    prompt: PRICE,
-    cached: PRICE,
-    completion: PRICE,
-    reasoning: PRICE,
-  }),
+  prices: z
+    .strictObject({
+      asset: z.enum(['TON', 'USDT']),
+      base: PRICE,
+      prompt: PRICE,
+      cached: PRICE,
+      completion: PRICE,
+      reasoning: PRICE,
+    })
+    // Nobody outside can recount what was reused: where it is never dearer, calling it reused gains nothing.
+    .refine(({ prompt, cached }) => cached <= prompt, 'cached: want no more than prompt'),
   payout: z
     .string()
     .regex(/^(?:[A-Za-z0-9_-]{48}|-?\d{1,3}:[0-9a-f]{64})$/, 'want a TON address')

@@ -234,9 +234,28 @@ const POLICY: Explanations<(typeof POLICY_CHECK_IDS)[number] | (typeof RULE_CHEC
   ),
 };
 
+/** Of gateways that are in a TEE themselves; all other checks of theirs have the words of workers’. */
+const GATEWAY: Explanations<'statement.identity' | 'statement.host' | 'policy.gateways'> = {
+  'statement.identity': bySender(
+    'The gateway in the statement is the hash of the identity key in it.',
+    'Otherwise a gateway would take the name of another one whose key it has not.',
+    'Do not use it: a gateway of this project cannot say so.',
+  ),
+  'statement.host': byVerifier(
+    'The host name that was asked for is one that the statement lists.',
+    'The evidence was made for other addresses: somebody may be showing it in another place.',
+    'Use an address of the statement, or have the operator list this one (listen.hostNames).',
+  ),
+  'policy.gateways': byPolicy(
+    'The policy has a section about gateways with a rule in it.',
+    'Without one no gateway may hold plaintext, whatever workers may.',
+    'Write the section; policies/production.yaml shows one. Or seal: then the gateway reads nothing.',
+  ),
+};
+
 const GENERAL: ReadonlyMap<string, Explanation> = new Map(
   // Azure’s checks say the same whichever hardware is under the paravisor.
-  Object.entries({ ...STATEMENT, ...CARD, ...WHOLE, ...POLICY, ...AZURE_EXPLANATIONS }),
+  Object.entries({ ...STATEMENT, ...GATEWAY, ...CARD, ...WHOLE, ...POLICY, ...AZURE_EXPLANATIONS }),
 );
 
 const TDX: ReadonlyMap<string, Explanation> = new Map(

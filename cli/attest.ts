@@ -1,5 +1,6 @@
 /**
- * `veilgate attest verify|inspect|explain INPUT`: is this evidence good, what stands in it, and why is it refused.
+ * `veilgate attest verify|inspect|explain INPUT`: is this evidence good, what stands in it, and why is it refused. `veilgate
+ * attest gateway URL` asks the same of a gateway's own evidence.
  * Exit status: 0 accepted, 1 rejected, 2 wrong usage, 3 the input could not be read or something to judge it by is missing;
  * inspect decides nothing and ends with 0 when it could read the input.
  * @module
@@ -9,6 +10,7 @@ import type { Command } from 'commander';
 import { systemClock } from '../core/clock.ts';
 import { errorLine, isTerminal, outputLine, terminalColumns } from '../core/node/terminal.ts';
 import { openCollateralSource } from './attest/collateral-source.ts';
+import { registerOwnEvidence } from './attest/own-evidence.ts';
 import { addAttestOptions, type AttestCommand, type AttestOptions } from './attest/request.ts';
 import { runAttest } from './attest/run.ts';
 
@@ -37,6 +39,7 @@ export function registerAttestCommand(program: Command): void {
       .addHelpText('after', EXIT_HELP)
       .action((input: string, options: AttestOptions) => run({ command: name, input, options }));
   }
+  registerOwnEvidence(attest);
 }
 
 async function run(request: Parameters<typeof runAttest>[0]): Promise<void> {

@@ -11,10 +11,13 @@ import { ed25519PublicKey } from '#primitives';
 import { encodeCard, parseCard, workerIdOf } from '../attestation/card.ts';
 import { fixed, fromHex, fromUtf8, toBase64Url, toHex, type Bytes } from '../core/bytes.ts';
 import { systemClock } from '../core/clock.ts';
+import { loadConfig } from '../core/node/config.ts';
 import { untilSignal } from '../core/node/lifecycle.ts';
 import { errorLine, outputLine } from '../core/node/terminal.ts';
+import { WORKER_CONFIG } from '../enclave-worker/config.ts';
 import { localOwnerSigner } from '../enclave-worker/owner.ts';
 import { openOwnerAgent } from '../enclave-worker/owner-agent.ts';
+import { measureServed } from '../enclave-worker/weights/measure-served.ts';
 import { cliError } from './errors.ts';
 import { readBoundedFile } from './measure/files.ts';
 import { createOwner, openOwner, type Owner } from './owner/owner-directory.ts';
@@ -40,7 +43,11 @@ export function registerOwnerCommand(program: Command): void {
     .description('write the worker card: model, limits, payout')
     .argument('<directory>', 'the directory of owner init')
     .requiredOption('--model <id>', 'public name of the model')
-    .requiredOption('--weights <file|hex>', 'the weights file, or its SHA-256 as 64 hex digits')
+    .requiredOption(
+      '--weights <path|hex>',
+      'the file or folder of the weights, or the SHA-256 as 64 hex digits',
+    )
+    .option('--upstream <file>', "the worker's configuration, for an engine that runs beside it")
     .requiredOption('--context <tokens>', 'context length', count)
     .option('--max-prompt <tokens>', 'longest prompt (default: the context length)', count)
     .option('--max-output <tokens>', 'longest answer (default: the context length)', count)
@@ -100,6 +107,7 @@ function factsOf(owner: Owner) {
 interface CardOptions {
   readonly model: string;
   readonly weights: string;
+  readonly upstream?: string;
   readonly context: number;
   readonly maxPrompt?: number;
   readonly maxOutput?: number;
@@ -117,7 +125,7 @@ async function card(directory: string, options: CardOptions): Promise<void> {
       id: options.model,
       contextLength: options.context,
       capabilities: options.capability,
-      weights: await weightsOf(options.weights),
+      weights: await weightsOf(options),
     },
     limits: {
       maxPromptTokens: options.maxPrompt ?? options.context,
@@ -133,9 +141,12 @@ async function card(directory: string, options: CardOptions): Promise<void> {
   outputLine(`${options.out}: ${model.id}, weights sha256:${toHex(model.weights)}`);
 }
 
-async function weightsOf(text: string): Promise<Bytes<32>> {
-  if (/^[0-9a-f]{64}$/.test(text)) return fixed(fromHex(text), 32);
-  return await sha256OfFile(text);
+async function weightsOf({ weights, upstream }: CardOptions): Promise<Bytes<32>> {
+  if (/^[0-9a-f]{64}$/.test(weights)) return fixed(fromHex(weights), 32);
+  if (upstream === undefined) return await sha256OfFile(weights);
+  const { engine } = loadConfig(WORKER_CONFIG, { part: 'worker', filePath: upstream });
+  if (engine.upstream === undefined) throw cliError('cli.option', `${upstream}: engine.upstream`);
+  return (await measureServed(weights, engine.upstream)).digest;
 }
 
 interface ServeOptions {

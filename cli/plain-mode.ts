@@ -5,12 +5,15 @@
  * @module
  */
 
+import type { ShownGateway } from '../client/directory.ts';
 import { plainSealer } from '../client/plain-sealer.ts';
 import type { Sealer } from '../gateway/openai/sealer.ts';
 import type { GatewayParts } from '../gateway/parts.ts';
+import { verifyGatewayDocument } from '../protocol/gateway-document.ts';
 
 /** For `GatewayDeps.sealer`. */
-export function plainModeSealer({ aud, desk, registry, clock }: GatewayParts): Sealer {
+export function plainModeSealer(parts: GatewayParts): Sealer {
+  const { aud, desk, registry, clock } = parts;
   return plainSealer({
     trust: () => ({
       policy: desk.current(),
@@ -20,7 +23,7 @@ export function plainModeSealer({ aud, desk, registry, clock }: GatewayParts): S
     clock,
     gateway: aud,
     directory: {
-      gateway: () => Promise.resolve({ aud }),
+      gateway: () => Promise.resolve({ aud, ...booksOf(parts) }),
       evidence: (model) =>
         Promise.resolve({
           candidates: registry.published(model, clock()).map(({ workerId, bundle, challenge }) => ({
@@ -33,4 +36,12 @@ export function plainModeSealer({ aud, desk, registry, clock }: GatewayParts): S
         Promise.resolve([...new Set(registry.all().map(({ key }) => key.model.id))]),
     },
   });
+}
+
+/** For proofs of answers: how this gateway says that it settles. */
+function booksOf({ document, clock }: GatewayParts): Pick<ShownGateway, 'books'> {
+  const shown = document();
+  if (shown === undefined) return {};
+  const { settlement, expiresMs } = verifyGatewayDocument(shown, clock());
+  return { books: { settlement, document: shown, expiresMs } };
 }

@@ -17,6 +17,7 @@ const COMMANDS = [
   { name: 'measure', load: async () => (await import('./measure.ts')).registerMeasureCommand },
   { name: 'policy', load: async () => (await import('./policy.ts')).registerPolicyCommand },
   { name: 'up', load: async () => (await import('./up.ts')).registerUpCommand },
+  { name: 'gateway', load: async () => (await import('./gateway.ts')).registerGatewayCommand },
   { name: 'trial', load: async () => (await import('./trial.ts')).registerTrialCommand },
   { name: 'doctor', load: async () => (await import('./doctor.ts')).registerDoctorCommand },
   { name: 'owner', load: async () => (await import('./owner.ts')).registerOwnerCommand },

@@ -15,7 +15,8 @@ import { reportLines } from './response/report.ts';
 import { verifyProof } from './response/verify.ts';
 
 const HELP = `
-BUNDLE: what the client hands to onProof for an answer (veilgate.response/1).
+BUNDLE: what the client hands to onProof for an answer (veilgate.response/1), or
+for one through a gateway in a TEE (veilgate.attested-response/1).
 It holds no content. Everything is judged as of the instants in it, without a
 network: the policy and its signatures, revocations as known then, the worker's
 evidence with the vendor's collateral of that day, the receipt, the bill.
@@ -43,7 +44,7 @@ export function registerVerifyResponseCommand(program: Command): void {
   program
     .command('verify-response')
     .description('check the proof of an answer again, offline')
-    .argument('<bundle>', 'veilgate.response/1')
+    .argument('<bundle>', 'veilgate.response/1 or veilgate.attested-response/1')
     .option('--root <file>', 'the policy has to be signed under this root')
     .option('--policy <sha256:…>', 'the unsigned policy has to have this digest')
     .option('--gateway-id <gw1.…>', 'the gateway has to be this one')
@@ -78,13 +79,13 @@ function verify(path: string, options: Options): void {
     ...(gatewayId === undefined ? {} : { gateway: gatewayId }),
     ...(acceptOffline === undefined ? {} : { offline: 'accepted' }),
   };
-  const checked = verifyProof(read.proof, pins);
-  if (options.json === true) outputLine(jsonLine(proofJson(read.proof, checked)));
+  const verified = verifyProof(read.proof, pins);
+  if (options.json === true) outputLine(jsonLine(proofJson(verified)));
   else {
     const shown = options.all === true ? 'all' : 'notable';
-    for (const line of reportLines(read.proof, checked, shown)) outputLine(line);
+    for (const line of reportLines(verified, shown)) outputLine(line);
   }
-  process.exitCode = checked.holds ? 0 : 1;
+  process.exitCode = verified.holds ? 0 : 1;
 }
 
 /** Null for what is none. */

@@ -1,6 +1,7 @@
 /**
- * Turns the sealed bytes of one answer into verified pieces for the app. A unary answer, and any sealed error, waits for
- * FINAL and its receipt; an event stream flows, except for its `[DONE]`. Spec: docs/protocol.md "Response".
+ * Turns the sealed bytes of one answer into verified pieces for the app. An event stream flows, except for its last event;
+ * that, and the whole of any other answer, waits until FINAL and the receipt have verified and somebody has judged the rest.
+ * Spec: docs/protocol.md "Response".
  * @module
  */
 
@@ -17,7 +18,7 @@ import type { ClientExchange, SealedRequest } from '../protocol/sx/seal.ts';
 import type { SealedSink } from './carrier.ts';
 import { DoneGate } from './done-gate.ts';
 import { clientError } from './errors.ts';
-import { ANSWER_MAX_BYTES } from './limits.ts';
+import { ANSWER_MAX_BYTES, END_TIMEOUT_MS } from './limits.ts';
 import type { Settlement } from './pay/line.ts';
 
 /** Status and headers as the worker sealed them, and the key that did. */
@@ -45,6 +46,18 @@ export interface AnswerSink {
   drain(): Promise<void>;
 }
 
+/** Sees everything that was opened, as soon as it is. */
+export interface AnswerReader {
+  head(contentType: string): void;
+  push(bytes: Uint8Array): void;
+}
+
+/** Who follows an answer that is paid for. */
+export interface ReadAlong {
+  readonly reader: AnswerReader;
+  readonly onMeter: OnMeter | undefined;
+}
+
 export interface OpenedAnswer {
   readonly head: AnswerHead;
   readonly receipt: VerifiedReceipt | undefined;
@@ -53,14 +66,17 @@ export interface OpenedAnswer {
   readonly asked: Pick<ClientExchange, 'prelude' | 'th'>;
   /** What the line proved, once somebody has held it against the receipt. */
   readonly settlement?: Settlement | undefined;
+  /**
+   * Gives the app what was held back: the end of a stream, or all of another answer. Once, by whoever has judged the whole:
+   * apps stop at the end of a stream, and what is said behind it nobody hears.
+   */
+  readonly release: () => void;
 }
 
 const EVENT_STREAM = /^text\/event-stream\b/i;
 
-function isEventStream(head: AnswerHead): boolean {
-  return head.headers.some(
-    ([name, value]) => name.toLowerCase() === 'content-type' && EVENT_STREAM.test(value),
-  );
+function contentTypeOf({ headers }: AnswerHead): string {
+  return headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
 }
 
 /** One exchange's answer. Never throws into the carrier: it stops it and keeps the reason for `finish`. */
@@ -69,8 +85,9 @@ export class AnswerOpener implements SealedSink {
   readonly #msgId: Bytes<16>;
   readonly #asked: OpenedAnswer['asked'];
   readonly #sink: AnswerSink;
-  readonly #onMeter: OnMeter | undefined;
+  readonly #along: ReadAlong | undefined;
   readonly #stop = new AbortController();
+  readonly #ended = new AbortController();
   readonly #gate = new DoneGate();
   #waiting = new Gatherer();
   #head: AnswerHead | undefined;
@@ -81,12 +98,12 @@ export class AnswerOpener implements SealedSink {
   #roomy = true;
   #failure: unknown;
 
-  constructor(sealed: SealedRequest, sink: AnswerSink, onMeter?: OnMeter) {
+  constructor(sealed: SealedRequest, sink: AnswerSink, along?: ReadAlong) {
     this.#reader = new ResponseReader(sealed.exchange);
     this.#msgId = sealed.msgId;
     this.#asked = sealed.exchange;
     this.#sink = sink;
-    this.#onMeter = onMeter;
+    this.#along = along;
   }
 
   /** Aborted once there is no point in reading on. */
@@ -138,6 +155,7 @@ export class AnswerOpener implements SealedSink {
 
   /** After the carrier is done. Throws what went wrong, the first thing first. */
   finish(): OpenedAnswer {
+    this.#ended.abort();
     if (this.#failure !== undefined) throw this.#failure;
     if (!this.#isFinal || this.#head === undefined) throw sxError('sx.truncated');
     const { prelude, th } = this.#asked;
@@ -146,6 +164,7 @@ export class AnswerOpener implements SealedSink {
       receipt: this.#receipt,
       ledger: this.#ledger,
       asked: { prelude, th },
+      release: () => this.#release(),
     };
   }
 
@@ -185,7 +204,8 @@ export class AnswerOpener implements SealedSink {
         this.#receipt = event.receipt;
         return;
       case 'final':
-        this.#complete();
+        this.#isFinal = true;
+        this.#awaitEnd();
         return;
       case 'gateway-error':
         throw this.#endedBy(event.code);
@@ -193,7 +213,7 @@ export class AnswerOpener implements SealedSink {
         this.#ledger = event.bytes;
         return;
       case 'meter-unverified':
-        if (this.#head !== undefined) this.#onMeter?.(event, this.#head.key);
+        if (this.#head !== undefined) this.#along?.onMeter?.(event, this.#head.key);
         return;
       case 'trailer':
     }
@@ -201,11 +221,14 @@ export class AnswerOpener implements SealedSink {
 
   #begin(head: AnswerHead): void {
     this.#head = head;
-    this.#flows = head.status === 200 && isEventStream(head);
+    const contentType = contentTypeOf(head);
+    this.#along?.reader.head(contentType);
+    this.#flows = head.status === 200 && EVENT_STREAM.test(contentType);
     if (this.#flows) this.#sink.head(head);
   }
 
   #data(bytes: Uint8Array): void {
+    this.#along?.reader.push(bytes);
     if (this.#flows) {
       this.#emit(this.#gate.pass(bytes));
       return;
@@ -216,8 +239,14 @@ export class AnswerOpener implements SealedSink {
     this.#waiting.push(bytes);
   }
 
-  #complete(): void {
-    this.#isFinal = true;
+  /** What may follow is an error, so the end is waited for; whoever holds it back gains this much of the app's time. */
+  #awaitEnd(): void {
+    const limit = AbortSignal.timeout(END_TIMEOUT_MS);
+    const { signal } = this.#ended;
+    limit.addEventListener('abort', () => this.#stop.abort(), { once: true, signal });
+  }
+
+  #release(): void {
     if (this.#flows) {
       this.#emit(this.#gate.release());
       return;

@@ -22,11 +22,13 @@ import { clientError } from './errors.ts';
 import { fetchBounded, type Fetch } from './fetch-bounded.ts';
 import {
   CANDIDATES_MAX,
+  DOCUMENT_TIMEOUT_MS,
   EVIDENCE_MAX_BYTES,
   GATEWAY_DOCUMENT_MAX_BYTES,
   MODEL_LIST_MAX_BYTES,
 } from './limits.ts';
 import type { Published } from './trust.ts';
+import { withinTime } from './within-time.ts';
 
 export interface Candidate {
   readonly claimedWorkerId: string;
@@ -126,12 +128,11 @@ export function fetchDirectory(options: FetchDirectoryOptions): Directory {
   const { gatewayUrl, clock } = options;
   const headers: Record<string, string> =
     options.authorization === undefined ? {} : { authorization: options.authorization };
-  const get = async (path: string, maxBytes: number, signal: AbortSignal): Promise<unknown> => {
-    const bytes = await fetchBounded(options.fetch, `${gatewayUrl}${path}`, {
-      headers,
-      maxBytes,
-      signal,
-    });
+  const get = async (path: string, maxBytes: number, caller: AbortSignal): Promise<unknown> => {
+    const url = `${gatewayUrl}${path}`;
+    const bytes = await withinTime(DOCUMENT_TIMEOUT_MS, caller, (signal) =>
+      fetchBounded(options.fetch, url, { headers, maxBytes, signal }),
+    );
     return readableJson(bytes, maxBytes);
   };
   const documents = fetchDocuments({

@@ -42,6 +42,11 @@ export class DoneGate {
   #closed = false;
   #atLineStart = true;
 
+  /** The mark has come. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   /** What may go on now. Once the mark has come, everything waits for `release`. */
   pass(bytes: Uint8Array): Uint8Array {
     if (this.#closed) {

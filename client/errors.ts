@@ -98,6 +98,21 @@ export const clientError = defineErrors({
     public: 'The request is malformed.',
   },
   'client.gateway_document': GATEWAY_UNFIT,
+  /** No evidence of the gateway's own, or none that can be read. Nothing of the request was sent. */
+  'client.gateway_evidence': {
+    ...GATEWAY_UNFIT,
+    public: 'The gateway did not show readable evidence of its own.',
+  },
+  /** Evidence that the policy does not admit; the message names the first failed check. Nothing of the request was sent. */
+  'client.gateway_denied': {
+    ...GATEWAY_UNFIT,
+    public: 'The gateway is not one that the policy lets hold plaintext.',
+  },
+  /** The connection ends in another key than the attested one. Nothing of the request was sent. */
+  'client.gateway_key': {
+    ...GATEWAY_UNFIT,
+    public: 'The connection does not end in the attested gateway.',
+  },
   'client.gateway_changed': {
     ...GATEWAY_UNFIT,
     public: 'The gateway shows another identity than before or than pinned.',

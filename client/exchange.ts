@@ -13,7 +13,12 @@ import { endpointAt, type EndpointPath } from '../protocol/openai/endpoints.ts';
 import { ceilingOf } from '../protocol/price.ts';
 import { RECIPIENTS_MAX } from '../protocol/sx/limits.ts';
 import { sealRequest, type SealedRequest } from '../protocol/sx/seal.ts';
-import { AnswerOpener, type AnswerSink, type OpenedAnswer } from './answer-opener.ts';
+import {
+  AnswerOpener,
+  type AnswerSink,
+  type OpenedAnswer,
+  type ReadAlong,
+} from './answer-opener.ts';
 import type { SealedSend } from './carrier.ts';
 import { clientError } from './errors.ts';
 import {
@@ -23,8 +28,7 @@ import {
   TEMPLATE_TOKENS,
   TTL_S,
 } from './limits.ts';
-import type { ExchangePayer, PaidSending } from './pay/payer.ts';
-import type { Recount } from './pay/recount.ts';
+import type { ExchangePayer } from './pay/payer.ts';
 import { shuffled } from './shuffle.ts';
 
 export interface ExchangeRequest {
@@ -58,6 +62,8 @@ export interface ExchangeOptions {
   readonly constantRate?: boolean;
   /** Absent: nobody pays, or an API key's account does. */
   readonly payer?: ExchangePayer;
+  /** Of a whole answer, before the app gets its end: rejects when it must not. */
+  readonly judge?: (answer: OpenedAnswer) => Promise<OpenedAnswer>;
 }
 
 const DEFAULT_KEMS: readonly KemName[] = ['X-Wing'];
@@ -66,13 +72,26 @@ const U32_MAX = 0xffff_ffff;
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
 
 /**
- * Resolves after FINAL and the receipt's verification; part of an event stream may have reached the sink when it rejects.
- * Throws `client.*`, `sx.*`; the abort reason when `signal` fired.
+ * Resolves after FINAL, the receipt's verification and the judge's word; part of an event stream may have reached the sink
+ * when it rejects, never its end. Throws `client.*`, `sx.*`; the abort reason when `signal` fired.
  */
 export async function exchange(
   options: ExchangeOptions,
   request: ExchangeRequest,
   via: { readonly send: SealedSend; readonly sink: AnswerSink; readonly signal: AbortSignal },
+): Promise<OpenedAnswer> {
+  const opened = await inTime(options, request, via);
+  const judged = (await options.judge?.(opened)) ?? opened;
+  judged.release();
+  return judged;
+}
+
+type Via = Parameters<typeof exchange>[2];
+
+async function inTime(
+  options: ExchangeOptions,
+  request: ExchangeRequest,
+  via: Via,
 ): Promise<OpenedAnswer> {
   const deadline = AbortSignal.timeout(options.deadlineMs ?? DEADLINE_MS);
   const signal = AbortSignal.any([via.signal, deadline]);
@@ -87,8 +106,6 @@ export async function exchange(
     throw error;
   }
 }
-
-type Via = Parameters<typeof exchange>[2];
 
 async function attempts(
   options: ExchangeOptions,
@@ -115,40 +132,23 @@ function deliver({ payer }: ExchangeOptions, sealed: SealedTo, via: Via): Promis
   const { body, choices } = sealed;
   return payer.pay(
     { sealed: sealed.request, body, choices },
-    ({ headers, recount, onMeter }) => {
-      const sink = readAlong(via.sink, recount);
-      return sendOnce(sealed.request, { ...via, sink }, { headers, onMeter });
-    },
+    ({ headers, recount, onMeter }) =>
+      sendOnce(sealed.request, via, { headers, along: { reader: recount, onMeter } }),
     via.signal,
   );
-}
-
-function readAlong(sink: AnswerSink, recount: Recount): AnswerSink {
-  return {
-    head: (head) => {
-      const type = head.headers.find(([name]) => name.toLowerCase() === 'content-type');
-      recount.head(type?.[1] ?? '');
-      sink.head(head);
-    },
-    data: (bytes) => {
-      recount.push(bytes);
-      return sink.data(bytes);
-    },
-    drain: () => sink.drain(),
-  };
 }
 
 async function sendOnce(
   sealed: SealedRequest,
   via: Via,
-  payment?: Pick<PaidSending, 'headers' | 'onMeter'>,
+  payment?: { readonly headers: Readonly<Record<string, string>>; readonly along: ReadAlong },
 ): Promise<OpenedAnswer> {
-  const opener = new AnswerOpener(sealed, via.sink, payment?.onMeter);
+  const opener = new AnswerOpener(sealed, via.sink, payment?.along);
   const signal = AbortSignal.any([via.signal, opener.stopped]);
   try {
     await via.send(sealed.bytes, opener, signal, payment?.headers);
   } catch (error) {
-    // SDKs leave a stream at `[DONE]`, which comes with FINAL: leaving then is not an abort.
+    // An app may leave once it has read all that it wants, and so may the gateway: with FINAL nothing is missing.
     if (!opener.isComplete) throw opener.failureOr(error);
   }
   if (!opener.isComplete) via.signal.throwIfAborted();

@@ -9,6 +9,8 @@ export {
   type SealedCall,
   type SealedSession,
 } from './open-session.ts';
+export { openEhbp, type EhbpAddress, type EhbpDirectory } from './ehbp/addresses.ts';
+export { wholeAnswers } from './ehbp/whole-answers.ts';
 export type { WorkerVerdict } from './session.ts';
 export type { CeilingPolicy } from './pay/account.ts';
 export type { Settlement } from './pay/line.ts';

@@ -12,9 +12,17 @@ export const GATEWAY_DOCUMENT_MAX_BYTES = 65_536;
 export const MODEL_LIST_MAX_BYTES = 1_048_576;
 /** Sixty-four bundles at their cap would be more; a gateway that needs more than this pages wrongly. */
 export const EVIDENCE_MAX_BYTES = 33_554_432;
+/** JSON text of one bundle, with what is published beside it. */
+export const GATEWAY_EVIDENCE_MAX_BYTES = 4_194_304;
+/** Evidence of a worker as JSON, and a bill. */
+export const ANSWER_PROOF_MAX_BYTES = 4_194_304;
+/** A proof of an answer with the evidence of its gateway, both in base64. */
+export const ATTESTED_PROOF_MAX_BYTES = 67_108_864;
 export const ERROR_BODY_MAX_BYTES = 65_536;
 
 export const DOCUMENT_TIMEOUT_MS = 20_000;
+/** Of a list of models, all names of it together. */
+export const MODELS_TIMEOUT_MS = 60_000;
 /** Of one published document. */
 export const PUBLICATION_TIMEOUT_MS = 10_000;
 /** Of a look at the app's own place while what the gateway shows is fresh. */
@@ -27,6 +35,9 @@ export const ACCEPTED_MAX = 16_384;
 export const RENEWAL_PAUSE_MS = 5000;
 /** Keys are looked up anew after this long although they still live: workers come and go. */
 export const KEYS_MAX_AGE_MS = 300_000;
+
+/** Between FINAL and the end of the connection's answer; after that a whole answer is one without it. */
+export const END_TIMEOUT_MS = 5000;
 
 export const TTL_S = 120;
 export const DEADLINE_MS = 600_000;

@@ -97,6 +97,8 @@ export interface SealedSession {
   stream(call: SealedCall, sink: AnswerSink, signal: AbortSignal): Promise<OpenedAnswer>;
   /** Verified keys for a model. */
   keys(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]>;
+  /** The same, looked up anew: for whoever was just told that a key is gone. */
+  renew(model: string, signal: AbortSignal): Promise<readonly AttestedKey[]>;
   /** Names the gateway lists, unproven. */
   modelNames(signal: AbortSignal): Promise<readonly string[]>;
   verdicts(): readonly WorkerVerdict[];
@@ -208,14 +210,17 @@ function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
     const envelope = decodeEnvelope(endpoint.path, call.body, REQUEST_BODY_MAX_BYTES);
     const { onProof } = options;
     const keeper = onProof === undefined ? undefined : keepProof(call.body, { session, clock });
-    const opened = await exchange(
-      { ...options, session, clock, ...(payer && { payer }) },
+    const judge = async (opened: OpenedAnswer): Promise<OpenedAnswer> => {
+      if (opened.receipt !== undefined) options.onReceipt?.(opened.receipt);
+      const judged = payer === undefined ? await unpaid(opened, { books: session, clock }) : opened;
+      if (judged.settlement !== undefined) options.onSettled?.(judged.settlement);
+      return judged;
+    };
+    const answer = await exchange(
+      { ...options, session, clock, judge, ...(payer && { payer }) },
       { ...call, ...envelope, path: endpoint.path, payer: reach.payer },
       { send: reach.send, sink: keeper?.along(sink) ?? sink, signal },
     );
-    if (opened.receipt !== undefined) options.onReceipt?.(opened.receipt);
-    const answer = payer === undefined ? await unpaid(opened, { books: session, clock }) : opened;
-    if (answer.settlement !== undefined) options.onSettled?.(answer.settlement);
     if (keeper !== undefined) onProof?.(await keeper.of(answer));
     return answer;
   };
@@ -229,6 +234,7 @@ function sessionOver(reach: Reach, options: ClientOptions): SealedSession {
       return { status, headers, key, receipt, settlement, requestId, body: body.bytes() };
     },
     keys: (model, signal) => session.keys(model, signal),
+    renew: (model, signal) => session.renew(model, signal),
     modelNames: (signal) => reach.directory.modelNames(signal),
     verdicts: () => session.verdicts(),
     close: async () => reach.opened?.close(),

@@ -6,16 +6,19 @@
 
 import { fixed } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
+import { VeilError } from '../core/errors.ts';
+import type { EvidenceBundle } from '../attestation/evidence.ts';
 import type { KemName } from '../attestation/verdict.ts';
 import { endpointAt } from '../protocol/openai/endpoints.ts';
 import { decodeEnvelope } from '../protocol/openai/envelope.ts';
-import type { AnswerHead } from './answer-opener.ts';
+import type { AnswerHead, OpenedAnswer } from './answer-opener.ts';
 import type { SealedSend } from './carrier.ts';
 import type { Directory } from './directory.ts';
 import { clientError } from './errors.ts';
 import { exchange } from './exchange.ts';
 import { REQUEST_BODY_MAX_BYTES } from './limits.ts';
 import { requestIdOf } from './open-session.ts';
+import { unpaidBillOf } from './proof/keep-proof.ts';
 import { Session } from './session.ts';
 import { heldTrust, type Trust } from './trust.ts';
 
@@ -44,6 +47,8 @@ export interface OpenedHead {
   readonly workerId: Uint8Array;
   readonly kid: Uint8Array;
   readonly simulated: boolean;
+  readonly statementHash: Uint8Array;
+  readonly policyDigest: Uint8Array;
   readonly requestId: string;
 }
 
@@ -51,6 +56,14 @@ export interface OpenedSink {
   head(head: OpenedHead): void;
   data(bytes: Uint8Array): boolean;
   drain(): Promise<void>;
+  /** Present: each whole answer is to be proved. */
+  readonly proven?: ((proof: OpenedProof) => void) | undefined;
+}
+
+export interface OpenedProof {
+  readonly requestId: string;
+  readonly evidence: EvidenceBundle;
+  readonly bill: Uint8Array;
 }
 
 export interface PlainSealer {
@@ -71,9 +84,31 @@ export function plainSealer(options: PlainSealerOptions): PlainSealer {
         body: call.body,
         payer: fixed(call.payer, 32, 'payer'),
       };
-      await exchange({ ...options, session }, request, { send, sink: opened(sink), signal });
+      const answer = await exchange({ ...options, session }, request, {
+        send,
+        sink: opened(sink),
+        signal,
+      });
+      if (sink.proven === undefined) return;
+      const proof = await proofOf(answer, session, options);
+      if (proof !== undefined) sink.proven(proof);
     },
   };
+}
+
+async function proofOf(
+  answer: OpenedAnswer,
+  session: Session,
+  { clock }: PlainSealerOptions,
+): Promise<OpenedProof | undefined> {
+  try {
+    const bill = await unpaidBillOf(answer, { session, clock });
+    const { evidence } = session.admissionOf(answer.head.key);
+    return { requestId: requestIdOf(answer.head), evidence, bill };
+  } catch (error) {
+    if (!(error instanceof VeilError)) throw error;
+    return undefined; // the answer is whole all the same, and whoever asks for its proof hears that there is none
+  }
 }
 
 function opened(sink: OpenedSink): Parameters<typeof exchange>[2]['sink'] {
@@ -85,6 +120,8 @@ function opened(sink: OpenedSink): Parameters<typeof exchange>[2]['sink'] {
         workerId: head.key.workerId,
         kid: head.key.kid,
         simulated: head.key.simulated,
+        statementHash: head.key.statementHash,
+        policyDigest: head.key.policyDigest,
         requestId: requestIdOf(head),
       }),
     data: (bytes) => sink.data(bytes),

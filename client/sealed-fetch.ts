@@ -6,13 +6,20 @@
 
 import { toHex, utf8 } from '../core/bytes.ts';
 import { deferred } from '../core/deferred.ts';
+import { VeilError } from '../core/errors.ts';
 import type { AttestedModel } from '../attestation/verdict.ts';
 import { endpointAt, type EndpointPath } from '../protocol/openai/endpoints.ts';
 import { modelList, modelObject } from '../protocol/openai/models.ts';
 import type { AnswerHead, AnswerSink } from './answer-opener.ts';
 import { clientError } from './errors.ts';
 import { failureResponse } from './failure-response.ts';
-import { GATEWAYS_MAX, MODELS_MAX, READ_AHEAD_BYTES, REQUEST_BODY_MAX_BYTES } from './limits.ts';
+import {
+  GATEWAYS_MAX,
+  MODELS_MAX,
+  MODELS_TIMEOUT_MS,
+  READ_AHEAD_BYTES,
+  REQUEST_BODY_MAX_BYTES,
+} from './limits.ts';
 import {
   gatewayUrlOf,
   payerOf,
@@ -27,6 +34,7 @@ import type { OpenedPayer } from './pay/open-payer.ts';
 import { assertPolicyGiven } from './policy-source.ts';
 import type { WorkerVerdict } from './session.ts';
 import type { TrustSource } from './trust.ts';
+import { withinTime } from './within-time.ts';
 
 export interface SealedFetch {
   (input: string | URL | Request, init?: RequestInit): Promise<Response>;
@@ -137,7 +145,8 @@ async function answer(sessions: Sessions, request: Request): Promise<Response> {
     return sealedAnswer(await session(), endpoint.path, request);
   }
   if (request.method === 'GET' && path === MODELS_PATH) {
-    return provenModels(await session(), request.signal);
+    const opened = await session();
+    return withinTime(MODELS_TIMEOUT_MS, request.signal, (signal) => provenModels(opened, signal));
   }
   if (request.method === 'GET' && path.startsWith(`${MODELS_PATH}/`)) {
     const id = decoded(path.slice(MODELS_PATH.length + 1));
@@ -181,15 +190,22 @@ async function sealedAnswer(
   });
   // The response begins with the authenticated head; what fails later errors its stream.
   const signal = AbortSignal.any([request.signal, leave.signal]);
-  session.stream(call, pipe, signal).then(
-    () => pipe.close(),
-    (error: unknown) => {
-      pipe.break(error);
-      started.reject(error);
-    },
-  );
+  UNDER_WAY.add(request);
+  session
+    .stream(call, pipe, signal)
+    .then(
+      () => pipe.close(),
+      (error: unknown) => {
+        pipe.break(error);
+        started.reject(error);
+      },
+    )
+    .finally(() => UNDER_WAY.delete(request));
   return started.promise;
 }
+
+/** A signal that a `Request` made follows the app's own only as long as the request itself is not collected as garbage. */
+const UNDER_WAY = new Set<Request>();
 
 const INNER_HEADERS = ['sx-cache-salt', 'sx-priority', 'idempotency-key'] as const;
 
@@ -274,10 +290,15 @@ const PASSED_HEADERS: readonly string[] = [
   'x-should-retry',
 ];
 
+/** A worker may say that asking again is no use. To ask again, and pay again, is the app's own decision. */
+function isPassed(name: string, value: string): boolean {
+  return PASSED_HEADERS.includes(name) && (name !== 'x-should-retry' || value === 'false');
+}
+
 function labelled(head: AnswerHead): Headers {
   const headers = new Headers();
   for (const [name, value] of head.headers) {
-    if (PASSED_HEADERS.includes(name.toLowerCase())) headers.set(name, value);
+    if (isPassed(name.toLowerCase(), value)) headers.set(name, value);
   }
   headers.set('sx-privacy', 'end-to-end');
   headers.set('sx-authenticated', 'true');
@@ -288,20 +309,26 @@ function labelled(head: AnswerHead): Headers {
   return headers;
 }
 
-/** Only models that some worker proved to serve under the policy; the names alone come from the gateway. */
+/**
+ * Only models that some worker proved to serve under the policy; the names alone come from the gateway. Where there are names
+ * and nothing is proven for any of them, the first reason why.
+ */
 async function provenModels(session: SealedSession, signal: AbortSignal): Promise<Response> {
   const names = (await session.modelNames(signal)).slice(0, MODELS_MAX);
   const models: AttestedModel[] = [];
+  let reason: unknown;
   // One after another: a long list of names must not become as many look-ups at once.
   for (const name of names) {
     try {
       const [key] = await session.keys(name, signal);
       if (key !== undefined) models.push(key.model);
-    } catch {
-      // No worker proves itself for this name, so it is not listed.
+    } catch (error) {
       signal.throwIfAborted();
+      if (!(error instanceof VeilError)) throw error;
+      reason ??= error;
     }
   }
+  if (models.length === 0 && reason !== undefined) throw reason;
   return jsonResponse(modelList(models, 0));
 }
 

@@ -8,7 +8,6 @@
 
 import { toHex, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
-import { deferred } from '../core/deferred.ts';
 import { assert, VeilError } from '../core/errors.ts';
 import { appraise } from '../attestation/appraise.ts';
 import { parseCard, workerIdOf } from '../attestation/card.ts';
@@ -21,11 +20,12 @@ import { clientError } from './errors.ts';
 import { DOCUMENT_TIMEOUT_MS, KEYS_MAX_AGE_MS, MODELS_MAX, RENEWAL_PAUSE_MS } from './limits.ts';
 import type { Books, GatewayView, WorkerProof } from './pay/books.ts';
 import { policyFor, stillTrusted, type Trust, type TrustSource } from './trust.ts';
+import { unlessAborted, withinTime } from './within-time.ts';
 
 /** What the client found about one candidate, admitted or not. */
 export interface WorkerVerdict {
   readonly model: string;
-  /** As the gateway names it; proven only when `verdict` admits. */
+  /** As the gateway names it; one that is admitted has proven it. */
   readonly claimedWorkerId: string;
   /** How the gateway's identity was accepted: pinned, or on first use. */
   readonly gateway: Check;
@@ -144,14 +144,9 @@ export class Session implements Books {
     const running = this.#lookups.get(model);
     if (running !== undefined) return running;
     // Its own time limit: the caller that came first must not take the others down when it leaves.
-    const limit = AbortSignal.timeout(DOCUMENT_TIMEOUT_MS);
-    const lookup = this.#fetchKeys(model, limit)
-      .catch((cause: unknown) => {
-        // Nobody but the limit fires this signal: a gateway that hangs is one that cannot be reached.
-        if (!limit.aborted || cause instanceof VeilError) throw cause;
-        throw clientError('client.unreachable', 'time limit', { cause });
-      })
-      .finally(() => this.#lookups.delete(model));
+    const lookup = withinTime(DOCUMENT_TIMEOUT_MS, new AbortController().signal, (signal) =>
+      this.#fetchKeys(model, signal),
+    ).finally(() => this.#lookups.delete(model));
     this.#lookups.set(model, lookup);
     return lookup;
   }
@@ -248,6 +243,8 @@ export class Session implements Books {
         return { claimedWorkerId, appraisal: { outcome, verdict } };
       }
       const { key } = result;
+      // Whoever counts requests by worker, or picks among them, goes by this name.
+      if (toHex(key.workerId) !== claimedWorkerId) throw clientError('client.evidence', 'workerId');
       this.#admissions.set(key, { evidence, trust, atMs: nowMs });
       const admitted = { key, revocable: verdict.revocable };
       return { claimedWorkerId, appraisal: { outcome, verdict }, admitted };
@@ -302,15 +299,4 @@ function firstReason(verdicts: readonly WorkerVerdict[]): string {
     if (failed !== undefined) return `first failed check: ${failed.id}`;
   }
   return '';
-}
-
-async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const { promise, reject } = deferred<never>();
-  const stop = (): void => reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }

@@ -11,6 +11,7 @@ import { CARD_MAX_BYTES } from '../attestation/card.ts';
 import { COLLATERAL_CONFIG } from '../attestation/collateral/config.ts';
 import { PATH } from './config-fields.ts';
 import { ENGINES, type EngineName } from './engines.ts';
+import { UPSTREAM_CONFIG } from './engines/openai-upstream/config.ts';
 import { EVIDENCE_CONFIG } from './evidence/providers.ts';
 import { STATEMENT_LIFETIME_MAX_S } from './limits.ts';
 
@@ -80,6 +81,11 @@ export const WORKER_CONFIG = z.strictObject({
   /** Digests that the policy lists for the image this process runs in. */
   workload: z.strictObject({ image: DIGEST_HEX, config: DIGEST_HEX }),
   kem: z.enum(['X-Wing', 'X25519']).default('X-Wing'),
+  /**
+   * `offer`: a second key in the statement for clients that speak EHBP. They seal with X25519 alone, to one worker, and
+   * their answers have no authenticated end: see docs/ehbp.md.
+   */
+  ehbp: z.enum(['off', 'offer']).default('off'),
   /** New keys and a new quote at half of it. */
   statementLifetimeS: z
     .int()
@@ -88,8 +94,13 @@ export const WORKER_CONFIG = z.strictObject({
     .default(STATEMENT_LIFETIME_MAX_S),
   engine: z.strictObject({
     name: z.enum(ENGINE_NAMES).default('llama-cpp'),
-    /** Its SHA-256 must be `model.weights` of the card. */
-    modelPath: PATH,
+    /**
+     * llama-cpp: its SHA-256 must be `model.weights` of the card. openai-upstream: the file or folder that the upstream loads;
+     * what is measured of it stands there. See docs/engines.md.
+     */
+    modelPath: PATH.exactOptional(),
+    /** Of openai-upstream: the server that runs beside the worker. */
+    upstream: UPSTREAM_CONFIG.exactOptional(),
     /** More than the physical cores left to it makes llama.cpp many times slower. */
     threads: z.int().min(1).max(1024).default(1),
     gpu: z.union([z.literal('auto'), z.literal(false), z.literal('cuda')]).default(false),

@@ -5,10 +5,14 @@
  */
 
 import type { Capability } from '../protocol/openai/endpoints.ts';
+import type { ChatMessage } from '../protocol/openai/chat.ts';
 import type { CallPiece, FinishReason } from '../protocol/openai/answer-shape.ts';
 import type { TokenLogprob } from '../protocol/openai/logprobs.ts';
+import type { TemplateArguments } from '../protocol/openai/reasoning.ts';
 import type { Sampling } from '../protocol/openai/sampling.ts';
+import type { Tooling } from '../protocol/openai/tools.ts';
 import type { Usage } from '../protocol/receipt.ts';
+import type { EngineOffers } from './engine-members.ts';
 
 export interface ChatTurn {
   readonly role: 'system' | 'user' | 'assistant';
@@ -18,6 +22,12 @@ export interface ChatTurn {
 
 export type Prompt =
   | { readonly kind: 'chat'; readonly messages: readonly ChatTurn[] }
+  /** A chat as it was asked, tools and form of the answer with it: only for engines that take conversations. */
+  | {
+      readonly kind: 'conversation';
+      readonly messages: readonly ChatMessage[];
+      readonly tooling: Tooling;
+    }
   /** Goes on where the text ends, without a template around it. */
   | { readonly kind: 'text'; readonly text: string };
 
@@ -40,6 +50,9 @@ export interface GenerateJob {
   readonly cacheNamespace?: string | undefined;
   /** GBNF with the start rule `root`: every choice is a text of it, as far as it comes. */
   readonly grammar?: string | undefined;
+  /** The two below only where the engine offers them. */
+  readonly reasoningEffort?: string | undefined;
+  readonly templateArguments?: TemplateArguments | undefined;
 }
 
 export type EngineEvent =
@@ -53,6 +66,8 @@ export type EngineEvent =
       readonly text: string;
       readonly tokens?: readonly TokenLogprob[];
     }
+  /** What the model thinks, where the engine tells it apart. Never empty. */
+  | { readonly kind: 'reasoning'; readonly choice?: number; readonly text: string }
   /** Of a call of a tool, where the engine itself knows what one is. */
   | (CallPiece & { readonly choice?: number })
   /** One choice of several is complete; the generation goes on. */
@@ -88,6 +103,8 @@ export interface Embedding {
 export interface Engine {
   readonly name: string;
   readonly capabilities: readonly Capability[];
+  /** What of a request it can be asked. Absent: `PLAIN_OFFERS`. */
+  readonly offers?: EngineOffers;
   /** Prompt and answer together. */
   readonly contextTokens: number;
   /** Jobs that can run at the same time. */

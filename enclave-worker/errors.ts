@@ -36,6 +36,16 @@ export const engineError = defineErrors({
   'engine.template': BROKEN_MODEL,
   'engine.crashed': ENGINE_GONE,
   'engine.failed': ENGINE_GONE,
+  /** An engine beside the worker did what it must not; `problem` says what. */
+  'engine.upstream': ENGINE_GONE,
+  /** It is not what the configuration and the card say; `probe` says in what. */
+  'engine.probe': MISCONFIGURED,
+  /** It would not have the request, before anything ran. */
+  'engine.refused': {
+    status: 400,
+    recovery: 'fix_request',
+    public: 'The model cannot serve this request.',
+  },
   'engine.busy': NO_ROOM,
   'engine.down': NO_ROOM,
   'engine.prompt_too_long': {

@@ -23,6 +23,9 @@ export const WORKER_EVENTS = defineEvents({
   /** One check of the gateway's verdict that failed, by its id. */
   'worker.denied': { level: 'error', fields: { check: 'id' } },
   'worker.engine': { level: 'warn', fields: { state: 'id' } },
+  /** What an engine beside the worker did wrong in an answer, by a word of ours. */
+  'worker.upstream': { level: 'warn', fields: { problem: 'id' } },
+  'worker.measuring': { level: 'info', fields: { done_mib: 'count', total_mib: 'count' } },
   'worker.settled': {
     level: 'debug',
     fields: { statement: 'digest', earned: 'amount', paid: 'amount', open: 'amount' },

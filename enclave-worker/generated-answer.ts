@@ -30,6 +30,7 @@ export type AnswerEnd = 'complete' | 'aborted';
 
 interface Gathered {
   text: string;
+  reasoning: string;
   readonly tokens: TokenLogprob[];
   readonly calls: { readonly id: string; readonly name: string; arguments: string }[];
   wholeCalls: number;
@@ -40,6 +41,7 @@ export async function answerWhole(answering: Answering): Promise<AnswerEnd> {
   const { shape, voice, out, generation, events } = answering;
   const choices = Array.from({ length: answering.choices }, (): Gathered => ({
     text: '',
+    reasoning: '',
     tokens: [],
     calls: [],
     wholeCalls: 0,
@@ -51,9 +53,8 @@ export async function answerWhole(answering: Answering): Promise<AnswerEnd> {
     if (event.kind !== 'end') continue;
     const { reason } = event;
     if (reason === 'aborted') return reason;
-    const whole = choices.map(({ text, tokens, calls, wholeCalls, finishReason }): WholeChoice => ({
-      text,
-      tokens,
+    const whole = choices.map(({ calls, wholeCalls, finishReason, ...said }): WholeChoice => ({
+      ...said,
       // A call that broke off is nothing that a program could act on.
       calls: calls.slice(0, wholeCalls),
       finishReason: finishReason ?? reason,
@@ -69,6 +70,9 @@ function gather(choice: Gathered, event: EngineEvent): void {
     case 'text':
       choice.text += event.text;
       choice.tokens.push(...(event.tokens ?? []));
+      return;
+    case 'reasoning':
+      choice.reasoning += event.text;
       return;
     case 'call':
       choice.calls.push({ id: event.id, name: event.name, arguments: '' });
@@ -105,7 +109,7 @@ export async function answerStream(
       if (event.kind === 'end' && event.reason === 'aborted') return event.reason;
       silence.heard();
       stream.begin();
-      if (event.kind === 'text' || event.kind === 'call' || event.kind === 'arguments') {
+      if (isPiece(event)) {
         stream.piece(event);
         metering?.wrote();
         await out.room();
@@ -118,13 +122,20 @@ export async function answerStream(
       if (event.reason === 'aborted') return event.reason;
       stream.finishAll(event.reason);
       if (includeUsage) stream.say(answering.shape.usage(generation.usage()));
-      out.event(voice.done());
+      out.lastEvent(voice.done());
       return 'complete';
     }
     return 'aborted';
   } finally {
     silence.stop();
   }
+}
+
+type Piece = Extract<EngineEvent, { kind: 'text' | 'reasoning' | 'call' | 'arguments' }>;
+
+function isPiece(event: EngineEvent): event is Piece {
+  const { kind } = event;
+  return kind === 'text' || kind === 'reasoning' || kind === 'call' || kind === 'arguments';
 }
 
 class ChoiceStream {
@@ -151,9 +162,14 @@ class ChoiceStream {
     }
   }
 
-  piece(event: Extract<EngineEvent, { kind: 'text' | 'call' | 'arguments' }>): void {
+  piece(event: Piece): void {
     const { shape } = this.#answering;
     const { choice = 0 } = event;
+    if (event.kind === 'reasoning') {
+      const thought = shape.reasoning(choice, event.text);
+      if (thought !== undefined) this.say(thought);
+      return;
+    }
     const said =
       event.kind === 'text'
         ? shape.piece(choice, { text: event.text, tokens: event.tokens ?? [] })

@@ -18,7 +18,8 @@ import { openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts'
 import { ceilingOf } from '../protocol/price.ts';
 import type { ReceiptOutcome, Usage } from '../protocol/receipt.ts';
 import { sxError } from '../protocol/sx/errors.ts';
-import { openRequest, type OpenedRequest } from '../protocol/sx/open.ts';
+import { openEhbpRequest } from '../protocol/ehbp/open.ts';
+import { openRequest, type Opened } from '../protocol/sx/open.ts';
 import { isMetered, type Prelude } from '../protocol/sx/prelude.ts';
 import type { ReplaySet } from '../protocol/sx/replay.ts';
 import type { AnswerVoice } from './answer-voice.ts';
@@ -97,20 +98,47 @@ export interface LinkCall {
 }
 
 /** Never rejects. */
-export async function handleExchange(
+export function handleExchange(
   deps: ExchangeDeps,
   bytes: Uint8Array,
   sink: ExchangeSink,
   call: LinkCall,
 ): Promise<void> {
-  let opened: OpenedRequest;
-  try {
-    opened = openRequest(bytes, {
+  const open = (): Opened =>
+    openRequest(bytes, {
       keys: deps.epochs.recipients,
       replay: deps.replay,
       nowMs: deps.clock(),
       admit: (prelude) => admit(deps, prelude),
     });
+  return serve(deps, open, sink, call);
+}
+
+/** The same for a request of an EHBP client. Never rejects. Spec: docs/ehbp.md. */
+export function handleEhbp(
+  deps: ExchangeDeps,
+  bytes: Uint8Array,
+  sink: ExchangeSink,
+  { gone }: LinkCall,
+): Promise<void> {
+  const open = (): Opened =>
+    openEhbpRequest(bytes, {
+      recipients: deps.epochs.ehbp,
+      nowMs: deps.clock(),
+      admit: (prelude) => admit(deps, prelude),
+    });
+  return serve(deps, open, sink, { gone });
+}
+
+async function serve(
+  deps: ExchangeDeps,
+  open: () => Opened,
+  sink: ExchangeSink,
+  call: LinkCall,
+): Promise<void> {
+  let opened: Opened;
+  try {
+    opened = open();
   } catch (error) {
     refuseInClear(deps, sink, error);
     return;
@@ -155,7 +183,7 @@ function refuseInClear(deps: ExchangeDeps, sink: ExchangeSink, error: unknown): 
 }
 
 interface Exchange {
-  readonly opened: OpenedRequest;
+  readonly opened: Opened;
   readonly epoch: ServingEpoch;
   readonly call: LinkCall;
   /** Aborts when the gateway wants the answer to end as it is. */
@@ -232,16 +260,18 @@ async function answered(
     const end = plan.kind === 'embed' ? await embed(serving, plan) : await generate(serving, plan);
     if (end === 'complete') return { outcome: 'ok', usage: counted.usage(), code: undefined };
   } catch (error) {
-    return fail(spoken, engineFailure(error, plan.promptParam), counted.usage());
+    // Nothing of it reached anybody, and whoever asked is not to blame.
+    const usage = out.status === undefined ? NOTHING_USED : counted.usage();
+    return fail(spoken, engineFailure(error, plan.promptParam), usage);
   }
   if (call.gone.aborted) return { outcome: 'cancelled', usage: counted.usage(), code: undefined };
   return fail(spoken, openAiFailure('timeout'), counted.usage());
 }
 
 /** A schema is a stranger's program for a compiler: what it has not foreseen ends one request and not the worker. */
-function plannedOrRefused({ card }: ExchangeDeps, { opened, call }: Exchange): SpokenPlan {
+function plannedOrRefused({ card, engine }: ExchangeDeps, { opened, call }: Exchange): SpokenPlan {
   try {
-    const spoken = spokenPlanOf(card, opened);
+    const spoken = spokenPlanOf(card, opened, engine.offers);
     const { plan } = spoken;
     const isStream = plan.kind === 'generate' && plan.mode === 'stream';
     const isCounted = isStream && isMetered(opened.prelude.flags);
@@ -307,8 +337,6 @@ async function embed(
   }
   const numbers = vectors.reduce((sum, vector) => sum + vector.length, 0);
   if (numbers * NUMBER_CHARS[request.encoding] > EMBEDDINGS_ANSWER_MAX_CHARS) {
-    // Nobody would read so large an answer, so nobody pays for it.
-    counted.usage = () => NOTHING_USED;
     throw engineError('engine.answer_too_large');
   }
   const list = embeddingList(request, vectors, embedding.usage());
@@ -388,6 +416,7 @@ function engineFailure(error: unknown, promptParam: string): OpenAiFailure {
   if (hasCode(error, 'engine.logit_bias')) {
     return openAiFailure('invalid_value', { param: 'logit_bias' });
   }
+  if (hasCode(error, 'engine.refused')) return openAiFailure('invalid_value');
   if (hasCode(error, 'engine.logprobs')) {
     return openAiFailure('unsupported_parameter', { param: 'logprobs' });
   }
@@ -401,7 +430,7 @@ function engineFailure(error: unknown, promptParam: string): OpenAiFailure {
 
 const NO_POLICY_BYTES = 32;
 
-function policyOf(opened: OpenedRequest): Bytes<32> {
+function policyOf(opened: Opened): Bytes<32> {
   if (opened.inner.kind === 'request') return opened.inner.policyDigest;
   return fixed(new Uint8Array(NO_POLICY_BYTES), NO_POLICY_BYTES);
 }

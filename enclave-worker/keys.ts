@@ -5,15 +5,21 @@
  */
 
 import { generateEd25519, signEd25519 } from '#primitives';
-import { ascii, concat, toHex, type Bytes } from '../core/bytes.ts';
+import { ascii, concat, fixed, toHex, type Bytes } from '../core/bytes.ts';
 import { assert } from '../core/errors.ts';
 import { cardDigestOf, workerIdOf, type Card } from '../attestation/card.ts';
 import type { Endorser } from '../attestation/collateral/endorser.ts';
 import { withEndorsements, type EvidenceBundle } from '../attestation/evidence.ts';
-import { encodeStatement, reportDataOf, statementHash } from '../attestation/statement.ts';
+import {
+  ehbpKidOf,
+  encodeStatement,
+  reportDataOf,
+  statementHash,
+} from '../attestation/statement.ts';
 import type { KemName } from '../attestation/verdict.ts';
 import { selfSign, type SelfSigned } from '../attestation/x509.ts';
 import { generateP256 } from '../attestation/x509-keys.ts';
+import { EhbpRecipients } from '../protocol/ehbp/recipients.ts';
 import { generateHpkeKeyPair, type HpkeKeyPair } from '../protocol/hpke.ts';
 import { systemFingerprint } from '../protocol/openai/answer-shape.ts';
 import { ReceiptSigner } from '../protocol/receipt.ts';
@@ -27,6 +33,7 @@ import {
 } from './limits.ts';
 
 const MS_PER_S = 1000;
+const X25519_KEY_BYTES = 32;
 const LEAVE_TAG = concat(ascii('veilgate.worker-leave/1'), Uint8Array.of(0));
 
 export interface EpochInput {
@@ -42,6 +49,8 @@ export interface EpochInput {
   /** Needed where the provider brings no endorsements, that is on every real machine. */
   readonly endorser?: Endorser;
   readonly linkKey: SelfSigned;
+  /** A key of its own for EHBP clients, in the statement beside the others. */
+  readonly ehbp?: 'off' | 'offer';
 }
 
 /**
@@ -63,6 +72,8 @@ export interface Epoch {
   readonly issuedAtMs: number;
   readonly expiresAtMs: number;
   readonly recipient: HpkeKeyPair;
+  /** Never the X25519 half of the other. */
+  readonly ehbp?: { readonly pair: HpkeKeyPair; readonly kid: Bytes<16> };
   readonly signer: ReceiptSigner;
   /** What the standard field `system_fingerprint` says while this epoch serves. */
   readonly systemFingerprint: string;
@@ -79,6 +90,8 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
   const { card, cardBytes, provider, nowMs } = input;
   const recipient = generateHpkeKeyPair(input.kem);
   const signing = generateEd25519();
+  const ehbp = input.ehbp === 'offer' ? generateHpkeKeyPair('X25519') : undefined;
+  const ehbpKey = ehbp === undefined ? undefined : fixed(ehbp.publicKey, X25519_KEY_BYTES);
   const iat = Math.floor(nowMs / MS_PER_S);
   const statement = encodeStatement({
     aud: input.aud,
@@ -90,6 +103,7 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
       hpke: { kem: input.kem, pk: recipient.publicKey },
       sig: { alg: 'Ed25519', pk: signing.publicKey },
       tls: { spkiSha256: input.linkKey.spkiSha256 },
+      ...(ehbpKey === undefined ? {} : { ehbp: { pk: ehbpKey } }),
     },
     workload: { ...input.workload, model: card.model.weights },
     devices: null,
@@ -110,6 +124,7 @@ export async function makeEpoch(input: EpochInput, signal: AbortSignal): Promise
     issuedAtMs: iat * MS_PER_S,
     expiresAtMs: (iat + input.lifetimeS) * MS_PER_S,
     recipient,
+    ...(ehbp && ehbpKey && { ehbp: { pair: ehbp, kid: ehbpKidOf(hash, ehbpKey) } }),
     signer: new ReceiptSigner({
       secretKey: signing.secretKey,
       workerId: workerIdOf(card.owner),
@@ -145,7 +160,7 @@ async function endorsementsOf(
 export type ServingEpoch = Pick<Epoch, 'signer' | 'systemFingerprint'>;
 /** What is needed to open one. */
 export type OpenableEpoch = ServingEpoch &
-  Pick<Epoch, 'statementHash' | 'recipient' | 'expiresAtMs'>;
+  Pick<Epoch, 'statementHash' | 'recipient' | 'ehbp' | 'expiresAtMs'>;
 
 /**
  * The epochs that can be sealed to. An epoch opens before the gateway is told of it, because the first request may
@@ -154,15 +169,15 @@ export type OpenableEpoch = ServingEpoch &
  */
 export class Epochs {
   readonly recipients = new RecipientKeys();
+  readonly ehbp = new EhbpRecipients();
   readonly #open = new Map<string, { readonly epoch: OpenableEpoch; readonly kid: Bytes<16> }>();
 
   open(epoch: OpenableEpoch): void {
-    const { kid } = this.recipients.add({
-      statementHash: epoch.statementHash,
-      pair: epoch.recipient,
-      expiresAtMs: epoch.expiresAtMs,
-    });
-    this.#open.set(toHex(epoch.statementHash), { epoch, kid });
+    const { statementHash: hash, expiresAtMs } = epoch;
+    const of = { statementHash: hash, expiresAtMs };
+    const { kid } = this.recipients.add({ ...of, pair: epoch.recipient });
+    if (epoch.ehbp !== undefined) this.ehbp.add({ ...of, ...epoch.ehbp });
+    this.#open.set(toHex(hash), { epoch, kid });
   }
 
   /** The gateway refused it: nobody can have sealed to it. */
@@ -171,6 +186,7 @@ export class Epochs {
     const entry = this.#open.get(name);
     if (entry === undefined) return;
     this.recipients.retire(entry.kid);
+    if (epoch.ehbp !== undefined) this.ehbp.retire(epoch.ehbp.kid);
     this.#open.delete(name);
   }
 
@@ -181,6 +197,7 @@ export class Epochs {
   /** Erases what has expired. */
   purge(nowMs: number): void {
     this.recipients.purge(nowMs);
+    this.ehbp.purge(nowMs);
     for (const [name, entry] of this.#open) {
       if (entry.epoch.expiresAtMs <= nowMs) this.#open.delete(name);
     }

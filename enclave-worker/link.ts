@@ -10,6 +10,13 @@ import { TLSSocket } from 'node:tls';
 import { fixed, toHex } from '../core/bytes.ts';
 import { assert } from '../core/errors.ts';
 import { audOf } from '../protocol/gateway-document.ts';
+import {
+  EHBP_LINK_PATH,
+  EHBP_LINK_REQUEST_TYPE,
+  EHBP_LINK_RESPONSE_TYPE,
+  isAnswerHeader,
+  STATUS_HEADER,
+} from '../protocol/ehbp/names.ts';
 import { METER_HEADER } from '../protocol/meter.ts';
 import { SETTLED_MAX_BYTES, SETTLED_TYPE } from '../protocol/settled.ts';
 import { REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
@@ -37,6 +44,8 @@ export interface LinkOptions {
   readonly gatewayAud: string;
   readonly identity: LinkIdentity;
   readonly onExchange: (bytes: Uint8Array, sink: ExchangeSink, call: LinkCall) => Promise<void>;
+  /** The same for a request of an EHBP client. Absent: there are none. */
+  readonly onEhbp?: LinkOptions['onExchange'];
   readonly receiptOf: (msgIdHex: string) => Uint8Array | undefined;
   /** A page of receipts behind one of a statement; empty when there are no more. */
   readonly receiptsAfter: (statementHex: string, afterSeq: bigint) => Uint8Array;
@@ -122,7 +131,17 @@ function post(options: LinkOptions, request: IncomingMessage, response: ServerRe
   const { url = '' } = request;
   if (url === EXCHANGE_PATH) {
     const form = { type: REQUEST_TYPE, maxBytes: REQUEST_WIRE_MAX_BYTES };
-    receive(request, response, form, (bytes) => exchange(options, request, response, bytes));
+    receive(request, response, form, (bytes) => {
+      exchange(request, response, (call) => options.onExchange(bytes, sinkOf(response), call));
+    });
+    return;
+  }
+  const { onEhbp } = options;
+  if (url === EHBP_LINK_PATH && onEhbp !== undefined) {
+    const form = { type: EHBP_LINK_REQUEST_TYPE, maxBytes: REQUEST_WIRE_MAX_BYTES };
+    receive(request, response, form, (bytes) => {
+      exchange(request, response, (call) => onEhbp(bytes, ehbpSinkOf(response), call));
+    });
     return;
   }
   if (url === SETTLED_PATH) {
@@ -217,10 +236,9 @@ function receive(
 }
 
 function exchange(
-  options: LinkOptions,
   request: IncomingMessage,
   response: ServerResponse,
-  bytes: Uint8Array,
+  run: (call: LinkCall) => Promise<void>,
 ): void {
   const gone = new AbortController();
   response.on('close', () => {
@@ -230,7 +248,7 @@ function exchange(
   const meterEvery = meterEveryOf(asked);
   if (asked !== undefined && meterEvery === undefined) return bare(response, 400);
   const call = { gone: gone.signal, ...(meterEvery === undefined ? {} : { meterEvery }) };
-  void options.onExchange(bytes, sinkOf(response), call).catch(() => response.destroy());
+  void run(call).catch(() => response.destroy());
 }
 
 function meterEveryOf(asked: string | readonly string[] | undefined): number | undefined {
@@ -259,6 +277,24 @@ function sinkOf(response: ServerResponse): ExchangeSink {
       const timer = setTimeout(() => response.destroy(), delayMs);
       // Also when all was read.
       response.once('close', () => clearTimeout(timer));
+    },
+  };
+}
+
+/** Status and headers of an answer stand outside of EHBP's encryption, so they are said before it begins. */
+function ehbpSinkOf(response: ServerResponse): ExchangeSink {
+  return {
+    ...sinkOf(response),
+    accept: () => undefined,
+    head: (status, headers) => {
+      response.setHeader(STATUS_HEADER, String(status));
+      for (const [name, value] of headers) {
+        if (isAnswerHeader(name)) response.setHeader(`ehbp-${name}`, value);
+      }
+      response.writeHead(200, {
+        'content-type': EHBP_LINK_RESPONSE_TYPE,
+        'cache-control': 'no-store',
+      });
     },
   };
 }

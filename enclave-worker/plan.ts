@@ -18,16 +18,23 @@ import {
   type EnginePath,
 } from '../protocol/openai/endpoints.ts';
 import { failureOf, openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts';
+import type { TemplateArguments } from '../protocol/openai/reasoning.ts';
 import type { Sampling } from '../protocol/openai/sampling.ts';
 import { textShape } from '../protocol/openai/text-completion.ts';
 import { decodeTextRequest } from '../protocol/openai/text-request.ts';
 import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
 import type { InnerRequest } from '../protocol/sx/inner.ts';
-import { assertRouted, type OpenedRequest } from '../protocol/sx/open.ts';
+import { assertRouted, type Opened } from '../protocol/sx/open.ts';
 import type { Prelude } from '../protocol/sx/prelude.ts';
 import { formOf } from './answer-form.ts';
 import { cacheNamespaceOf } from './cache-namespace.ts';
 import type { EmbedJob, GenerateJob, Prompt } from './engine.ts';
+import {
+  lackedMember,
+  PLAIN_OFFERS,
+  type AskedMembers,
+  type EngineOffers,
+} from './engine-members.ts';
 import { turnsOf } from './tool-turns.ts';
 
 export interface GeneratePlan {
@@ -54,7 +61,12 @@ export interface EmbedPlan {
 export type RefusedPlan = { readonly kind: 'refused'; readonly failure: OpenAiFailure };
 export type Plan = GeneratePlan | EmbedPlan | RefusedPlan;
 
-export function planOf(card: Card, { inner, prelude }: OpenedRequest): Plan {
+/** `offers`: of the engine that will serve it. */
+export function planOf(
+  card: Card,
+  { inner, prelude }: Opened,
+  offers: EngineOffers = PLAIN_OFFERS,
+): Plan {
   if (inner.kind === 'refused') return refused(failureOf(inner.error));
   const endpoint = engineEndpointAt(inner.request.path);
   if (endpoint === undefined) return refused(openAiFailure('unknown_url'));
@@ -64,15 +76,16 @@ export function planOf(card: Card, { inner, prelude }: OpenedRequest): Plan {
   } catch (error) {
     return refused(failureOf(error));
   }
-  return planAt(endpoint, body, { card, prelude, inner: inner.request });
+  return planAt(endpoint, body, { card, prelude, offers, inner: inner.request });
 }
 
 /** `body` is untrusted JSON. */
 export function planAt(
   { path, capability }: EngineEndpoint,
   body: unknown,
-  { card, prelude, inner }: Omit<Bounds, 'path'>,
+  bounds: Omit<Bounds, 'path'>,
 ): Plan {
+  const { card, prelude } = bounds;
   const decision = PLANNERS[path](body);
   if (decision.outcome === 'refused') return refused(decision.failure);
   const { request } = decision;
@@ -82,13 +95,14 @@ export function planAt(
   if (!card.model.capabilities.includes(capability)) {
     return refused(openAiFailure('endpoint_not_served', { param: 'model' }));
   }
-  return request.plan({ path, card, prelude, inner });
+  return request.plan({ ...bounds, path });
 }
 
 interface Bounds {
   readonly path: EnginePath;
   readonly card: Card;
   readonly prelude: Prelude;
+  readonly offers: EngineOffers;
   readonly inner: InnerRequest;
 }
 
@@ -103,6 +117,7 @@ const PLANNERS: Readonly<Record<EnginePath, (body: unknown) => Decision<Asked>>>
     asked(decodeTextRequest(body), (request, bounds) =>
       generatePlan(bounds, {
         ...request,
+        asked: { ...request, prompts: request.prompts.length },
         prompts: request.prompts.map((text) => ({ kind: 'text', text })),
         promptParam: 'prompt',
         shape: (identity) => textShape(identity, request.topLogprobs),
@@ -131,21 +146,54 @@ function asked<Request extends { readonly model: string }>(
 }
 
 function chatPlan(request: ChatRequest, bounds: Bounds): Plan {
+  // OpenAI tells probabilities of words; which of the tokens are words is not known before all is read.
+  if (request.toolChoice.kind !== 'none' && request.topLogprobs !== undefined) {
+    return refused(openAiFailure('unsupported_parameter', { param: 'logprobs' }));
+  }
+  return bounds.offers.conversations === 'taken'
+    ? conversationPlan(request, bounds)
+    : writtenPlan(request, bounds);
+}
+
+/** The engine has forms of its own for tools and schemas. */
+function conversationPlan(request: ChatRequest, bounds: Bounds): Plan {
+  const { messages, tools, toolChoice, parallelToolCalls, format } = request;
+  const unkept = toolChoice.kind === 'none' ? -1 : tools.findIndex(({ strict }) => strict === true);
+  if (unkept !== -1) {
+    // Engines let a model write what it likes where it may also answer without a call.
+    const param = `tools.${unkept}.function.strict`;
+    return refused(openAiFailure('unsupported_parameter', { param }));
+  }
+  // Compiled only to refuse by name what no engine is known to keep to.
+  const formed = formOf({ ...request, toolChoice: { kind: 'none' } });
+  if (formed.outcome === 'refused') return refused(formed.failure);
+  const tooling = { tools, toolChoice, parallelToolCalls, format };
+  return generatePlan(bounds, {
+    ...commonOf(request),
+    prompts: [{ kind: 'conversation', messages, tooling }],
+  });
+}
+
+/** Tools and schemas become words of the prompt and a grammar. */
+function writtenPlan(request: ChatRequest, bounds: Bounds): Plan {
   const formed = formOf(request);
   if (formed.outcome === 'refused') return refused(formed.failure);
   const { grammar, tools, toolAnswer } = formed.form;
-  // OpenAI tells probabilities of words; which of the tokens are words is not known before all is read.
-  if (toolAnswer !== undefined && request.topLogprobs !== undefined) {
-    return refused(openAiFailure('unsupported_parameter', { param: 'logprobs' }));
-  }
   return generatePlan(bounds, {
-    ...request,
+    ...commonOf(request),
     grammar,
     toolAnswer,
     prompts: [{ kind: 'chat', messages: turnsOf(request.messages, tools) }],
+  });
+}
+
+function commonOf(request: ChatRequest): Omit<Generating, 'prompts'> {
+  return {
+    ...request,
+    asked: { ...request, prompts: 1 },
     promptParam: 'messages',
     shape: (identity) => chatShape(identity, request.topLogprobs),
-  });
+  };
 }
 
 function refused(failure: OpenAiFailure): RefusedPlan {
@@ -168,6 +216,7 @@ function promptBound(card: Card, prelude: Prelude): number {
 }
 
 interface Generating {
+  readonly asked: AskedMembers;
   readonly prompts: readonly Prompt[];
   readonly choices: number;
   readonly promptParam: string;
@@ -178,13 +227,20 @@ interface Generating {
   readonly grammar?: string | undefined;
   readonly cacheKey?: string | undefined;
   readonly toolAnswer?: GeneratePlan['toolAnswer'];
+  readonly reasoningEffort?: string;
+  readonly templateArguments?: TemplateArguments;
   readonly mode: 'stream' | 'unary';
   readonly includeUsage: boolean;
   readonly shape: GeneratePlan['shape'];
 }
 
 /** The smallest of what the client signed for, what the card allows and what the request asks; each choice its equal part. */
-function generatePlan({ path, card, prelude, inner }: Bounds, request: Generating): Plan {
+function generatePlan(bounds: Bounds, request: Generating): Plan {
+  const { path, card, prelude, offers, inner } = bounds;
+  const lacked = lackedMember(request.asked, offers);
+  if (lacked !== undefined) {
+    return refused(openAiFailure('unsupported_parameter', { param: lacked }));
+  }
   const { prompts, choices, sampling, stop, topLogprobs } = request;
   const { maxOutputTokens } = card.limits;
   const signedFor = Math.floor(prelude.maxOutput / (prompts.length * choices));
@@ -210,6 +266,8 @@ function generatePlan({ path, card, prelude, inner }: Bounds, request: Generatin
       stop,
       topLogprobs,
       grammar: request.grammar,
+      ...(!offers.lacks.has('reasoning_effort') && { reasoningEffort: request.reasoningEffort }),
+      templateArguments: request.templateArguments,
       cacheNamespace: cacheNamespaceOf(inner, request.cacheKey),
     },
   };

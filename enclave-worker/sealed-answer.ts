@@ -12,7 +12,7 @@ import type { ReceiptOutcome, ReceiptSigner, SignedReceipt, Usage } from '../pro
 import { FrameCoalescer, type Scheduler } from '../protocol/sx/coalesce.ts';
 import { ConstantRate } from '../protocol/sx/constant-rate.ts';
 import { RESPONSE_HEADERS } from '../protocol/sx/inner.ts';
-import type { MeterInput, ResponseSealer } from '../protocol/sx/respond.ts';
+import { ResponseSealer, type AnswerSealer, type MeterInput } from '../protocol/sx/respond.ts';
 
 /** The raw HTTP answer of the link. Writing after the peer has gone is harmless. */
 export interface ExchangeSink {
@@ -20,6 +20,8 @@ export interface ExchangeSink {
   refuse(status: number): void;
   /** 200, headers out at once. */
   accept(kid: Uint8Array): void;
+  /** Of forms that leave status and headers outside of the seal: before the first byte. */
+  head?(status: number, headers: FrontFailure['headers']): void;
   /** False: wait for `drained` before the next write. */
   write(bytes: Uint8Array): boolean;
   /** Resolves when there is room, and also when the peer is gone. */
@@ -42,6 +44,8 @@ type Fields = FrontFailure['headers'];
 interface Pace {
   head(status: number, fields: Fields): void;
   write(bytes: Uint8Array): void;
+  /** The end of the content, once. */
+  last(bytes: Uint8Array): void;
   /** What is held leaves now, where the pace depends on what is said. */
   flush(): void;
   room(): Promise<void>;
@@ -56,7 +60,7 @@ interface Pace {
 const JSON_HEADERS = [['content-type', 'application/json']] as const;
 
 export class SealedAnswer {
-  readonly #responder: ResponseSealer;
+  readonly #responder: AnswerSealer;
   readonly #sink: ExchangeSink;
   readonly #pace: Pace;
   readonly #dueMs: number;
@@ -64,16 +68,17 @@ export class SealedAnswer {
   #drained: Promise<void> | undefined;
 
   /** `leftMs`: until its reader stops waiting for it. */
-  constructor(responder: ResponseSealer, sink: ExchangeSink, leftMs: number) {
+  constructor(responder: AnswerSealer, sink: ExchangeSink, leftMs: number) {
     this.#responder = responder;
     this.#sink = sink;
     this.#dueMs = performance.now() + leftMs;
-    this.#pace = responder.isConstantRate ? this.#constantPace() : this.#ownPace();
+    const isPaced = responder instanceof ResponseSealer && responder.isConstantRate;
+    this.#pace = isPaced ? this.#constantPace(responder) : this.#ownPace();
   }
 
-  #constantPace(): Pace {
+  #constantPace(responder: ResponseSealer): Pace {
     const rate = new ConstantRate({
-      responder: this.#responder,
+      responder,
       scheduler: TIMERS,
       nowMs: () => performance.now(),
       write: (bytes) => this.#write(bytes),
@@ -82,6 +87,7 @@ export class SealedAnswer {
     return {
       head: (status, fields) => rate.head(status, fields),
       write: (bytes) => rate.write(bytes),
+      last: (bytes) => rate.write(bytes),
       flush: () => undefined,
       room: () => rate.room(),
       lastsMs: (bytes) => rate.lastsMs(bytes),
@@ -98,8 +104,15 @@ export class SealedAnswer {
     });
     const flush = (): void => coalescer.flush();
     return {
-      head: (status, fields) => this.#write(this.#responder.head(status, fields)),
+      head: (status, fields) => {
+        this.#sink.head?.(status, fields);
+        this.#write(this.#responder.head(status, fields));
+      },
       write: (bytes) => coalescer.write(bytes),
+      last: (bytes) => {
+        flush();
+        this.#write(this.#responder.last(bytes));
+      },
       flush,
       room: async () => this.#drained,
       lastsMs: () => 0,
@@ -122,13 +135,13 @@ export class SealedAnswer {
     const lastsMs = this.#pace.lastsMs(bytes.length);
     if (lastsMs > 0 && performance.now() + lastsMs > this.#dueMs) return false;
     this.#begin(200, JSON_HEADERS);
-    this.#pace.write(bytes);
+    this.#pace.last(bytes);
     return true;
   }
 
   failure({ status, body, headers }: FrontFailure): void {
     this.#begin(status, [...JSON_HEADERS, ...headers]);
-    this.#pace.write(utf8(JSON.stringify(body)));
+    this.#pace.last(utf8(JSON.stringify(body)));
   }
 
   beginStream(): void {
@@ -138,6 +151,11 @@ export class SealedAnswer {
   /** Nothing is written for an object of which a surface in front says nothing. */
   event(bytes: Uint8Array): void {
     if (bytes.length > 0) this.#pace.write(bytes);
+  }
+
+  /** The last one of a whole answer: it may be held back until the exchange is settled. */
+  lastEvent(bytes: Uint8Array): void {
+    this.#pace.last(bytes);
   }
 
   /** Behind the text that it counts. */

@@ -11,8 +11,9 @@ import type { Front, FrontFailure } from '../protocol/openai/chat-front.ts';
 import { ENGINE_ENDPOINTS } from '../protocol/openai/endpoints.ts';
 import { failureOf, openAiFailure, type OpenAiFailure } from '../protocol/openai/errors.ts';
 import { INNER_REQUEST_MAX_BYTES } from '../protocol/sx/limits.ts';
-import type { OpenedRequest } from '../protocol/sx/open.ts';
+import type { Opened } from '../protocol/sx/open.ts';
 import { frontVoice, OPENAI_VOICE, type AnswerVoice } from './answer-voice.ts';
+import { PLAIN_OFFERS, type EngineOffers } from './engine-members.ts';
 import { planAt, planOf, type Plan } from './plan.ts';
 
 export interface SpokenPlan {
@@ -22,11 +23,16 @@ export interface SpokenPlan {
 
 const [CHAT_ENDPOINT] = ENGINE_ENDPOINTS;
 
-export function spokenPlanOf(card: Card, opened: OpenedRequest): SpokenPlan {
+/** `offers`: of the engine that will serve it. */
+export function spokenPlanOf(
+  card: Card,
+  opened: Opened,
+  offers: EngineOffers = PLAIN_OFFERS,
+): SpokenPlan {
   const { inner, prelude } = opened;
   const front = frontOf(opened);
   if (front === undefined || inner.kind !== 'request') {
-    return { plan: planOf(card, opened), voice: OPENAI_VOICE };
+    return { plan: planOf(card, opened, offers), voice: OPENAI_VOICE };
   }
   let body: unknown;
   try {
@@ -41,17 +47,18 @@ export function spokenPlanOf(card: Card, opened: OpenedRequest): SpokenPlan {
     return { plan: { kind: 'refused', failure: openAiFailure(decision.code) }, voice };
   }
   const { request } = decision;
-  const plan = planAt(CHAT_ENDPOINT, request.chat, { card, prelude, inner: inner.request });
+  const bounds = { card, prelude, offers, inner: inner.request };
+  const plan = planAt(CHAT_ENDPOINT, request.chat, bounds);
   return { plan, voice: frontVoice(front, request) };
 }
 
 /** In the words of the path that was asked. */
-export function refusedPlan(opened: OpenedRequest, failure: OpenAiFailure): SpokenPlan {
+export function refusedPlan(opened: Opened, failure: OpenAiFailure): SpokenPlan {
   const front = frontOf(opened);
   const refusal = (said: OpenAiFailure): FrontFailure => front?.refusal(said) ?? said;
   return { plan: { kind: 'refused', failure }, voice: { ...OPENAI_VOICE, refusal } };
 }
 
-function frontOf({ inner }: OpenedRequest): Front | undefined {
+function frontOf({ inner }: Opened): Front | undefined {
   return inner.kind === 'request' ? frontAt(inner.request.path) : undefined;
 }

@@ -22,7 +22,7 @@ import { ENGINES } from './engines.ts';
 import { workerError } from './errors.ts';
 import type { EvidenceProvider } from './evidence/provider.ts';
 import type { WorkerLog } from './events.ts';
-import { ExchangeLoad, handleExchange } from './handle.ts';
+import { ExchangeLoad, handleEhbp, handleExchange } from './handle.ts';
 import { Epochs, makeEpoch, makeLinkKey, type Epoch } from './keys.ts';
 import {
   CLOCK_CHECK_EVERY_MS,
@@ -44,6 +44,8 @@ export interface WorkerDeps {
   readonly owner: OwnerSigner;
   readonly clock: Clock;
   readonly log: WorkerLog;
+  /** In place of the one that the configuration names: tests bring one whose pace they set. Closed with the worker. */
+  readonly engine?: Engine;
 }
 
 export interface RunningWorker {
@@ -70,7 +72,7 @@ export async function createWorker(
   const books = openWorkerEarnings(config, { ...deps, card, receipts, epochs });
   let engine: Engine | undefined;
   try {
-    engine = await startEngine(config, card, deps.log);
+    engine = deps.engine ?? (await startEngine(config, card, deps, signal));
     return await serve(
       config,
       { ...deps, card, cardBytes, engine, epochs, receipts, books },
@@ -96,14 +98,21 @@ async function cardBytesOf(config: WorkerConfig): Promise<Uint8Array> {
   throw workerError('worker.config', 'exactly one of card and cardFile');
 }
 
-async function startEngine(config: WorkerConfig, card: Card, log: WorkerLog): Promise<Engine> {
-  const { name, modelPath, threads, gpu, environment, copyRoot } = config.engine;
+async function startEngine(
+  config: WorkerConfig,
+  card: Card,
+  { log, provider }: Pick<WorkerDeps, 'log' | 'provider'>,
+  signal: AbortSignal,
+): Promise<Engine> {
+  const { name, modelPath, upstream, threads, gpu, environment, copyRoot } = config.engine;
   const kind = ENGINES.find((engine) => engine.name === name);
   if (kind === undefined) throw workerError('worker.config', 'engine.name');
   const serves = promisesOf(card);
   const engine = await kind.start({
     // The engine's process works in a folder of its own: what was meant from here has to be said in full.
-    modelPath: resolve(modelPath),
+    ...(modelPath === undefined ? {} : { modelPath: resolve(modelPath) }),
+    ...(upstream === undefined ? {} : { upstream }),
+    evidence: provider.simulated ? 'simulated' : 'real',
     modelSha256Hex: toHex(card.model.weights),
     contextTokens: card.model.contextLength,
     slots: card.limits.maxConcurrent,
@@ -112,11 +121,28 @@ async function startEngine(config: WorkerConfig, card: Card, log: WorkerLog): Pr
     gpu,
     environment,
     ...(copyRoot === undefined ? {} : { copyRoot: resolve(copyRoot) }),
+    signal,
     onState: (state) => log.event('worker.engine', { state }),
+    onProblem: (problem) => log.event('worker.upstream', { problem }),
+    onMeasured: progressLine(log),
   });
   if (serves.every((promise) => engine.capabilities.includes(promise))) return engine;
   await engine.close();
   throw workerError('worker.config', 'card: the engine has not all its capabilities');
+}
+
+const MIB = 1_048_576n;
+/** Of what is measured: often enough to see that it goes on, seldom enough for a log. */
+const PROGRESS_PARTS = 20n;
+const PROGRESS_MIN = 1024n * MIB;
+
+function progressLine(log: WorkerLog): (done: bigint, total: bigint) => void {
+  let next = 0n;
+  return (done, total) => {
+    if (total < PROGRESS_MIN || (done < next && done < total)) return;
+    next = done + total / PROGRESS_PARTS;
+    log.event('worker.measuring', { done_mib: Number(done / MIB), total_mib: Number(total / MIB) });
+  };
 }
 
 /** Requests are sent where a card promises to serve them: a word that nobody here knows would be a promise to nobody. */
@@ -151,7 +177,7 @@ async function serve(
   const endpoint = config.listen.endpoint ?? endpointOf(config.listen.host, link.port);
   log.event('worker.started', { worker: workerId, model: card.model.id, port: link.port });
 
-  const { kem, statementLifetimeS: lifetimeS, workload, gateway } = config;
+  const { kem, ehbp, statementLifetimeS: lifetimeS, workload, gateway } = config;
   const registration: RegisterDeps = {
     gateway,
     endpoint,
@@ -164,6 +190,7 @@ async function serve(
       makeEpoch(
         {
           kem,
+          ehbp,
           lifetimeS,
           nowMs: clock(),
           aud: gateway.aud,
@@ -225,6 +252,7 @@ function openExchangeLink(
     gatewayAud: config.gateway.aud,
     identity,
     onExchange: (bytes, sink, call) => handleExchange(deps, bytes, sink, call),
+    onEhbp: (bytes, sink, call) => handleEhbp(deps, bytes, sink, call),
     receiptOf: (msgIdHex) => receipts.get(msgIdHex, clock()),
     receiptsAfter: (statementHex, afterSeq) => receipts.after(statementHex, afterSeq),
     onSettled: (bytes) => earnings.settled(bytes),

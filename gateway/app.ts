@@ -11,6 +11,12 @@ import { createLifecycle, type Lifecycle } from '../core/node/lifecycle.ts';
 import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
 import type { SettlerPolicy } from '../settlement/settler/policy.ts';
 import type { Account } from './accounts.ts';
+import {
+  assertAttestable,
+  openAttested,
+  type AttestedGatewayParts,
+} from './attested/open-attested.ts';
+import type { QuoteSource } from './attested/quote-source.ts';
 import { openAudit, type Audit } from './audit.ts';
 import { BodyBudget } from './body-budget.ts';
 import type { GatewayConfig } from './config.ts';
@@ -21,13 +27,9 @@ import { createDeadlines } from './deadline.ts';
 import { dispatchSealed, type DispatchDeps, type DispatchOutcome } from './dispatch.ts';
 import { gatewayError } from './errors.ts';
 import { GATEWAY_EVENTS, type GatewayLog } from './events.ts';
+import { serveEhbp } from './ehbp/ehbp-route.ts';
 import { EXCHANGE_PATH, handleSealed } from './exchange-route.ts';
-import {
-  documentSource,
-  loadDevelopmentTls,
-  loadIdentity,
-  type GatewayIdentity,
-} from './identity.ts';
+import { documentSource, loadIdentity, type GatewayIdentity } from './identity.ts';
 import { BODY_BYTES_IN_FLIGHT_MAX, SILENCE_MARGIN_MS } from './limits.ts';
 import { keepHouse, openAdmin } from './house.ts';
 import { listen, type ListenerLimits } from './listeners.ts';
@@ -37,6 +39,7 @@ import type { Sealer } from './openai/sealer.ts';
 import type { GatewayParts } from './parts.ts';
 import { demandHeaders } from './payments/demand.ts';
 import type { PaymentRefusal } from './payments/cashier.ts';
+import { baseUrls, tlsIdentity } from './own-addresses.ts';
 import { openPayments, type Payments } from './payments/open-payments.ts';
 import { PaymentRecovery } from './payments/recovery.ts';
 import { openPolicies, type Policies } from './policy/open-policies.ts';
@@ -46,7 +49,6 @@ import { respondMethodNotAllowed } from './respond-clear.ts';
 import type { SealedSink } from './sealed-sink.ts';
 import type { Store } from './store/store.ts';
 import { STORES } from './store/stores.ts';
-import { readCertificate, type TlsIdentity } from './tls-identity.ts';
 import { Challenges } from './workers/challenges.ts';
 import type { Resolve } from './workers/endpoint.ts';
 import { WorkerJudge } from './workers/judge.ts';
@@ -61,6 +63,8 @@ export interface GatewayDeps {
   readonly logDestination?: LogDestination;
   /** Of the convenience mode; used only where the configuration lets this gateway read prompts. */
   readonly sealer?: (gateway: GatewayParts) => Sealer;
+  /** Of the machine that this process runs in; used only where the configuration says that the gateway is attested. */
+  readonly quotes?: QuoteSource;
   readonly resolve?: Resolve;
   readonly listenerLimits?: ListenerLimits;
   readonly sweepIntervalMs?: number;
@@ -131,6 +135,7 @@ async function build(basis: Basis): Promise<Built> {
   const { deps, clock, log, lifecycle, counters } = basis;
   const { config } = deps;
   const { dataDir } = config;
+  assertAttestable(config, deps.quotes);
   const identity = await loadIdentity(dataDir, clock);
   const audit = openAudit(dataDir, clock, {
     onFailure: ({ code }) => log.event('audit.failed', { code }),
@@ -165,8 +170,22 @@ async function build(basis: Basis): Promise<Built> {
   });
   await audit.started(aud);
   const { ledger } = payments;
-  const parts = { aud, desk, registry, store, ledger, clock };
-  return { deps, parts, identity, dispatch, payments, log, lifecycle, audit, judge, policies };
+  const shown: Built['shown'] = { document: undefined };
+  const document = () => shown.document?.();
+  const parts = { aud, desk, registry, store, ledger, clock, document };
+  return {
+    deps,
+    parts,
+    identity,
+    dispatch,
+    payments,
+    log,
+    lifecycle,
+    audit,
+    judge,
+    policies,
+    shown,
+  };
 }
 
 function openStore({ deps: { config }, lifecycle }: Basis): Store {
@@ -233,6 +252,8 @@ interface Built {
   readonly audit: Audit;
   readonly judge: WorkerJudge;
   readonly policies: Policies;
+  /** Known once it listens. */
+  readonly shown: { document: ReturnType<typeof documentSource> | undefined };
 }
 
 async function openGateway(built: Built): Promise<ListeningPorts> {
@@ -240,7 +261,19 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
   const { config } = deps;
   const { listen: where } = config;
   await payments.start(parts.registry);
-  const tls = where.httpsPort === null ? undefined : await tlsIdentity(config, parts.clock);
+  const attested = await openAttested({
+    config,
+    quotes: deps.quotes,
+    identity: identity.publicKey,
+    ledgerKeys: payments.settlement.ledgerKeys,
+    clock: parts.clock,
+    log,
+    lifecycle,
+  });
+  const tls =
+    where.httpsPort === null
+      ? undefined
+      : (attested?.tls ?? (await tlsIdentity(config, parts.clock)));
   const open: { httpPort: number | undefined; httpsPort: number | undefined } = {
     httpPort: undefined,
     httpsPort: undefined,
@@ -252,7 +285,8 @@ async function openGateway(built: Built): Promise<ListeningPorts> {
     settlement: payments.settlement,
     clock: parts.clock,
   });
-  const handler = requestHandler(built, document);
+  built.shown.document = document;
+  const handler = requestHandler(built, document, attested);
   const common = {
     host: where.host,
     handler,
@@ -291,35 +325,10 @@ function longestSilenceMs({ limits }: GatewayConfig): number {
   return Math.max(firstSealedTimeoutMs, idleTimeoutMs, slowReaderTimeoutMs);
 }
 
-async function tlsIdentity(config: GatewayConfig, clock: Clock): Promise<TlsIdentity> {
-  const { certificateFile, keyFile, hostNames } = config.listen;
-  if (certificateFile === null && keyFile === null) {
-    return loadDevelopmentTls({ dataDir: config.dataDir, hostNames, clock });
-  }
-  const own =
-    certificateFile === null || keyFile === null
-      ? undefined
-      : readCertificate(certificateFile, keyFile);
-  // Half a configuration must not turn into a self-signed certificate.
-  if (own === undefined) throw gatewayError('gateway.config', 'TLS certificate and key');
-  return own;
-}
-
-function baseUrls(
-  { listen: where }: GatewayConfig,
-  open: { readonly httpPort: number | undefined; readonly httpsPort: number | undefined },
-): readonly string[] {
-  if (where.baseUrls.length > 0) return where.baseUrls;
-  const host = where.host.includes(':') ? `[${where.host}]` : where.host;
-  return [
-    ...(open.httpsPort === undefined ? [] : [`https://${host}:${open.httpsPort}`]),
-    ...(open.httpPort === undefined ? [] : [`http://${host}:${open.httpPort}`]),
-  ];
-}
-
 function requestHandler(
   built: Built,
   document: ReturnType<typeof documentSource>,
+  attested: AttestedGatewayParts | undefined,
 ): RequestListener {
   const { deps, parts, identity, dispatch, payments, log, lifecycle } = built;
   const { audit, judge, policies } = built;
@@ -365,15 +374,17 @@ function requestHandler(
     models: config.models,
     closing: lifecycle.closing,
     published: policies.published,
+    attested,
     staleBecause: () => desk.staleBecause(clock()),
     log,
     counters,
   });
   const onControl = getRequestListener(control.fetch, { overrideGlobalObjects: false });
-  const sealer = config.plaintext === 'operator-can-read' ? deps.sealer?.(parts) : undefined;
+  const sealer = config.plaintext === 'refuse' ? undefined : deps.sealer?.(parts);
   const bodies = new BodyBudget(BODY_BYTES_IN_FLIGHT_MAX);
   const openAi = {
     ...(sealer === undefined ? {} : { sealer }),
+    ...(attested === undefined ? {} : { onProven: attested.proofs.keep.bind(attested.proofs) }),
     authenticate: (request: IncomingMessage) =>
       plainCaller({ dispatch, bodies, payers, demand, network }, request),
     onFailure: (error: unknown, stage: string) =>
@@ -382,6 +393,7 @@ function requestHandler(
     models: () => publishedModels(registry, clock()),
   };
   const sealed = { payers, dispatch, bodies, demand };
+  const ehbp = config.ehbp === 'serve' ? { ...sealed, network } : undefined;
   const { origins } = config.cors;
   return (request: IncomingMessage, response: ServerResponse) => {
     if (answerCors(origins, request, response)) return;
@@ -390,6 +402,7 @@ function requestHandler(
       else respondMethodNotAllowed(response, 'POST');
       return;
     }
+    if (ehbp !== undefined && serveEhbp(ehbp, request, response)) return;
     if (serveOpenAi(openAi, request, response)) return;
     void onControl(request, response);
   };

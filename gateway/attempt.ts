@@ -4,15 +4,16 @@
  * @module
  */
 
-import { concat, type Bytes } from '../core/bytes.ts';
+import { concat } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import type { ReadHeaders, StreamControl } from '../core/node/http-client.ts';
 import type { SignedReceipt } from '../protocol/receipt.ts';
-import { verifyReceipt } from '../protocol/sx/check-receipt.ts';
-import { ResponseRelay, type ClearRequest } from '../protocol/sx/clear.ts';
+import { verifyReceipt, type ReceiptKey } from '../protocol/sx/check-receipt.ts';
+import type { ClearRequest, Relay } from '../protocol/sx/clear.ts';
 import type { Deadline, Deadlines } from './deadline.ts';
 import type { Metering } from './payments/metering.ts';
+import type { OpenHead, SealedForm } from './sealed-form.ts';
 import type { DispatchLimits, SealedSink } from './sealed-sink.ts';
 import type { LiveWorker } from './workers/registry.ts';
 import type { AttemptNote } from './workers/select.ts';
@@ -39,6 +40,9 @@ export type AttemptEnd =
 
 export interface AttemptInput {
   readonly worker: LiveWorker;
+  readonly form: SealedForm;
+  /** The worker's, by its kid of this form. */
+  readonly key: ReceiptKey;
   readonly sealed: Uint8Array;
   readonly request: ClearRequest;
   readonly sink: SealedSink;
@@ -48,12 +52,10 @@ export interface AttemptInput {
   readonly limits: DispatchLimits;
   /** When the exchange is cut at the latest, Unix ms. */
   readonly untilMs: number;
-  readonly onFirstSealed: (kid: Bytes<16>) => void;
+  readonly onFirstSealed: () => void;
   /** Pay as you go. */
   readonly metering: Metering | undefined;
 }
-
-const RESPONSE_TYPE = 'application/vnd.sx1.res';
 
 /** What a bare status of a worker means. Everything else is a failure of the worker. */
 const REFUSALS: Readonly<Record<number, AttemptEnd>> = {
@@ -71,7 +73,7 @@ export function attempt(input: AttemptInput): Promise<AttemptEnd> {
 
 class Attempt {
   readonly #input: AttemptInput;
-  readonly #relay: ResponseRelay;
+  readonly #relay: Relay;
   readonly #deadline: Deadline;
   readonly #done = Promise.withResolvers<AttemptEnd>();
   readonly #onAbort: () => void;
@@ -85,10 +87,11 @@ class Attempt {
   #wasSlow = false;
   #ended = false;
   #receipt: SignedReceipt | undefined;
+  #openHead: OpenHead | undefined;
 
   constructor(input: AttemptInput) {
     this.#input = input;
-    this.#relay = new ResponseRelay(input.worker.key.kid, input.request.prelude.flags);
+    this.#relay = input.form.relay(input.key.kid, input.request);
     this.#onAbort = () => this.#finish({ kind: 'aborted', relayed: this.#relayed });
     this.#onCut = () => this.#cut();
     this.#deadline = {
@@ -98,7 +101,7 @@ class Attempt {
   }
 
   run(): Promise<AttemptEnd> {
-    const { signal, worker, sealed, deadlines, metering } = this.#input;
+    const { signal, worker, form, sealed, deadlines, metering } = this.#input;
     if (signal.aborted) {
       this.#onAbort();
       return this.#done.promise;
@@ -114,7 +117,7 @@ class Attempt {
         onEnd: () => this.#linkEnded(),
         onError: (error) => this.#linkFailed(error),
       },
-      metering === undefined ? {} : { meterEvery: metering.every },
+      { form: form.link, ...(metering === undefined ? {} : { meterEvery: metering.every }) },
     );
     this.#abortLink = () => running.abort();
     // A pool may refuse at once, before there was anything to abort.
@@ -162,8 +165,14 @@ class Attempt {
     this.#control = control;
     this.#headSeen = true;
     const refusal = REFUSALS[status];
-    if (refusal !== undefined) this.#finish(refusal);
-    else if (status !== 200 || headers['content-type'] !== RESPONSE_TYPE) {
+    if (refusal !== undefined) {
+      this.#finish(refusal);
+      return;
+    }
+    const { link, openHead } = this.#input.form;
+    this.#openHead = openHead?.(headers);
+    const isSaid = openHead === undefined || this.#openHead !== undefined;
+    if (status !== 200 || headers['content-type'] !== link.responseType || !isSaid) {
       this.#fail('sx.response', 'failed');
     }
   }
@@ -182,12 +191,17 @@ class Attempt {
   }
 
   #step(chunk: Uint8Array): void {
-    const { worker, request, clock, limits, sink, untilMs } = this.#input;
+    const { key, request, clock, limits, sink, untilMs } = this.#input;
     const step = this.#relay.push(chunk);
     if (step.firstSealed) {
       this.#relayed = true;
-      this.#input.onFirstSealed(worker.key.kid);
-      sink.head(worker.key.kid);
+      this.#input.onFirstSealed();
+      const open = this.#openHead;
+      const { nonce } = step;
+      sink.head(
+        key.kid,
+        ...(open === undefined || nonce === undefined ? [] : [{ ...open, nonce }]),
+      );
     }
     if (this.#relayed) {
       this.#deadline.atMs = Math.min(untilMs, clock() + limits.idleTimeoutMs);
@@ -199,7 +213,7 @@ class Attempt {
     for (const meter of step.meters) this.#input.metering?.take(meter);
     if (step.receipt !== undefined) {
       this.#receipt = verifyReceipt(step.receipt, {
-        key: worker.key,
+        key,
         prelude: request.prelude,
         th: request.th,
         respHash: this.#relay.respHash(),

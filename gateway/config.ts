@@ -16,6 +16,8 @@ import {
   IDLE_TIMEOUT_MS,
   SLOW_READER_TIMEOUT_MS,
 } from './limits.ts';
+import { fixed, fromHex } from '../core/bytes.ts';
+import { STATEMENT_LIFETIME_MAX_S } from '../attestation/statement-checks.ts';
 import { hasCode } from '../core/errors.ts';
 import { amount, parseAmount } from '../settlement/money.ts';
 import { WORKER_CHANNELS_MAX } from '../settlement/settler/policy.ts';
@@ -145,6 +147,25 @@ const ORIGIN = z
     error: 'want an origin such as "https://app.example"',
   });
 
+const HEX_DIGEST = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits')
+  .transform((text) => fixed(fromHex(text), 32));
+const STATEMENT_LIFETIME_MIN_S = 60;
+
+/** This gateway runs in a TEE and proves its TLS key. Spec: docs/attested-gateway.md. */
+const ATTESTED = z.strictObject({
+  /** What it states about itself, as the policy lists it. */
+  workload: z.strictObject({ image: HEX_DIGEST, config: HEX_DIGEST }),
+  /** How its machine is asked for quotes, as in the configuration of a worker; read by whoever composes the gateway. */
+  evidence: z.record(z.string().max(NAME_MAX), z.unknown()),
+  lifetimeS: z
+    .int()
+    .min(STATEMENT_LIFETIME_MIN_S)
+    .max(STATEMENT_LIFETIME_MAX_S)
+    .default(STATEMENT_LIFETIME_MAX_S),
+});
+
 export const GATEWAY_CONFIG = z.strictObject({
   dataDir: path,
   publication: PUBLICATION.nullable().default(null),
@@ -182,8 +203,14 @@ export const GATEWAY_CONFIG = z.strictObject({
   cors: z.strictObject({ origins: z.array(ORIGIN).max(LIST_MAX).default([]) }).prefault({}),
   /** Announced models: `/readyz` asks for a worker of each. */
   models: z.array(z.string().min(1).max(NAME_MAX)).max(LIST_MAX).default([]),
-  /** Whether this gateway may read prompts of apps that do not seal. */
-  plaintext: z.enum(['refuse', 'operator-can-read']).default('refuse'),
+  attested: ATTESTED.nullable().default(null),
+  /** Whether this gateway may read prompts of apps that do not seal. `attested`: it may, its operator cannot. */
+  plaintext: z.enum(['refuse', 'operator-can-read', 'attested']).default('refuse'),
+  /**
+   * `serve`: requests of EHBP clients at `/e/<kid>/v1/…`, to workers that have a key for them. Never read here, but sealed
+   * with X25519 alone and without an authenticated end: see docs/ehbp.md.
+   */
+  ehbp: z.enum(['refuse', 'serve']).default('refuse'),
   limits: z
     .strictObject({
       exchangesMax: positive(65_536).default(EXCHANGES_MAX),

@@ -13,6 +13,8 @@ import { codeOf } from '../core/node/log.ts';
 import type { PublicationState } from '../attestation/publication/memory.ts';
 import type { GatewayDocumentJson } from '../protocol/gateway-document.ts';
 import { openAiFailure } from '../protocol/openai/errors.ts';
+import type { AttestedGatewayParts } from './attested/open-attested.ts';
+import { attestedRoutes } from './attested/routes.ts';
 import type { Counters } from './counters.ts';
 import type { GatewayLog } from './events.ts';
 import { assertJson, ControlBodies } from './control-body.ts';
@@ -37,6 +39,8 @@ export interface ControlDeps {
   readonly payments: Omit<Payments, 'accounts' | 'start' | 'status'>;
   /** What was published and accepted; undefined with an unsigned policy. */
   readonly published: (() => PublicationState) | undefined;
+  /** Of a gateway that is in a TEE itself. */
+  readonly attested: AttestedGatewayParts | undefined;
   /** Why nobody is served although there are workers; undefined while all is well. */
   readonly staleBecause: () => string | undefined;
   /** Models the operator announces: ready means that each has a worker. Empty: any worker will do. */
@@ -71,6 +75,10 @@ export function createControl(deps: ControlDeps): Hono<Env> {
   const { feeBps } = settlement;
   app.route('/', paymentRoutes({ ...deps, ...payments, feeBps, bodies }));
   app.route('/', channelRoutes({ ...deps, ...payments, bodies }));
+  const { attested, published } = deps;
+  if (attested !== undefined) {
+    app.route('/', attestedRoutes({ ...attested, payers: payments.payers, published }));
+  }
   app.notFound((context) => unknownUrl(app, context));
   // Without this hono prints the error, and the text of a foreign error may be anything.
   app.onError((error, context) => {

@@ -6,6 +6,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { EHBP_PREFIX } from './ehbp/ehbp-route.ts';
 import { EXCHANGE_PATH } from './exchange-route.ts';
 
 /** A page may not ask for more: `authorization`, `content-type`, some of ours, and two dozen of an SDK. */
@@ -45,7 +46,7 @@ export function answerCors(
 
 /** What apps ask: the admin port and the probes of an operator are none of a page's business. */
 function isShown(url: string): boolean {
-  return url === EXCHANGE_PATH || url.startsWith('/v1/');
+  return url === EXCHANGE_PATH || url.startsWith('/v1/') || url.startsWith(EHBP_PREFIX);
 }
 
 function isPreflight({ method, headers }: IncomingMessage): boolean {

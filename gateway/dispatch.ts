@@ -10,7 +10,8 @@ import { revokedAmong } from '../attestation/policy/revocations.ts';
 import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
-import { gatewayErrorFrame, parseClearRequest, type ClearRequest } from '../protocol/sx/clear.ts';
+import { gatewayErrorFrame, type ClearRequest } from '../protocol/sx/clear.ts';
+import type { ReceiptKey } from '../protocol/sx/check-receipt.ts';
 import { refused, sxError } from '../protocol/sx/errors.ts';
 import { CLOCK_SKEW_MAX_MS, REQUEST_WIRE_MAX_BYTES } from '../protocol/sx/limits.ts';
 import { isMetered, payerRefOf } from '../protocol/sx/prelude.ts';
@@ -25,6 +26,7 @@ import type { Cashier, Reserved } from './payments/cashier.ts';
 import { Metering } from './payments/metering.ts';
 import type { PolicyDesk } from './policy/desk.ts';
 import type { ReceiptRecovery } from './receipt-recovery.ts';
+import { SX_FORM, type SealedForm } from './sealed-form.ts';
 import type { DispatchLimits, SealedSink } from './sealed-sink.ts';
 import type { LiveWorker, WorkerRegistry } from './workers/registry.ts';
 import { noteChosen, noteDone, selectOrder } from './workers/select.ts';
@@ -50,15 +52,30 @@ export type DispatchOutcome =
   | { readonly outcome: 'broken'; readonly code: string; readonly workerId: string }
   | { readonly outcome: 'aborted'; readonly workerId: string | undefined };
 
-/** Ends with `end` or `fail` of the sink. Never rejects: a fault of our own is `internal.invariant`. */
-export async function dispatchSealed(
+/** A request as it came, for whom, and where its answer goes. */
+export interface SealedCall {
+  readonly form: SealedForm;
+  readonly sealed: Uint8Array;
+  readonly account: Account;
+  readonly signal: AbortSignal;
+  readonly sink: SealedSink;
+}
+
+/** A request of SX/1. Ends with `end` or `fail` of the sink. Never rejects: a fault of our own is `internal.invariant`. */
+export function dispatchSealed(
   deps: DispatchDeps,
   sealed: Uint8Array,
   account: Account,
   signal: AbortSignal,
   sink: SealedSink,
 ): Promise<DispatchOutcome> {
-  const exchange = new Exchange(deps, sealed, account, signal, sink);
+  return dispatch(deps, { form: SX_FORM, sealed, account, signal, sink });
+}
+
+/** The same for a request of any form; ends with `end`, `cut` or `fail` of the sink. */
+export async function dispatch(deps: DispatchDeps, call: SealedCall): Promise<DispatchOutcome> {
+  const { sink } = call;
+  const exchange = new Exchange(deps, call);
   deps.load.active++;
   deps.counters.active(deps.load.active);
   try {
@@ -75,6 +92,7 @@ export async function dispatchSealed(
 
 class Exchange {
   readonly #deps: DispatchDeps;
+  readonly #form: SealedForm;
   readonly #sealed: Uint8Array;
   readonly #account: Account;
   readonly #signal: AbortSignal;
@@ -86,26 +104,22 @@ class Exchange {
   #firstMs = 0;
   #bytesOut = 0;
 
-  constructor(
-    deps: DispatchDeps,
-    sealed: Uint8Array,
-    account: Account,
-    signal: AbortSignal,
-    sink: SealedSink,
-  ) {
+  constructor(deps: DispatchDeps, { form, sealed, account, signal, sink }: SealedCall) {
     this.#deps = deps;
+    this.#form = form;
     this.#sealed = sealed;
     this.#account = account;
     this.#signal = signal;
     this.#startMs = deps.clock();
     this.#sink = {
-      head: (kid) => sink.head(kid),
+      head: (kid, open) => sink.head(kid, open),
       write: (bytes) => {
         this.#bytesOut += bytes.length;
         return sink.write(bytes);
       },
       drain: () => sink.drain(),
       end: () => sink.end(),
+      ...(sink.cut && { cut: (code: string) => sink.cut?.(code) }),
       settled: (settled) => sink.settled?.(settled),
       fail: (code, refusal) => sink.fail(code, refusal),
     };
@@ -116,7 +130,7 @@ class Exchange {
     if (deps.load.active > deps.limits.exchangesMax) throw gatewayError('gateway.busy');
     deps.desk.assertFresh(this.#startMs);
     if (this.#sealed.length > REQUEST_WIRE_MAX_BYTES) throw gatewayError('gateway.too_large');
-    const request = parseClearRequest(this.#sealed);
+    const request = this.#form.parse(this.#sealed);
     this.#requestId = toHex(request.prelude.msgId);
     this.#assertInTime(request);
     this.#assertPayer(request);
@@ -189,11 +203,13 @@ class Exchange {
   async #serve(request: ClearRequest, workers: readonly LiveWorker[]): Promise<DispatchOutcome> {
     const codes: string[] = [];
     for (const { key } of workers) {
+      const receiptKey = this.#form.receiptKey(key);
+      if (receiptKey === undefined) continue;
       // While another one was asked it may have been revoked, or left the policy.
-      const worker = this.#usable(key.kid, request);
+      const worker = this.#usable(receiptKey.kid, request);
       if (worker === undefined) continue;
-      const end = await this.#attempt(worker, request);
-      const outcome = await this.#conclude(end, worker, request);
+      const end = await this.#attempt(worker, receiptKey, request);
+      const outcome = await this.#conclude(end, { worker, key: receiptKey }, request);
       if (outcome !== undefined) return outcome;
       if (end.kind !== 'moved') continue;
       codes.push(end.code);
@@ -213,11 +229,11 @@ class Exchange {
   }
 
   /** Undefined for whom nothing may be sent to now. */
-  #usable(kid: Uint8Array, { prelude }: ClearRequest): LiveWorker | undefined {
+  #usable(kid: Uint8Array, request: ClearRequest): LiveWorker | undefined {
     const { registry, desk, clock } = this.#deps;
     const nowMs = clock();
-    const worker = registry.byKid(kid);
-    if (worker === undefined || worker.key.kem !== prelude.kem) return undefined;
+    const worker = this.#form.find(registry, kid, request);
+    if (worker === undefined) return undefined;
     if (!(nowMs < worker.key.expiresAtMs)) return undefined;
     if (desk.staleBecause(nowMs, desk.policyFor(worker.key.workerId)) !== undefined) {
       return undefined;
@@ -226,13 +242,15 @@ class Exchange {
     return isRevoked ? undefined : worker;
   }
 
-  async #attempt(worker: LiveWorker, request: ClearRequest): Promise<AttemptEnd> {
+  async #attempt(worker: LiveWorker, key: ReceiptKey, request: ClearRequest): Promise<AttemptEnd> {
     const { clock, deadlines, limits, counters } = this.#deps;
     const { prelude } = request;
     this.#attempts++;
     noteChosen(worker.load);
     const end = await attempt({
       worker,
+      form: this.#form,
+      key,
       sealed: this.#sealed,
       request,
       sink: this.#sink,
@@ -267,7 +285,7 @@ class Exchange {
   /** Undefined: the next candidate may try. */
   async #conclude(
     end: AttemptEnd,
-    worker: LiveWorker,
+    { worker, key }: { readonly worker: LiveWorker; readonly key: ReceiptKey },
     request: ClearRequest,
   ): Promise<DispatchOutcome | undefined> {
     const { cashier, recovery } = this.#deps;
@@ -283,11 +301,11 @@ class Exchange {
         return this.#settle(end, worker);
       case 'broken':
         // A client that stalls is a client that left: the worker may still be owed.
-        if (end.fault === 'client') recovery.start(worker, request);
+        if (end.fault === 'client') recovery.start(worker, request, key);
         else cashier.release(msgId);
         return this.#breakOff(end.code, worker);
       case 'aborted':
-        recovery.start(worker, request);
+        recovery.start(worker, request, key);
         this.#sink.end();
         return { outcome: 'aborted', workerId: worker.workerId };
       default:
@@ -329,8 +347,10 @@ class Exchange {
   }
 
   #breakOff(code: string, worker: LiveWorker): DispatchOutcome {
-    this.#sink.write(gatewayErrorFrame(frameCode(code)));
-    this.#sink.end();
+    if (this.#sink.cut === undefined) {
+      this.#sink.write(gatewayErrorFrame(frameCode(code)));
+      this.#sink.end();
+    } else this.#sink.cut(code);
     return { outcome: 'broken', code, workerId: worker.workerId };
   }
 }

@@ -98,6 +98,14 @@ export const gatewayError = defineErrors({
   /** No policy, or documents that do not verify. */
   'gateway.policy': { ...MISCONFIGURED, public: 'The gateway has no policy that it can use.' },
   'gateway.config': MISCONFIGURED,
+  /** Its machine gave no quote in time, or too many challenges came at once. */
+  'gateway.quote': { ...BUSY, public: 'The gateway cannot prove itself now.' },
+  /** Of another account, too old, or never made: one answer for all of them. */
+  'gateway.no_proof': {
+    status: 404,
+    recovery: 'stop',
+    public: 'No proof of this answer is kept for this account.',
+  },
   'gateway.identity': MISCONFIGURED,
   /** A verified receipt that the ledger does not settle: for a request it let go, or a worker it does not know. */
   'gateway.settlement': { ...BUSY, status: 500, public: 'The request could not be settled.' },

@@ -9,6 +9,12 @@ export const GATEWAY_EVENTS = defineEvents({
     level: 'info',
     fields: { aud: 'id', httpPort: 'count', httpsPort: 'count', policy: 'digest' },
   },
+  /** A new statement about this gateway's own keys, quoted by its machine. */
+  'gateway.evidence': {
+    level: 'info',
+    fields: { statement: 'digest', tee: 'id', simulated: 'flag', expiresMs: 'count' },
+  },
+  'gateway.evidence_failed': { level: 'error', fields: { code: 'code' } },
   'gateway.stopped': { level: 'info', fields: { late: 'count' } },
   'gateway.failed': { level: 'error', fields: { code: 'code' } },
   /** Of the store of collateral: a newer list or document, with the number of newly revoked serials. */

@@ -11,7 +11,7 @@ import { fixed, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ClientCertificate } from '../core/node/http-client.ts';
 import { saveOnce, saveOver } from '../core/node/private-files.ts';
-import { selfSign } from '../attestation/x509.ts';
+import { selfSign, type SelfSigned } from '../attestation/x509.ts';
 import { ed25519CryptoKeys, generateP256 } from '../attestation/x509-keys.ts';
 import {
   audOf,
@@ -87,16 +87,34 @@ export async function loadDevelopmentTls(options: DevelopmentTlsOptions): Promis
   const kept = readCertificate(certificatePath, keyPath);
   const nowMs = clock();
   if (kept !== undefined && kept.expiresMs > nowMs + DAY_MS) return kept;
-  const signed = await selfSign({
+  const signed = await selfSigned('veilgate development', options);
+  saveOver(keyPath, signed.privateKeyPem);
+  saveOver(certificatePath, signed.certificatePem);
+  return certificateSpki(signed.certificatePem, signed.privateKeyPem);
+}
+
+async function selfSigned(
+  commonName: string,
+  { hostNames, clock }: DevelopmentTlsOptions,
+): Promise<SelfSigned> {
+  const nowMs = clock();
+  return selfSign({
     keys: await generateP256(),
-    commonName: 'veilgate development',
-    dnsNames: ['localhost', ...options.hostNames],
+    commonName,
+    dnsNames: ['localhost', ...hostNames],
     ipAddresses: ['127.0.0.1', '::1'],
     notBeforeMs: nowMs - DAY_MS,
     notAfterMs: nowMs + DEVELOPMENT_TLS_LIFETIME_MS,
   });
-  saveOver(keyPath, signed.privateKeyPem);
-  saveOver(certificatePath, signed.certificatePem);
+}
+
+/**
+ * A key that only this process ever holds, for a gateway whose quote names it: one from a file would be known to whoever
+ * could read the file. The certificate is public; it stands where a development gateway has its own.
+ */
+export async function makeAttestedTls(options: DevelopmentTlsOptions): Promise<TlsIdentity> {
+  const signed = await selfSigned('veilgate attested gateway', options);
+  saveOver(join(options.dataDir, TLS_CERTIFICATE_FILE), signed.certificatePem);
   return certificateSpki(signed.certificatePem, signed.privateKeyPem);
 }
 

@@ -16,6 +16,9 @@ export const CONNECTIONS_MAX = 8192;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** What a peer that broke the rules of HTTP has to read its answer, before the socket goes. */
 export const REFUSED_LINGER_MS = 1000;
+/** Of a refused body, what is read and dropped so that the refusal arrives. */
+export const REFUSED_BODY_MAX_BYTES = 33_554_432;
+export const REFUSED_BODY_LINGER_MS = 5000;
 export const CONTROL_BODY_MAX_BYTES = 2_097_152;
 /** Bodies of control routes being read at once. */
 export const CONTROL_BODIES_MAX = 32;
@@ -104,6 +107,17 @@ export const API_KEYS_MAX = 100_000;
 export const ACCOUNT_CONCURRENCY_MAX = 256;
 export const ACCOUNT_REQUESTS_PER_MINUTE = 6000;
 export const ACCOUNT_STATES_MAX = 16_384;
+
+// A gateway that is in a TEE itself.
+/** With the collateral that belongs to it. */
+export const OWN_QUOTE_TIMEOUT_MS = 30_000;
+/** How often the age of the published statement is looked at. */
+export const OWN_EVIDENCE_ROUND_MS = 5000;
+/** Challenges cost a quote each, and anybody can send them. */
+export const OWN_CHALLENGES_PER_MINUTE_MAX = 60;
+/** Proofs of answers wait so long for their app, so many at once. */
+export const ANSWER_PROOF_LIFETIME_MS = 900_000;
+export const ANSWER_PROOFS_MAX = 4096;
 
 // Reservations.
 export const RESERVATION_SKEW_MS = 60_000;

@@ -7,7 +7,7 @@
 import { toHex } from '../core/bytes.ts';
 import { codeOf } from '../core/node/log.ts';
 import { pause } from '../core/node/lifecycle.ts';
-import { verifyReceipt } from '../protocol/sx/check-receipt.ts';
+import { verifyReceipt, type ReceiptKey } from '../protocol/sx/check-receipt.ts';
 import type { ClearRequest } from '../protocol/sx/clear.ts';
 import type { GatewayLog } from './events.ts';
 import { RECEIPT_FETCH_ATTEMPTS, RECEIPT_FETCH_PAUSE_MS, RECEIPT_FETCHES_MAX } from './limits.ts';
@@ -26,16 +26,16 @@ export class ReceiptRecovery {
   }
 
   /** In the background. When too many wait already the reservation stays, and is looked after with the old ones. */
-  start(worker: LiveWorker, request: ClearRequest): void {
+  start(worker: LiveWorker, request: ClearRequest, key: ReceiptKey): void {
     if (this.#running.size >= RECEIPT_FETCHES_MAX || this.#closing.signal.aborted) {
       this.#cashier.leave(request.prelude.msgId);
       return;
     }
-    const run = this.#recover(worker, request).finally(() => this.#running.delete(run));
+    const run = this.#recover(worker, request, key).finally(() => this.#running.delete(run));
     this.#running.add(run);
   }
 
-  async #recover(worker: LiveWorker, request: ClearRequest): Promise<void> {
+  async #recover(worker: LiveWorker, request: ClearRequest, key: ReceiptKey): Promise<void> {
     const { msgId } = request.prelude;
     let code: string | undefined;
     let found = false;
@@ -43,7 +43,7 @@ export class ReceiptRecovery {
       const payload = await this.#fetch(worker, request);
       if (payload !== undefined) {
         const receipt = verifyReceipt(payload, {
-          key: worker.key,
+          key,
           prelude: request.prelude,
           th: request.th,
           respHash: 'cut',

@@ -1,6 +1,6 @@
 /**
- * HPKE base mode with export: HKDF-SHA256 and AES-256-GCM over either KEM of kem.ts. One message per context, which is all
- * that SX/1 needs: the sequence number is always 0. Spec: RFC 9180 §5.1, §5.2, §5.3, §7; P§5.
+ * HPKE base mode with export: HKDF-SHA256 and AES-256-GCM over either KEM of kem.ts. One message per context is all
+ * that SX/1 needs; a recipient can read a sequence of them, as EHBP has it. Spec: RFC 9180 §5.1, §5.2, §5.3, §7; P§5.
  * @module
  */
 
@@ -15,6 +15,7 @@ import {
   type HpkeKeyPair,
   type KemEntropy,
 } from './kem.ts';
+import { Nonces } from './nonces.ts';
 
 export { encBytesOf, generateHpkeKeyPair, hpkeKeyPairOf, type HpkeKeyPair } from './kem.ts';
 
@@ -61,7 +62,7 @@ const SUITES: Readonly<Record<KemName, Suite>> = {
   X25519: makeSuite('X25519'),
 };
 
-/** One side of one encapsulation. `seal` and `open` work once: a second message would repeat the nonce. */
+/** One side of one encapsulation. `seal`, `open` and `opener` work once: a second message would repeat the nonce. */
 export class HpkeContext {
   readonly #suite: Suite;
   readonly #key: Bytes<32>;
@@ -95,6 +96,14 @@ export class HpkeContext {
   open(aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
     this.#spend();
     return openAes256Gcm(aes256GcmKey(this.#key), this.#nonce, aad, sealed);
+  }
+
+  /** For messages in a row: each call opens the next one, and undefined ends them. In place of `open`. */
+  opener(): (sealed: Uint8Array) => Uint8Array | undefined {
+    this.#spend();
+    const key = aes256GcmKey(this.#key);
+    const nonces = new Nonces(this.#nonce);
+    return (sealed) => openAes256Gcm(key, nonces.next(), EMPTY, sealed);
   }
 
   /** 32 exported bytes. Spec: RFC 9180 §5.3. */

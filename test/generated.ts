@@ -6,6 +6,8 @@ import { LINT_KINDS } from '../attestation/policy/lint/finding.ts';
 import { policyJsonSchema } from '../attestation/policy/schema.ts';
 import { declaredErrors } from '../core/errors.ts';
 import { buildContracts } from '../settlement/ton/contracts/build.ts';
+import { conformanceDocument } from './support/conformance/document.ts';
+import { ehbpVectorFiles } from './protocol/vectors/generate-ehbp.ts';
 import { protocolVectorFiles } from './protocol/vectors/generate.ts';
 
 export interface GeneratedFile {
@@ -18,7 +20,9 @@ export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
     { path: 'policies/policy-1.schema.json', text: json(policyJsonSchema()) },
     { path: 'docs/errors.md', text: await errorList() },
     { path: 'docs/policy-lint.md', text: lintList() },
+    { path: 'docs/conformance.md', text: conformanceDocument() },
     ...protocolVectorFiles().map(({ path, text }) => ({ path, text })),
+    ...ehbpVectorFiles(),
     ...(await buildContracts()),
   ];
 }

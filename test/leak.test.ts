@@ -11,6 +11,7 @@ import { inspect } from 'node:util';
 import type OpenAI from 'openai';
 import { toBase64, toHex, utf8 } from '../core/bytes.ts';
 import { randomBytes } from '#primitives';
+import { ehbpKeyOf, ehbpOpenAi } from './support/ehbp.ts';
 import { findsIn, formsOf, holds } from './support/canaries.ts';
 import { startStack, STACK_MODEL, type Stack } from './support/stack.ts';
 
@@ -92,6 +93,7 @@ async function askEverything(stack: Stack, said: string[]): Promise<string[]> {
     answers.push(...(await askOtherEndpoints(client, attempt)));
     answers.push(...(await askSurfaces(client, attempt)));
   }
+  answers.push(...(await askEhbp(stack, attempt)));
   await askRaw(stack, said);
   return answers;
 }
@@ -104,7 +106,7 @@ async function askOtherEndpoints(client: OpenAI, attempt: Attempt): Promise<read
   const model = STACK_MODEL;
   const answers: string[] = [];
   await attempt(async () => {
-    const prompt = 'The hardware signs a measurement, and you check';
+    const prompt = 'Remote attestation is a way for a machine to';
     const asked = { model, prompt, max_tokens: 48, temperature: 0, logprobs: 5 };
     answers.push((await completions.create(asked)).choices[0]?.text ?? '');
   });
@@ -156,6 +158,30 @@ async function askSurfaces(client: OpenAI, attempt: Attempt): Promise<readonly s
   return answers;
 }
 
+/** By the published client of EHBP: whole, streamed, badly asked, from a stranger, to a key that is gone. */
+async function askEhbp(stack: Stack, attempt: Attempt): Promise<readonly string[]> {
+  const key = ehbpKeyOf(stack);
+  const client = await ehbpOpenAi(stack, key);
+  const base = { model: STACK_MODEL, messages: promptOf(CANARY), max_tokens: 24 };
+  const answers: string[] = [];
+  await attempt(async () => {
+    const answer = await client.chat.completions.create(SPEAKING);
+    answers.push(answer.choices[0]?.message.content ?? '');
+    const stream = await client.chat.completions.create({ ...base, stream: true });
+    for await (const part of stream) if ((part.choices[0]?.delta.content ?? '') !== '') break;
+  });
+  const gone = await ehbpOpenAi(stack, { ...key, kid: randomBytes(16) });
+  const bounded = await ehbpOpenAi(stack, key, { 'x-vg-max-output': CANARY.slice(0, 12) });
+  const stranger = client.withOptions({ apiKey: 'nobody' });
+  for (const app of [client, gone, bounded, stranger]) {
+    await attempt(async () => void (await app.chat.completions.create(base)));
+  }
+  for (const bad of [{ logit_bias: { [CANARY]: 1 } }, { model: CANARY }, { [CANARY]: CANARY }]) {
+    await attempt(async () => void (await client.chat.completions.create({ ...base, ...bad })));
+  }
+  return answers;
+}
+
 /** A prompt whose answer is cut because its worker is revoked, and one that finds nobody afterwards. */
 async function askRevoked(stack: Stack, said: string[]): Promise<void> {
   const [worker] = stack.gateway.registry.all();
@@ -197,6 +223,11 @@ async function askRaw(stack: Stack, said: string[]): Promise<void> {
         body: CANARY,
       },
     ],
+    [
+      `/e/${'0'.repeat(32)}/v1/chat/completions`,
+      { method: 'POST', headers: { ...headers, 'ehbp-encapsulated-key': CANARY }, body: CANARY },
+    ],
+    [`/e/${encodeURIComponent(CANARY)}/v1/models`, { headers }],
     ['/v1/workers', { method: 'POST', headers, body: JSON.stringify({ evidence: CANARY }) }],
     [`/v1/evidence?model=${encodeURIComponent(CANARY)}`, { headers }],
     [`/v1/publication/${encodeURIComponent(CANARY)}`, { headers }],
@@ -210,7 +241,11 @@ async function askRaw(stack: Stack, said: string[]): Promise<void> {
 
 for (const tee of ['tdx', 'snp'] as const) {
   test(`no prompt and no answer is found in any log, metric, error or file (${tee})`, async () => {
-    const stack = await startStack({ tee });
+    const stack = await startStack({
+      tee,
+      gateway: { ehbp: 'serve' },
+      workerConfig: () => ({ ehbp: 'offer' }),
+    });
     const said: string[] = [];
     let traces: ReturnType<Stack['traces']>;
     let answers: readonly string[];
@@ -230,7 +265,7 @@ for (const tee of ['tdx', 'snp'] as const) {
     } finally {
       await stack.close();
     }
-    assert.equal(answers.length, 12);
+    assert.equal(answers.length, 13);
     assert.ok(answers.every((answer) => answer.length >= 40));
     assert.ok(traces.some(({ name }) => name.endsWith('worker-0.log')));
     assert.ok(traces.some(({ name }) => /audit-\d+\.log$/.test(name)));

@@ -18,13 +18,9 @@ import {
 } from './schema.ts';
 import { lineTable, textAt, type LineTable, type Place } from './lines.ts';
 import { memberNames } from './problems/members.ts';
-import {
-  didYouMean,
-  pathText,
-  schemaProblems,
-  unusable,
-  type Places,
-} from './problems/problems.ts';
+import { pathText, schemaProblems, unusable, type Places } from './problems/problems.ts';
+import { gatewayProblems } from './gateway-problems.ts';
+import { duplicates, unknownNames, workloadName, type Inconsistency } from './inconsistencies.ts';
 import { readPolicySources, type PolicyFile } from './sources.ts';
 import type { PolicyPath } from './yaml.ts';
 
@@ -124,12 +120,6 @@ export function policyRef({ document, digest }: CompiledPolicy): PolicyRef {
   return { name: document.name, serial: document.serial, digest };
 }
 
-interface Inconsistency {
-  readonly path: PolicyPath;
-  readonly what: string;
-  readonly hint?: string;
-}
-
 /** Sense across members. Loud at loading, because at evaluation the same mistake would only deny. */
 function inconsistencies(document: PolicyDocument): readonly Inconsistency[] {
   return [
@@ -166,17 +156,14 @@ function inconsistencies(document: PolicyDocument): readonly Inconsistency[] {
       ]),
     ]),
     ...document.advisories.flatMap((advisory, index) =>
-      unknownNames(advisory.rules, new Set(document.rules.map(({ id }) => id)), [
-        'advisories',
-        index,
-        'rules',
-      ]),
+      unknownNames(advisory.rules, ruleNames(document), ['advisories', index, 'rules']),
     ),
+    ...gatewayProblems(document),
   ];
 }
 
-function workloadName({ workload }: PolicyDocument['images'][number]): string {
-  return `${toHex(workload.image)} ${toHex(workload.config)}`;
+function ruleNames({ rules, gateways }: PolicyDocument): ReadonlySet<string> {
+  return new Set([...rules, ...(gateways?.rules ?? [])].map(({ id }) => id));
 }
 
 function cpuName({ cpu }: PolicyHost): string {
@@ -194,29 +181,6 @@ function rootProblems({ development, roots }: PolicyDocument): readonly Inconsis
     return [{ path: ['roots'], what: 'only legal beside "development: true"' }];
   }
   return [];
-}
-
-function duplicates(
-  names: readonly string[],
-  path: PolicyPath,
-  what = 'stands twice',
-): readonly Inconsistency[] {
-  return names.flatMap((name, index) =>
-    names.indexOf(name) === index ? [] : [{ path: [...path, index], what }],
-  );
-}
-
-function unknownNames(
-  names: readonly string[],
-  known: ReadonlySet<string>,
-  path: PolicyPath,
-): readonly Inconsistency[] {
-  return names.flatMap((name, index) => {
-    if (known.has(name)) return [];
-    const hint = didYouMean(name, known);
-    const what = `"${name}" is not defined here`;
-    return [{ path: [...path, index], what, ...(hint === undefined ? {} : { hint }) }];
-  });
 }
 
 /** Byte strings cannot be frozen; everything around them is. */

@@ -33,7 +33,8 @@ import {
   type Changes,
   type Member,
 } from './diff/values.ts';
-import type { PolicyDocument } from './schema.ts';
+import { gatewayRole } from './gateway-role.ts';
+import type { PolicyDocument, PolicyGateways } from './schema.ts';
 
 export type { Change } from './diff/values.ts';
 
@@ -57,6 +58,7 @@ export function diffPolicies(was: CompiledPolicy, now: CompiledPolicy): readonly
     ...modelListChanges(versions),
     ...exceptionChanges(versions),
     ...hostListChanges(versions),
+    ...gatewayChanges(versions),
   ];
   return WIDTHS.flatMap((width) => changes.filter((change) => widthOf(change) === width));
 }
@@ -153,13 +155,48 @@ function listed(names: readonly string[]): string {
   return names.length === 0 ? 'none' : names.join(', ');
 }
 
+/** Lists of the other role, under words of their own; what one role gains the other cannot use. */
+function gatewayChanges(versions: Versions): Changes {
+  const [was, now] = [versions.was.document.gateways, versions.now.document.gateways];
+  const roles = { was: gatewayRole(versions.was), now: gatewayRole(versions.now) };
+  const challenge = inside(inside(top(versions), 'gateways'), 'challenge');
+  return [
+    ...(was === undefined || now === undefined
+      ? NOTHING
+      : waivableChanges(
+          challenge,
+          [waivable(was.challenge), waivable(now.challenge)],
+          () => NOTHING,
+        )),
+    ...entryChanges(roles, {
+      list: 'rules',
+      word: 'gateway rule',
+      nameOf: ({ id }) => id,
+      was: roles.was.document.rules,
+      now: roles.now.document.rules,
+      added: ({ cpu, images }) => [
+        'widens',
+        `new, for gateways that may hold plaintext on ${cpu.tee}, images ${listed(images)}`,
+      ],
+      removed: ({ images }) => ['narrows', `gone, with images ${listed(images)}`],
+      compare: ruleChanges,
+    }),
+    ...imageListChanges(roles, 'gateway image'),
+  ];
+}
+
+/** A demand without members is one all the same. */
+function waivable(challenge: PolicyGateways['challenge']): object {
+  return challenge === 'required' ? { challenge } : challenge;
+}
+
 /** What no rule names admits nobody, in whatever state it is. */
-function imageListChanges(versions: Versions): Changes {
+function imageListChanges(versions: Versions, word = 'image'): Changes {
   const isUsed = ({ document }: CompiledPolicy, name: string): boolean =>
     document.rules.some(({ images }) => images.includes(name));
   return entryChanges(versions, {
     list: 'images',
-    word: 'image',
+    word,
     nameOf: ({ name }) => name,
     was: versions.was.document.images,
     now: versions.now.document.images,
@@ -191,7 +228,8 @@ function modelListChanges(versions: Versions): Changes {
 }
 
 function hostListChanges(versions: Versions): Changes {
-  const isUsed = ({ document }: CompiledPolicy): boolean => document.rules.some(usesRegistry);
+  const isUsed = ({ document }: CompiledPolicy): boolean =>
+    [...document.rules, ...(document.gateways?.rules ?? [])].some(usesRegistry);
   return entryChanges(versions, {
     list: 'hosts',
     word: 'host',

@@ -52,7 +52,11 @@ export interface PolicyFinding {
 export function evaluatePolicy(input: PolicyInput): PolicyFinding {
   const facts = generalFacts(input);
   const { policy, cpu, measurement, key, kid } = facts;
-  const general = generalChecks(input, revocationChecks(input, facts));
+  const general = [
+    ...generalChecks({ ...input, stated: statedOf(input) }),
+    ...revocationChecks(input, facts),
+    ruleListCheck(input),
+  ];
   const revocable = [...policy, ...cpu, ...measurement, ...key, ...kid];
   const best = nearest(judgeRules(input));
   if (best === undefined) {
@@ -97,12 +101,18 @@ function generalExpiry({ policy, subject, revocations, nowMs }: PolicyInput): nu
   return Math.min(expires, evidenceEnds, freshEnds, nowMs + limits.reattest_every);
 }
 
-function generalChecks(
-  { policy, subject, finding, nowMs }: PolicyInput,
-  revocation: readonly Check[],
-): readonly Check[] {
-  const { document } = policy;
-  const { issued, expires, limits, rules } = document;
+function statedOf({ subject }: PolicyInput): WholeInput['stated'] {
+  return 'because' in subject ? subject : subject.statement;
+}
+
+interface WholeInput extends Pick<PolicyInput, 'policy' | 'finding' | 'nowMs'> {
+  /** Or the failed check because of which there is none. */
+  readonly stated: { readonly iat: number } | { readonly because: string };
+}
+
+/** What holds for workers and gateways alike, before anything is known to be revoked. */
+export function generalChecks({ policy, finding, stated, nowMs }: WholeInput): readonly Check[] {
+  const { issued, expires, limits } = policy.document;
   const now = (): string => formatInstant(nowMs);
   return [
     demanded('policy.issued', issued <= nowMs + CLOCK_SKEW_MS, {
@@ -115,21 +125,23 @@ function generalChecks(
       want: () => `a clock before ${formatInstant(expires)}`,
       got: now,
     }),
-    'because' in subject
-      ? skipped('policy.evidenceAge', subject.because)
-      : demanded('policy.evidenceAge', nowMs < subject.statement.iat * 1000 + limits.evidence_age, {
+    'because' in stated
+      ? skipped('policy.evidenceAge', stated.because)
+      : demanded('policy.evidenceAge', nowMs < stated.iat * 1000 + limits.evidence_age, {
           at: policy.at('limits', 'evidence_age'),
           want: `evidence younger than ${limits.evidence_age / 1000} s`,
-          got: `${Math.floor(nowMs / 1000) - subject.statement.iat} s`,
+          got: `${Math.floor(nowMs / 1000) - stated.iat} s`,
         }),
     simulatedCheck(policy, finding),
-    ...revocation,
-    demanded('policy.rule', rules.length > 0, {
-      at: policy.at('rules'),
-      want: 'a rule',
-      got: listText([]),
-    }),
   ];
+}
+
+function ruleListCheck({ policy }: PolicyInput): Check {
+  return demanded('policy.rule', policy.document.rules.length > 0, {
+    at: policy.at('rules'),
+    want: 'a rule',
+    got: listText([]),
+  });
 }
 
 /** The verifier trusts no root that the policy does not name; this says so where a reader looks for it. */

@@ -98,7 +98,10 @@ export function judgeRule(input: PolicyInput, index: number): JudgedRule {
   };
 }
 
-function teeCheck({ policy, tee }: PolicyInput, index: number): Check {
+export function teeCheck(
+  { policy, tee }: Pick<PolicyInput, 'policy' | 'tee'>,
+  index: number,
+): Check {
   const want = policy.document.rules[index]?.cpu.tee ?? 'none';
   return demanded('cpu.tee', want === tee.name, {
     at: policy.at('rules', index, 'cpu', 'tee'),
@@ -140,11 +143,15 @@ function modelChecks(
   ];
 }
 
+interface StatedWorkload {
+  readonly workload: Pick<Statement['workload'], 'image' | 'config'>;
+}
+
 /** The pair of digests is unique among the images of a policy, so the first that has it is the one. */
-function imageCheck(
+export function imageCheck(
   policy: CompiledPolicy,
   index: number,
-  { workload }: Statement,
+  { workload }: StatedWorkload,
 ): { readonly check: Check; readonly index?: number } {
   const id = 'workload.image';
   const { rules, images } = policy.document;
@@ -164,7 +171,11 @@ function imageCheck(
   return { check: demanded(id, false, { at, want: listText(listed), got }) };
 }
 
-function imageExpiryCheck(policy: CompiledPolicy, index: number | undefined, nowMs: number): Check {
+export function imageExpiryCheck(
+  policy: CompiledPolicy,
+  index: number | undefined,
+  nowMs: number,
+): Check {
   const id = 'workload.imageExpires';
   const image = index === undefined ? undefined : policy.document.images[index];
   if (index === undefined || image === undefined) return skipped(id, 'workload.image');

@@ -16,6 +16,7 @@ import {
   type LintSubject,
 } from './lint/finding.ts';
 import { lintFloors } from './lint/floors.ts';
+import { lintGateways } from './lint/gateways.ts';
 import { lintRule } from './lint/rules.ts';
 import { lintTimes } from './lint/times.ts';
 import { lintWaivers } from './lint/waivers.ts';
@@ -65,6 +66,7 @@ export function lintPolicy(policy: CompiledPolicy, nowMs: number): readonly Lint
     ...rules.flatMap((_, index) => lintFloors(subject, index)),
     ...lintEntries(subject),
     ...lintWaivers(subject),
+    ...lintGateways(subject),
   ];
   return LEVELS.flatMap((level) => findings.filter(({ id }) => LINT_KINDS[id].level === level));
 }

@@ -105,7 +105,11 @@ export function revocationChecks(input: PolicyInput, facts: GeneralFacts): reado
   ];
 }
 
-function freshCheck({ policy, revocations, nowMs }: PolicyInput): Check {
+export function freshCheck({
+  policy,
+  revocations,
+  nowMs,
+}: Pick<PolicyInput, 'policy' | 'revocations' | 'nowMs'>): Check {
   const id = 'revocation.fresh';
   const rule = policy.document.limits.revocation_age;
   const at = policy.at('limits', 'revocation_age');

@@ -9,10 +9,11 @@ import { z } from 'zod';
 import { hexField } from '../byte-fields.ts';
 import { MODEL_ID } from '../card.ts';
 import type { TdxStatus } from '../tdx/tcb.ts';
-import { anyOr, DAY, DURATION, INSTANT, listOf, NAME, REGISTER, SHA256, TEXT } from './fields.ts';
+import { anyOr, DAY, DURATION, INSTANT, listOf, NAME, SHA256, TEXT } from './fields.ts';
+import { GATEWAYS } from './gateway-schema.ts';
 import { GPU } from './gpu-schema.ts';
-import { SNP_CPU, SNP_TUPLE } from './snp-schema.ts';
-import { TDX_CPU, TDX_TUPLE } from './tdx-schema.ts';
+import { IMAGE } from './image-schema.ts';
+import { CPU } from './cpu-schema.ts';
 
 export const POLICY_FORMAT = 'veilgate.policy/1';
 
@@ -45,41 +46,9 @@ const RULE = z.strictObject({
   id: NAME,
   models: listOf(MODEL_ID),
   images: listOf(NAME),
-  cpu: z.discriminatedUnion('tee', [TDX_CPU, SNP_CPU]),
+  cpu: CPU,
   gpu: GPU,
 });
-
-const TDX_REGISTERS = ['mrconfigid', 'mrowner', 'mrownerconfig'] as const;
-
-/** Tuples for the kinds of machine it is built for; the three registers belong to those of TDX. */
-const IMAGE = z
-  .strictObject({
-    name: NAME,
-    source: z.strictObject({
-      repo: TEXT,
-      commit: z.string().regex(/^[0-9a-f]{40}$/, 'want 40 lower-case hex digits, in quotes'),
-    }),
-    expires: INSTANT,
-    workload: z.strictObject({ image: SHA256, config: SHA256, engine: NAME }),
-    tdx: listOf(TDX_TUPLE).exactOptional(),
-    mrconfigid: REGISTER.exactOptional(),
-    mrowner: REGISTER.exactOptional(),
-    mrownerconfig: REGISTER.exactOptional(),
-    snp: listOf(SNP_TUPLE).exactOptional(),
-  })
-  .superRefine((image, ctx) => {
-    if (image.tdx === undefined && image.snp === undefined) {
-      ctx.addIssue({ code: 'custom', path: ['tdx'], message: 'want tdx, snp or both' });
-    }
-    for (const name of TDX_REGISTERS) {
-      if ((image.tdx === undefined) === (image[name] === undefined)) continue;
-      const message =
-        image.tdx === undefined
-          ? 'only beside tdx'
-          : 'want 48 bytes in lower-case hex, or zero, beside tdx';
-      ctx.addIssue({ code: 'custom', path: [name], message });
-    }
-  });
 
 const ADVISORY = z.strictObject({
   id: z.string().regex(/^[A-Z0-9][A-Z0-9-]{2,63}$/, 'want an advisory such as INTEL-SA-01036'),
@@ -139,6 +108,8 @@ export const POLICY_SCHEMA = z.strictObject({
   advisories: listOf(ADVISORY),
   /** Machines by what they are, for rules that say `platforms: {registry: hosts}`. */
   hosts: listOf(HOST),
+  /** Which gateways may hold plaintext. Nothing that may be a worker may be a gateway. Absent: none. */
+  gateways: GATEWAYS.exactOptional(),
 });
 
 export type PolicyDocument = z.output<typeof POLICY_SCHEMA>;
@@ -146,6 +117,7 @@ export type PolicyRule = PolicyDocument['rules'][number];
 export type PolicyImage = PolicyDocument['images'][number];
 export type PolicyHost = PolicyDocument['hosts'][number];
 export type PolicyAdvisory = PolicyDocument['advisories'][number];
+export type PolicyGateways = NonNullable<PolicyDocument['gateways']>;
 export type TdxCpuRule = Extract<PolicyRule['cpu'], { readonly tee: 'tdx' }>;
 export type SnpCpuRule = Extract<PolicyRule['cpu'], { readonly tee: 'snp' }>;
 

@@ -13,6 +13,7 @@ import { createPinnedPool, fetchJson, type Trust } from '../../core/node/http-cl
 import type { WorkerConfig } from '../../enclave-worker/config.ts';
 import { assertGgufHeader } from '../../enclave-worker/engines/llama-cpp/model-file.ts';
 import type { Epoch } from '../../enclave-worker/keys.ts';
+import { measureServed } from '../../enclave-worker/weights/measure-served.ts';
 import { agentOwnerSigner } from '../../enclave-worker/owner-agent.ts';
 import { verifyGatewayDocument } from '../../protocol/gateway-document.ts';
 import { VeilError } from '../../core/errors.ts';
@@ -92,22 +93,35 @@ function clockFinding(date: string | readonly string[] | undefined, nowMs: numbe
 /** The file that the engine would load is the one the card promises. */
 export async function examineModel({ engine }: WorkerConfig, card: Card): Promise<DoctorFinding> {
   const id = 'model';
+  const { modelPath, upstream } = engine;
+  if (modelPath === undefined) {
+    return problem(
+      id,
+      'engine.modelPath is not set',
+      'Name the file or folder of the weights: without it nobody measures what is served.',
+    );
+  }
   try {
-    const digest = await sha256OfFile(engine.modelPath);
+    const digest =
+      upstream === undefined
+        ? await sha256OfFile(modelPath)
+        : (await measureServed(modelPath, upstream)).digest;
     if (!equalPublic(digest, card.model.weights)) {
       return problem(
         id,
-        `${engine.modelPath} is sha256:${toHex(digest)}`,
+        `${modelPath} is sha256:${toHex(digest)}`,
         `The card promises sha256:${toHex(card.model.weights)}: take that file, or make a new card (veilgate owner card).`,
       );
     }
-    if (engine.name === 'llama-cpp') await assertGgufHeader(engine.modelPath);
+    if (engine.name === 'llama-cpp') await assertGgufHeader(modelPath);
     return ok(id, `${card.model.id}, sha256:${toHex(digest).slice(0, 16)}…`);
   } catch (error) {
     return problem(
       id,
       textOf(error),
-      'Check engine.modelPath: is the file there, readable, and a GGUF file?',
+      upstream === undefined
+        ? 'Check engine.modelPath: is the file there, readable, and a GGUF file?'
+        : 'Check engine.modelPath and engine.upstream.files: plain files, readable, nothing else among them.',
     );
   }
 }

@@ -5,21 +5,35 @@ import { formatInstant } from '../../core/clock.ts';
 import type { Json } from '../../core/json.ts';
 import type { Check } from '../../attestation/verdict.ts';
 import { PROOF_SECTIONS, type CheckedProof } from '../../client/proof/check-response.ts';
-import type { ResponseProof } from '../../client/proof/response-proof.ts';
+import type { Verified } from './verify.ts';
 
-export function proofJson(proof: ResponseProof, checked: CheckedProof): Json {
+export function proofJson({ proof, checked, via, holds }: Verified): Json {
   const { verdict, receipt, gateway, rootSha256 } = checked;
   return {
     format: 'veilgate.response-report/1',
-    holds: checked.holds,
+    holds,
     appraisedAt: formatInstant(proof.appraisedAtMs),
     root: rootSha256 === undefined ? null : `sha256:${toHex(rootSha256)}`,
     gateway: gateway ?? null,
     worker: verdict === undefined ? null : workerJson(verdict, receipt),
     receipt: receipt === undefined ? null : receiptJson(receipt),
-    sections: Object.fromEntries(
-      PROOF_SECTIONS.map((name) => [name, checked.sections[name].map(checkJson)]),
-    ),
+    ...(via === undefined ? {} : { attestedGateway: viaJson(via) }),
+    sections: Object.fromEntries([
+      ...(via === undefined ? [] : [['gateway', via.gateway.map(checkJson)] as const]),
+      ...PROOF_SECTIONS.map((name) => [name, checked.sections[name].map(checkJson)] as const),
+    ]),
+  };
+}
+
+function viaJson({ verdict }: NonNullable<Verified['via']>): Json {
+  if (verdict === undefined) return null;
+  const { decision, simulated, rule, image, tcbStatus } = verdict;
+  return {
+    decision,
+    simulated,
+    rule: rule ?? null,
+    image: image ?? null,
+    tcbStatus: tcbStatus ?? null,
   };
 }
 

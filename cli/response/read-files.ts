@@ -2,8 +2,17 @@
 
 import { VeilError } from '../../core/errors.ts';
 import { systemCodeOf } from '../../core/node/private-files.ts';
+import {
+  isAttestedProof,
+  parseAttestedProof,
+  type AttestedProof,
+} from '../../client/attested/attested-proof.ts';
 import { ENVELOPE_MAX_BYTES } from '../../attestation/publication/kinds.ts';
-import { ANSWER_MAX_BYTES, PROOF_MAX_BYTES, REQUEST_BODY_MAX_BYTES } from '../../client/limits.ts';
+import {
+  ANSWER_MAX_BYTES,
+  ATTESTED_PROOF_MAX_BYTES,
+  REQUEST_BODY_MAX_BYTES,
+} from '../../client/limits.ts';
 import type { ProofPins } from '../../client/proof/check-response.ts';
 import { parseProof, type ResponseProof } from '../../client/proof/response-proof.ts';
 import { readBounded } from '../receipt/read-bills.ts';
@@ -14,13 +23,23 @@ export interface ResponseFiles {
   readonly response?: string;
 }
 
+/** Of an answer that was sealed for here, or of one through a gateway in a TEE. */
+export type AnyProof =
+  | { readonly kind: 'sealed'; readonly proof: ResponseProof }
+  | { readonly kind: 'attested'; readonly proof: AttestedProof };
+
+function parseAnyProof(bytes: Uint8Array): AnyProof {
+  if (isAttestedProof(bytes)) return { kind: 'attested', proof: parseAttestedProof(bytes) };
+  return { kind: 'sealed', proof: parseProof(bytes) };
+}
+
 export type ReadFiles =
-  | { readonly proof: ResponseProof; readonly pins: ProofPins }
+  | { readonly proof: AnyProof; readonly pins: ProofPins }
   | { readonly unreadable: readonly string[] };
 
 /** Of several that cannot be read each is named: half an answer would look like a whole one. */
 export function readFiles(path: string, { root, request, response }: ResponseFiles): ReadFiles {
-  const proof = read(path, PROOF_MAX_BYTES, parseProof);
+  const proof = read(path, ATTESTED_PROOF_MAX_BYTES, parseAnyProof);
   const parts = [
     pin(root, ENVELOPE_MAX_BYTES.root, (bytes) => ({ root: bytes })),
     pin(request, REQUEST_BODY_MAX_BYTES, (bytes) => ({ request: bytes })),

@@ -6,19 +6,19 @@ import { paint, printable } from '../../core/node/terminal.ts';
 import type { Check } from '../../attestation/verdict.ts';
 import { PROOF_SECTIONS, type CheckedProof } from '../../client/proof/check-response.ts';
 import type { ResponseProof } from '../../client/proof/response-proof.ts';
+import type { Verified } from './verify.ts';
 import { showLines } from '../receipt/show.ts';
 
 export type Shown = 'all' | 'notable';
 
-export function reportLines(
-  proof: ResponseProof,
-  checked: CheckedProof,
-  shown: Shown,
-): readonly string[] {
+export function reportLines(verified: Verified, shown: Shown): readonly string[] {
+  const { proof, checked, via } = verified;
   return [
     ...aboutLines(proof, checked),
+    ...(via === undefined ? [] : viaLines(via)),
+    ...(via === undefined ? [] : sectionLines('gateway', via.gateway, shown)),
     ...PROOF_SECTIONS.flatMap((name) => sectionLines(name, checked.sections[name], shown)),
-    conclusion(checked),
+    conclusion(verified),
   ];
 }
 
@@ -41,6 +41,17 @@ function aboutLines({ appraisedAtMs }: ResponseProof, checked: CheckedProof): re
   const lines = facts.map(([name, value]) => `${name.padEnd(NAME_CHARS)}${printable(value)}`);
   const billed = bill === undefined ? [] : showLines({ file: 'bill', bill }).slice(1);
   return [...lines, ...billed];
+}
+
+/** Who read the prompt beside the worker. */
+function viaLines({ verdict }: NonNullable<Verified['via']>): readonly string[] {
+  const { image, simulated, tcbStatus } = verdict ?? {};
+  const facts: (readonly [name: string, value: string])[] = [
+    ['read by', 'a gateway in a TEE, and the worker'],
+    ['gateway image', image ?? 'not known'],
+    ['its machine', simulated === true ? 'SIMULATED, for development' : (tcbStatus ?? 'not known')],
+  ];
+  return facts.map(([name, value]) => `${name.padEnd(NAME_CHARS)}${printable(value)}`);
 }
 
 const NAME_CHARS = 16;
@@ -66,12 +77,14 @@ function wordsOf(check: Check): string {
   return '';
 }
 
-function conclusion({ holds, sections, verdict }: CheckedProof): string {
+function conclusion({ holds, checked, via }: Verified): string {
   if (!holds) return paint('red', 'does not hold');
+  const { sections, verdict } = checked;
   const open = [...sections.policy, ...sections.bill].filter(
     ({ id, outcome }) => outcome === 'waived' && PINS.includes(id),
   );
-  const simulated = verdict?.simulated === true ? ', of a simulated machine' : '';
+  const isSimulated = verdict?.simulated === true || via?.verdict?.simulated === true;
+  const simulated = isSimulated ? ', of a simulated machine' : '';
   const offline = sections.policy.some(
     ({ id, outcome }) => id === 'policy.in_force' && outcome === 'waived',
   );

@@ -14,6 +14,7 @@ import { fillDevelopmentPolicy } from '../../attestation/policy/development.ts';
 import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
 import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
+import { simulatedGatewayQuotes } from '../attested/quotes.ts';
 import type { Gateway } from '../../gateway/app.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { startDevMoney } from './money.ts';
@@ -72,7 +73,8 @@ async function start(
   started.defer(() => ended.abort());
   const money = await startDevMoney({ data, port: options.devnetPort, onProgress });
   started.defer(() => money.close());
-  const gateway = await startTrialGateway({ ...options, money }, publication);
+  const quotes = await simulatedGatewayQuotes(UP_TEES[options.tee][0], pkiDir);
+  const gateway = await startTrialGateway({ ...options, money, quotes }, publication);
   started.defer(async () => void (await gateway.gateway.close()));
   onProgress(`gateway listens on ${gateway.baseUrl}; starting ${options.workers} workers`);
   const [channel, workers] = await Promise.all([

@@ -6,10 +6,13 @@
 
 import { createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { systemClock } from '../../core/clock.ts';
+import { toHex } from '../../core/bytes.ts';
 import { assert } from '../../core/errors.ts';
 import { DEMO_MODEL } from '../../enclave-worker/demo-model/demo-model.ts';
+import { DEMO_GATEWAY_WORKLOAD } from '../../enclave-worker/evidence/simulator/demo-image.ts';
 import { createApiKey, keyHashOf } from '../../gateway/accounts.ts';
 import { createGateway, type Gateway } from '../../gateway/app.ts';
+import type { QuoteSource } from '../../gateway/attested/quote-source.ts';
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
 import { creditBalance } from '../../gateway/payments/balances.ts';
 import { amount } from '../../settlement/money.ts';
@@ -32,6 +35,8 @@ export interface TrialGatewayOptions {
   readonly httpsPort: number;
   readonly adminPort: number;
   readonly money: DevMoney;
+  /** Of the machine that this process is said to run in. */
+  readonly quotes: QuoteSource;
 }
 
 export interface RunningGateway {
@@ -64,6 +69,13 @@ export async function startTrialGateway(
     workers: { allowPrivateEndpoints: true },
     models: [DEMO_MODEL.id],
     plaintext: 'operator-can-read',
+    attested: {
+      workload: {
+        image: toHex(DEMO_GATEWAY_WORKLOAD.image),
+        config: toHex(DEMO_GATEWAY_WORKLOAD.config),
+      },
+      evidence: {},
+    },
     settlement: settlementOf(options.money),
     closeGraceMs: GATEWAY_GRACE_MS,
   });
@@ -71,6 +83,7 @@ export async function startTrialGateway(
     config,
     logDestination: { write: (line) => void logFile.write(line) },
     sealer: plainModeSealer,
+    quotes: options.quotes,
   });
   try {
     const { httpPort, httpsPort, adminPort } = await gateway.listen();

@@ -12,7 +12,6 @@ import type { VerifiedReceipt } from '../../protocol/sx/read-response.ts';
 import { statementFaults } from '../../settlement/check-statement.ts';
 import type { SignedStatement } from '../../settlement/statement.ts';
 import type { Voucher } from '../../settlement/voucher.ts';
-import { DOCUMENT_TIMEOUT_MS } from '../limits.ts';
 import type { ChannelAccount } from './account.ts';
 import type { Bill } from './bill.ts';
 import type { Books, GatewayView } from './books.ts';
@@ -72,7 +71,7 @@ async function faultsOf(
     ...usage,
   ];
   // The app may have left at the end of its answer; the bill is looked at all the same.
-  const signal = AbortSignal.timeout(DOCUMENT_TIMEOUT_MS);
+  const { signal } = new AbortController();
   return withCurrentKeys(known, () => books.renewGatewayView(signal), faultsUnder);
 }
 

@@ -56,8 +56,15 @@ export interface CheckedProof {
   readonly rootSha256: Bytes<32> | undefined;
 }
 
-/** Never throws at what a proof says. */
-export function checkProof(proof: ResponseProof, pins: ProofPins = {}): CheckedProof {
+/** Whose clock dated the sealing, and whose policy the request named. */
+export type SealedBy = 'client' | 'gateway';
+
+/** Never throws at what a proof says. `gateway`: of an answer that an attested gateway sealed for. */
+export function checkProof(
+  proof: ResponseProof,
+  pins: ProofPins = {},
+  sealedBy: SealedBy = 'client',
+): CheckedProof {
   const policy = judgePolicy(proof, pins);
   const bill = orUndefined(() => parseBill(proof.bill));
   const billed = bill && checkBill(bill);
@@ -65,6 +72,7 @@ export function checkProof(proof: ResponseProof, pins: ProofPins = {}): CheckedP
   const signed = bill?.receipt;
   const parts: Parts = {
     proof,
+    sealedBy,
     bill,
     worker,
     receipt: signed && orUndefined(() => parseReceiptUnverified(signed)),
@@ -95,6 +103,7 @@ export function checkProof(proof: ResponseProof, pins: ProofPins = {}): CheckedP
 
 interface Parts {
   readonly proof: ResponseProof;
+  readonly sealedBy: SealedBy;
   readonly bill: Bill | undefined;
   readonly worker: JudgedWorker;
   readonly receipt: ReturnType<typeof parseReceiptUnverified> | undefined;
@@ -134,8 +143,10 @@ function judgeWorker(
 }
 
 /** The client's clock dates the judgement and the sealing, the worker's its statement and its receipt; `opened` ties both. */
-function timeChecks({ proof, worker, receipt, prelude, bill }: Parts): readonly Check[] {
-  const { appraisedAtMs } = proof;
+function timeChecks({ proof, sealedBy, worker, ...rest }: Parts): readonly Check[] {
+  const { receipt, prelude, bill } = rest;
+  // A client asks before a gateway seals; their clocks differ by what workers allow too.
+  const appraisedAtMs = proof.appraisedAtMs - (sealedBy === 'gateway' ? CLOCK_SKEW_MAX_MS : 0);
   const { key } = worker;
   const statement = bill && orUndefined(() => parseStatement(bill.worker.statement));
   return [
@@ -185,7 +196,8 @@ function isBilledInTime({ issuedAtMs, deadlineMs }: Prelude, { atMs }: Bill): bo
 }
 
 /** That the worker of the bill is the one whose evidence was judged, under the policy it was judged by. */
-function receiptChecks({ worker, bill, receipt: signed, prelude }: Parts): readonly Check[] {
+function receiptChecks(parts: Parts): readonly Check[] {
+  const { worker, bill, receipt: signed, prelude, sealedBy } = parts;
   const { evidence, appraisal, key } = worker;
   const receipt = signed?.receipt;
   const against = <Known>(
@@ -203,10 +215,16 @@ function receiptChecks({ worker, bill, receipt: signed, prelude }: Parts): reado
         equalPublic(both.bill.worker.card, both.evidence.card),
       'statement and card of the evidence',
     ]),
-    against('receipt.policy', receipt && appraisal && { receipt, appraisal }, (both) => [
-      equalPublic(both.receipt.policyDigest, both.appraisal.verdict.policy.digest),
-      'the policy that the worker was judged by',
-    ]),
+    sealedBy === 'gateway' && receipt !== undefined && !isUnderPolicy(receipt, appraisal)
+      ? waivedBy(
+          'receipt.policy',
+          `the gateway sealed under sha256:${toHex(receipt.policyDigest)}; here the worker is judged by the policy of this file`,
+          'the gateway that was trusted with the request',
+        )
+      : against('receipt.policy', receipt && appraisal && { receipt, appraisal }, (both) => [
+          isUnderPolicy(both.receipt, both.appraisal),
+          'the policy that the worker was judged by',
+        ]),
     against('receipt.simulated', receipt && key && { receipt, key }, (both) => [
       both.receipt.simulated === both.key.simulated,
       'a receipt that says whether the machine is simulated',
@@ -216,6 +234,13 @@ function receiptChecks({ worker, bill, receipt: signed, prelude }: Parts): reado
       'a request for the model that the worker serves',
     ]),
   ];
+}
+
+function isUnderPolicy(
+  { policyDigest }: Pick<Receipt, 'policyDigest'>,
+  appraisal: Appraisal | undefined,
+): boolean {
+  return appraisal !== undefined && equalPublic(policyDigest, appraisal.verdict.policy.digest);
 }
 
 function billSection(

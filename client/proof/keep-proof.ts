@@ -11,7 +11,6 @@ import { encodeEvidence } from '../../attestation/evidence.ts';
 import { encodeState } from '../../attestation/publication/saved-state.ts';
 import { randomBytes, sha256Stream } from '#primitives';
 import type { AnswerSink, OpenedAnswer } from '../answer-opener.ts';
-import { DOCUMENT_TIMEOUT_MS } from '../limits.ts';
 import { encodeBill } from '../pay/bill.ts';
 import { unpaidBill } from '../pay/judge.ts';
 import type { Session } from '../session.ts';
@@ -75,22 +74,32 @@ export function keepProof(
 
 /** A bill that does not hold is shown to whoever pays; the proof of its answer has one that claims no payment. */
 async function billOf(
-  { settlement, asked, receipt, ledger, head }: OpenedAnswer,
-  { session, clock }: { readonly session: Session; readonly clock: Clock },
+  answer: OpenedAnswer,
+  parts: { readonly session: Session; readonly clock: Clock },
 ): Promise<() => Uint8Array> {
-  if (settlement !== undefined) return settlement.bill;
-  assert(receipt !== undefined, 'every request of this client demands a receipt');
-  const { document } = await session.gatewayView(AbortSignal.timeout(DOCUMENT_TIMEOUT_MS));
-  const bill = unpaidBill(asked, receipt, {
-    line: ledger,
-    worker: session.proofOf(head.key),
-    gateway: document,
-    atMs: clock(),
-  });
-  return () => encodeBill(bill);
+  if (answer.settlement !== undefined) return answer.settlement.bill;
+  const bill = await unpaidBillOf(answer, parts);
+  return () => bill;
 }
 
-function policyProof(basis: TrustBasis): PolicyProof {
+/** What shows what an answer cost whom no channel pays. */
+export async function unpaidBillOf(
+  { asked, receipt, ledger, head }: OpenedAnswer,
+  { session, clock }: { readonly session: Session; readonly clock: Clock },
+): Promise<Uint8Array> {
+  assert(receipt !== undefined, 'every request of this client demands a receipt');
+  const { document } = await session.gatewayView(new AbortController().signal);
+  return encodeBill(
+    unpaidBill(asked, receipt, {
+      line: ledger,
+      worker: session.proofOf(head.key),
+      gateway: document,
+      atMs: clock(),
+    }),
+  );
+}
+
+export function policyProof(basis: TrustBasis): PolicyProof {
   if (basis.kind === 'unsigned') {
     return { kind: 'unsigned', canonical: utf8(basis.policy.canonical) };
   }

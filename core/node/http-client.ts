@@ -46,6 +46,8 @@ export type Trust =
   | { readonly kind: 'webpki' }
   /** These issuers and no others; the name in the certificate is checked as well. */
   | { readonly kind: 'ca'; readonly certificatesPem: string }
+  /** Whoever answers: for documents that prove themselves. Nothing secret may be asked with. */
+  | { readonly kind: 'nobody' }
   | { readonly kind: 'loopback' }
   /** Whoever may create the socket file is the other end; the origin is `http://localhost`. */
   | { readonly kind: 'unix'; readonly socketPath: string };
@@ -67,6 +69,8 @@ export interface PoolOptions {
   readonly headersTimeoutMs?: number;
   /** Between two pieces of the body. */
   readonly bodyTimeoutMs?: number;
+  /** How long an idle connection is kept: less than the other side does, or a request may meet its end. */
+  readonly keepAliveMs?: number;
 }
 
 export type ReadHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -117,7 +121,7 @@ export function createPinnedPool(options: PoolOptions): HttpPool {
     connections: options.connectionsMax ?? CONNECTIONS_MAX,
     pipelining: 1,
     allowH2: false,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: options.keepAliveMs ?? KEEP_ALIVE_MS,
     headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
     bodyTimeout: options.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
     maxHeaderSize: RESPONSE_HEADERS_MAX_BYTES,
@@ -196,7 +200,7 @@ function connector(options: PoolOptions, url: URL): Connector {
       port,
       // A name is needed for SNI; an address must not be sent there (RFC 6066 §3).
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      ...(trust.kind === 'spki'
+      ...(trust.kind === 'spki' || trust.kind === 'nobody'
         ? { rejectUnauthorized: false, minVersion: 'TLSv1.3' }
         : { rejectUnauthorized: true }),
       ...(trust.kind === 'ca' ? { ca: trust.certificatesPem } : {}),

@@ -7,6 +7,7 @@ import { CONFIGFS_TSM, CONFIGFS_TSM_CONFIG, openConfigfsTsm } from './configfs-t
 import { DSTACK, DSTACK_CONFIG, openDstack } from './dstack.ts';
 import type { Guest } from './guest.ts';
 import type { EvidenceProvider } from './provider.ts';
+import { DEMO_GATEWAY_MEASUREMENTS, DEMO_GATEWAY_SNP_MEASUREMENT } from './simulator/demo-image.ts';
 import { createSimulator, simulator } from './simulator/simulator.ts';
 import { createSnpSimulator, snpSimulator } from './simulator/snp/simulator.ts';
 
@@ -35,6 +36,8 @@ function simulatorConfig<Name extends string>(name: Name) {
     provider: z.literal(name),
     /** Where the development hierarchy is kept. */
     pkiDir: PATH,
+    /** What the simulated machine measures; absent: a worker. */
+    image: z.enum(['worker', 'gateway']).exactOptional(),
   });
 }
 
@@ -47,12 +50,22 @@ export const PROVIDERS = [
   {
     name: simulator.name,
     simulated: true,
-    open: decoding(SIMULATOR_CONFIG, ({ pkiDir }) => createSimulator({ pkiDir })),
+    open: decoding(SIMULATOR_CONFIG, ({ pkiDir, image }) =>
+      createSimulator({
+        pkiDir,
+        ...(image === 'gateway' ? { measurements: DEMO_GATEWAY_MEASUREMENTS } : {}),
+      }),
+    ),
   },
   {
     name: snpSimulator.name,
     simulated: true,
-    open: decoding(SNP_SIMULATOR_CONFIG, ({ pkiDir }) => createSnpSimulator({ pkiDir })),
+    open: decoding(SNP_SIMULATOR_CONFIG, ({ pkiDir, image }) =>
+      createSnpSimulator({
+        pkiDir,
+        ...(image === 'gateway' ? { measurement: DEMO_GATEWAY_SNP_MEASUREMENT } : {}),
+      }),
+    ),
   },
 ] as const satisfies readonly ProviderKind[];
 export type ProviderName = (typeof PROVIDERS)[number]['name'];

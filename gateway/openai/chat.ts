@@ -16,11 +16,12 @@ import { spokenEnd, spokenFailure, spokenSettlement } from '../../protocol/spoke
 import { PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
 import { drained } from '../drained.ts';
 import { paymentFailureOf, settledJson, type Settled } from '../payments/edge.ts';
+import { dropRest } from '../refused-body.ts';
 import { readJsonBody } from './body.ts';
 import { CHAT_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
 import { respondFailure } from './respond.ts';
 import type { SealedSink } from '../sealed-sink.ts';
-import type { PlainHead, PlainSink, SealedSend, Sealer } from './sealer.ts';
+import type { AnswerProof, PlainHead, PlainSink, SealedSend, Sealer } from './sealer.ts';
 
 export interface PlainExchange {
   readonly sealed: Uint8Array;
@@ -49,6 +50,8 @@ export interface ChatDeps {
   readonly authenticate: (request: IncomingMessage) => PlainCaller | Promise<PlainCaller>;
   readonly bodyMaxBytes?: number;
   readonly pingIntervalMs?: number;
+  /** Absent: proofs of answers are not kept. */
+  readonly onProven?: (proof: AnswerProof, payer: Uint8Array) => void;
   /** For logs and counters: what ended the request other than a whole answer. */
   readonly onFailure?: (error: unknown, stage: 'before-head' | 'after-head') => void;
 }
@@ -85,6 +88,8 @@ export async function handlePlain(
       if (pays) answer.settled(settled, { model, header: paymentResponse(settled) });
     };
     const carry: SealedSend = (sealed, sink, signal) => send({ sealed, sink, signal, onSettled });
+    const { onProven } = deps;
+    if (onProven !== undefined) answer.proven = (proof) => onProven(proof, payer);
     await deps.sealer.exchange({ path, body, payer }, carry, answer, left.signal);
     answer.complete();
   } catch (error) {
@@ -93,8 +98,7 @@ export async function handlePlain(
     answer.fail(caller?.refusal() ?? paymentFailureOf(error) ?? failureOf(error));
   } finally {
     answer.stop();
-    // An unread rest of a refused body must not become the next request.
-    if (!request.complete) response.once('finish', () => request.destroy());
+    if (!request.complete) dropRest(request);
   }
 }
 
@@ -106,6 +110,11 @@ const PASSED_HEADERS: readonly string[] = [
   'x-should-retry',
 ];
 
+/** A worker may say that asking again is no use. To ask again, and pay again, is the app's own decision. */
+function isPassed(name: string, value: string): boolean {
+  return PASSED_HEADERS.includes(name) && (name !== 'x-should-retry' || value === 'false');
+}
+
 const LINE_FEED = 0x0a;
 const MS_PER_S = 1000;
 
@@ -114,6 +123,7 @@ class PlainAnswer implements PlainSink {
   readonly #response: ServerResponse;
   readonly #pingIntervalMs: number;
   #ping: NodeJS.Timeout | undefined;
+  proven: ((proof: AnswerProof) => void) | undefined;
   #head: PlainHead | undefined;
   #betweenEvents = true;
 
@@ -132,11 +142,13 @@ class PlainAnswer implements PlainSink {
     const response = this.#response;
     response.statusCode = head.status;
     for (const [name, value] of head.headers) {
-      if (PASSED_HEADERS.includes(name.toLowerCase())) response.setHeader(name, value);
+      if (isPassed(name.toLowerCase(), value)) response.setHeader(name, value);
     }
     response.setHeader('sx-privacy', 'gateway-visible');
     response.setHeader('sx-worker', toHex(head.workerId));
     response.setHeader('sx-kid', toHex(head.kid));
+    response.setHeader('sx-evidence', toHex(head.statementHash));
+    response.setHeader('sx-policy', toHex(head.policyDigest));
     if (head.simulated) response.setHeader('sx-simulated', 'true');
     response.setHeader('x-request-id', head.requestId);
     if (!this.#streams()) return;

@@ -23,10 +23,10 @@ export interface PlainCallerDeps {
   readonly network: string | undefined;
 }
 
-const NOBODY = new Uint8Array(32);
+export const NOBODY = new Uint8Array(32);
 
 /** Anthropic's SDK shows its key in a header of its own. Where both are shown, the bearer counts. */
-function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+export function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const { authorization, 'x-api-key': key } = headers;
   if (authorization !== undefined || typeof key !== 'string') return headers;
   return { ...headers, authorization: `Bearer ${key}` };

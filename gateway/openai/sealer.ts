@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { EvidenceBundle } from '../../attestation/evidence.ts';
 import type { SealedSink } from '../sealed-sink.ts';
 
 /** An OpenAI request that this gateway can read. */
@@ -22,8 +23,21 @@ export interface PlainHead {
   readonly workerId: Uint8Array;
   readonly kid: Uint8Array;
   readonly simulated: boolean;
+  /** SHA-256 of the statement under which the worker answers. */
+  readonly statementHash: Uint8Array;
+  /** Of the policy by which it was admitted. */
+  readonly policyDigest: Uint8Array;
   /** Derived from msg_id: what the app quotes when it asks about the exchange. */
   readonly requestId: string;
+}
+
+/** By what one whole answer can be proved: no content. */
+export interface AnswerProof {
+  readonly requestId: string;
+  /** As the worker registered it. */
+  readonly evidence: EvidenceBundle;
+  /** `veilgate.bill/1`. */
+  readonly bill: Uint8Array;
 }
 
 /** Where opened bytes go. `data` answers false when the reader is slow; then `drain` says when to go on. */
@@ -31,6 +45,8 @@ export interface PlainSink {
   head(head: PlainHead): void;
   data(bytes: Uint8Array): boolean;
   drain(): Promise<void>;
+  /** Absent: nobody keeps any. Called once per whole answer, before `exchange` resolves. */
+  readonly proven?: ((proof: AnswerProof) => void) | undefined;
 }
 
 /** Dispatch in process, with account and limits bound to it. Resolves after `end` or `fail`, or rejects. */

@@ -25,6 +25,7 @@ import {
   WORKER_CONNECTIONS_MAX,
   WORKER_CONTROL_CONNECTIONS_MAX,
 } from '../limits.ts';
+import type { LinkForm } from '../sealed-form.ts';
 
 export interface LinkOptions {
   /** `https://host:port`. */
@@ -36,11 +37,7 @@ export interface LinkOptions {
 }
 
 export interface WorkerLink {
-  exchange(
-    sealed: Uint8Array,
-    handler: StreamHandler,
-    options?: ExchangeOptions,
-  ): { abort(): void };
+  exchange(sealed: Uint8Array, handler: StreamHandler, options: ExchangeOptions): { abort(): void };
   /** The receipt payload, or undefined when the worker has none. Throws `http.*`. */
   fetchReceipt(msgId: Bytes<16>, signal: AbortSignal): Promise<Uint8Array | undefined>;
   /** Payloads of receipts after this one, oldest first, one after the other. Throws `http.*`. */
@@ -64,15 +61,12 @@ export interface WorkerLink {
 }
 
 export interface ExchangeOptions {
+  readonly form: LinkForm;
   /** Ask for a METER frame after every so many tokens of output. */
   readonly meterEvery?: number;
 }
 
 const NO_BODY_MAX_BYTES = 4096;
-const REQUEST_HEADERS = {
-  'content-type': 'application/vnd.sx1.req',
-  accept: 'application/vnd.sx1.res',
-} as const;
 
 export function createLink(options: LinkOptions): WorkerLink {
   const peer = {
@@ -92,13 +86,11 @@ export function createLink(options: LinkOptions): WorkerLink {
   // Of its own: when every connection carries an answer, one of them must still be stoppable.
   const control = createPinnedPool({ ...peer, connectionsMax: WORKER_CONTROL_CONNECTIONS_MAX });
   return {
-    exchange: (sealed, handler, { meterEvery } = {}) => {
+    exchange: (sealed, handler, { form, meterEvery }) => {
+      const { path, requestType, responseType } = form;
       const meter = meterEvery === undefined ? {} : { [METER_HEADER]: String(meterEvery) };
-      const headers = { ...REQUEST_HEADERS, ...meter };
-      return pool.stream(
-        { method: 'POST', path: '/sx/v1/exchange', headers, body: sealed },
-        handler,
-      );
+      const headers = { 'content-type': requestType, accept: responseType, ...meter };
+      return pool.stream({ method: 'POST', path, headers, body: sealed }, handler);
     },
     fetchReceipt: async (msgId, signal) => {
       const answer = await fetchBytes(pool, {

@@ -67,6 +67,11 @@ export async function settleMissedReceipts(input: MissedReceipts): Promise<Recov
   return { settled, unknown, lastSeq: last };
 }
 
+/** A receipt names the key that its request was sealed to. */
+function kidsOf({ kid, ehbp }: AttestedKey): readonly Bytes<16>[] {
+  return ehbp === undefined ? [kid] : [kid, ehbp.kid];
+}
+
 export interface MissedExpectation {
   readonly key: AttestedKey;
   readonly after: bigint;
@@ -88,7 +93,7 @@ export function verifyMissedReceipt(
   const checks = [
     ['signature', () => isReceiptSignedBy(signed, key.receiptKey)],
     ['statementHash', () => equalPublic(receipt.statementHash, key.statementHash)],
-    ['kid', () => equalPublic(receipt.kid, key.kid)],
+    ['kid', () => kidsOf(key).some((kid) => equalPublic(receipt.kid, kid))],
     ['workerId', () => equalPublic(receipt.workerId, key.workerId)],
     ['modelDigest', () => equalPublic(receipt.modelDigest, key.model.digest)],
     ['priceDigest', () => equalPublic(receipt.priceDigest, key.priceDigest)],

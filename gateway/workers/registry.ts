@@ -63,6 +63,8 @@ export interface WorkerRegistry {
   /** False when full. An older statement of the same worker stays until it expires. */
   add(admission: Admission): boolean;
   byKid(kid: Uint8Array): LiveWorker | undefined;
+  /** By the key for EHBP clients, of those that have one. */
+  byEhbpKid(kid: Uint8Array): LiveWorker | undefined;
   byWorkerId(workerId: string): readonly LiveWorker[];
   hasStatement(statementHash: Uint8Array): boolean;
   /** The newest publishable statement of each worker that serves the model. */
@@ -84,6 +86,8 @@ export interface RegistryEvents {
 
 export class MemoryRegistry implements WorkerRegistry {
   readonly #byKid = new Map<string, LiveWorker>();
+  /** Of those in service. */
+  readonly #byEhbpKid = new Map<string, LiveWorker>();
   readonly #byWorker = new Map<string, LiveWorker[]>();
   readonly #bench = new Map<string, LiveWorker>();
   /** Removed while exchanges ran there: no more of them than exchanges. */
@@ -121,6 +125,10 @@ export class MemoryRegistry implements WorkerRegistry {
 
   byKid(kid: Uint8Array): LiveWorker | undefined {
     return this.#byKid.get(toHex(kid));
+  }
+
+  byEhbpKid(kid: Uint8Array): LiveWorker | undefined {
+    return this.#byEhbpKid.get(toHex(kid));
   }
 
   byWorkerId(workerId: string): readonly LiveWorker[] {
@@ -175,6 +183,8 @@ export class MemoryRegistry implements WorkerRegistry {
 
   #serve(worker: LiveWorker): void {
     this.#byKid.set(worker.kid, worker);
+    const { ehbp } = worker.key;
+    if (ehbp !== undefined) this.#byEhbpKid.set(toHex(ehbp.kid), worker);
     const statements = this.#byWorker.get(worker.workerId) ?? [];
     const at = statements.findIndex(({ kid }) => kid === worker.kid);
     const next =
@@ -186,6 +196,8 @@ export class MemoryRegistry implements WorkerRegistry {
 
   #unserve(worker: LiveWorker): void {
     this.#byKid.delete(worker.kid);
+    const { ehbp } = worker.key;
+    if (ehbp !== undefined) this.#byEhbpKid.delete(toHex(ehbp.kid));
     const rest = this.byWorkerId(worker.workerId).filter((other) => other.kid !== worker.kid);
     if (rest.length > 0) this.#byWorker.set(worker.workerId, rest);
     else this.#byWorker.delete(worker.workerId);
@@ -218,6 +230,7 @@ export class MemoryRegistry implements WorkerRegistry {
   async close(): Promise<void> {
     const links = [...this.all(), ...this.benched()].map((worker) => worker.link);
     this.#byKid.clear();
+    this.#byEhbpKid.clear();
     this.#byWorker.clear();
     this.#bench.clear();
     this.#gone.clear();

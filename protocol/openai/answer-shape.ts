@@ -10,7 +10,7 @@ import type { Usage } from '../receipt.ts';
 import type { TokenLogprob } from './logprobs.ts';
 import type { ToolCall } from './tools.ts';
 
-export type FinishReason = 'stop' | 'length' | 'tool_calls';
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
 export interface AnswerIdentity {
   readonly id: string;
@@ -33,6 +33,8 @@ export type CallPiece =
 
 export interface WholeChoice extends AnswerPiece {
   readonly calls: readonly ToolCall[];
+  /** What the model thought, where it tells. */
+  readonly reasoning?: string;
   readonly finishReason: FinishReason;
 }
 
@@ -43,6 +45,8 @@ export interface AnswerShape {
   /** Before anything else of the choice; undefined where the endpoint has no such object. */
   begin(choice: number): StreamObject | undefined;
   piece(choice: number, piece: AnswerPiece): StreamObject;
+  /** Undefined where the endpoint has no place for what the model thinks. */
+  reasoning(choice: number, text: string): StreamObject | undefined;
   /** Only where tools can be given. */
   call(choice: number, piece: CallPiece): StreamObject;
   /** The last object of the choice: what SDKs take as "this answer is complete". */

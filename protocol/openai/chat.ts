@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import { decodeBody, refuse, type BodyRules, type Decision } from './decode-body.ts';
 import { MODEL_ID_MAX_CHARS } from './envelope.ts';
+import { REASONING_EFFORT, TEMPLATE_ARGUMENTS, type TemplateArguments } from './reasoning.ts';
 import {
   IDENTITY_FIELDS,
   SAMPLING_FIELDS,
@@ -34,6 +35,8 @@ export type ChatMessage =
       readonly role: 'assistant';
       readonly content: string;
       readonly toolCalls: readonly ToolCall[];
+      /** What it thought, as an earlier answer told it. */
+      readonly reasoning?: string;
     }
   /** What a tool answered to the call of that id, which is in the assistant's message before. */
   | { readonly role: 'tool'; readonly content: string; readonly toolCallId: string };
@@ -48,6 +51,10 @@ export interface ChatRequest extends Tooling {
   readonly stop: readonly string[];
   /** So many of the likeliest tokens are told beside the one that was drawn; absent: nothing is told. */
   readonly topLogprobs: number | undefined;
+  /** Absent: whatever the model does of itself. */
+  readonly reasoningEffort?: string;
+  /** Variables of the model's own template. */
+  readonly templateArguments?: TemplateArguments;
   readonly mode: 'stream' | 'unary';
   readonly includeUsage: boolean;
   /** Divides what a client lets a worker reuse of its own earlier prompts. */
@@ -78,6 +85,7 @@ const MESSAGE = z.discriminatedUnion('role', [
     // Apps send our own answer back as it was; these members are in it and say nothing.
     refusal: z.null().optional(),
     annotations: EMPTY.nullish(),
+    reasoning_content: TEXT.nullish(),
     tool_calls: TOOL_CALLS.nullish(),
   }),
   z.strictObject({
@@ -96,6 +104,8 @@ const HONOURED = {
   max_tokens: TOKENS,
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).nullish(),
+  reasoning_effort: REASONING_EFFORT.nullish(),
+  chat_template_kwargs: TEMPLATE_ARGUMENTS.nullish(),
   ...SAMPLING_FIELDS,
   ...TOOL_FIELDS,
   prompt_cache_key: z.string().max(1024).nullish(),
@@ -117,7 +127,6 @@ const RULES: BodyRules<Fields> = {
   schema: SCHEMA,
   known: new Set(Object.keys(SCHEMA.shape)),
   neutralOnly: {
-    reasoning_effort: z.literal('none'),
     modalities: z.array(z.literal('text')).max(1),
   },
   never: new Set(['audio', 'web_search_options', 'moderation', 'functions', 'function_call']),
@@ -128,6 +137,7 @@ export function decodeChatRequest(body: unknown): ChatDecision {
   const decoded = decodeBody(body, RULES);
   if (decoded.outcome === 'refused') return decoded;
   const { fields } = decoded;
+  const { reasoning_effort: effort, chat_template_kwargs: template } = fields;
   const conflict = firstConflict(fields);
   if (conflict !== undefined) return refuse('invalid_value', conflict);
   return {
@@ -142,6 +152,8 @@ export function decodeChatRequest(body: unknown): ChatDecision {
       topLogprobs: fields.logprobs === true ? (fields.top_logprobs ?? 0) : undefined,
       mode: fields.stream === true ? 'stream' : 'unary',
       includeUsage: fields.stream_options?.include_usage === true,
+      ...(typeof effort === 'string' && { reasoningEffort: effort }),
+      ...(template !== null && template !== undefined && { templateArguments: template }),
       cacheKey: fields.prompt_cache_key ?? undefined,
       ...toolingOf(fields),
     },
@@ -186,7 +198,8 @@ function messageOf(message: Fields['messages'][number]): ChatMessage {
     return { role: message.role === 'developer' ? 'system' : message.role, content };
   }
   const toolCalls = (message.tool_calls ?? []).map(({ id, function: call }) => ({ id, ...call }));
-  return { role: 'assistant', content, toolCalls };
+  const { reasoning_content: reasoning } = message;
+  return { role: 'assistant', content, toolCalls, ...(reasoning && { reasoning }) };
 }
 
 function textOf(content: Fields['messages'][number]['content']): string {

@@ -46,6 +46,8 @@ export interface ChatCompletion {
       /** Null when there are calls and no words. */
       readonly content: string | null;
       readonly refusal: null;
+      /** As DeepSeek's API names it, and most SDKs read it. Not of OpenAI's. */
+      readonly reasoning_content?: string;
       readonly tool_calls?: readonly ToolCallJson[];
     };
     readonly logprobs: ChatLogprobs | null;
@@ -66,6 +68,7 @@ export interface ChatChunk {
     readonly delta: {
       readonly role?: 'assistant';
       readonly content?: string;
+      readonly reasoning_content?: string;
       readonly tool_calls?: readonly ToolCallDelta[];
     };
     readonly logprobs: ChatLogprobs | null;
@@ -95,6 +98,13 @@ export function chatShape(answer: AnswerIdentity, topLogprobs: number | undefine
         logprobs: logprobsOf(tokens),
         finish_reason: null,
       }),
+    reasoning: (index, text) =>
+      chunk(answer, {
+        index,
+        delta: { reasoning_content: text },
+        logprobs: null,
+        finish_reason: null,
+      }),
     call: (index, piece) =>
       chunk(answer, {
         index,
@@ -110,9 +120,9 @@ export function chatShape(answer: AnswerIdentity, topLogprobs: number | undefine
       object: 'chat.completion',
       created: answer.created,
       model: answer.model,
-      choices: choices.map(({ text, tokens, calls, finishReason }, index) => ({
+      choices: choices.map(({ text, tokens, calls, reasoning, finishReason }, index) => ({
         index,
-        message: messageOf(text, calls),
+        message: { ...messageOf(text, calls), ...(reasoning && { reasoning_content: reasoning }) },
         logprobs: logprobsOf(tokens),
         finish_reason: finishReason,
       })),

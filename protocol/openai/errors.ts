@@ -290,6 +290,9 @@ const BY_CODE: Readonly<Record<string, FailureCode>> = {
   'client.policy_equivocation': 'attestation_failed',
   'client.none_usable': 'attestation_failed',
   'client.gateway_changed': 'attestation_failed',
+  'client.gateway_evidence': 'attestation_failed',
+  'client.gateway_denied': 'attestation_failed',
+  'client.gateway_key': 'attestation_failed',
   'client.evidence': 'attestation_failed',
 };
 

@@ -19,12 +19,20 @@ export interface Sampling {
   readonly logitBias: readonly (readonly [token: number, bias: number])[];
   /** Absent: a fresh random seed. The same seed gives the same text only as best effort (batching). */
   readonly seed: number | undefined;
+  /** Only the so many likeliest tokens; 0: all. Absent, as the two below: not asked for. */
+  readonly topK?: number | undefined;
+  /** Only tokens at least this likely, as a part of the likeliest one's probability; 0: all. */
+  readonly minP?: number | undefined;
+  /** Divides the logits of what stands in the prompt or the answer already; 1: nothing. */
+  readonly repetitionPenalty?: number | undefined;
 }
 
 const TEMPERATURE_MAX = 2;
 const PENALTY_MAX = 2;
 const BIAS_MAX = 100;
 const BIASES_MAX = 1024;
+const TOP_K_MAX = 1_000_000;
+const REPETITION_MAX = 2;
 const STOPS_MAX = 4;
 const STOP_MAX_CHARS = 256;
 
@@ -45,6 +53,10 @@ export const SAMPLING_FIELDS = {
     .record(z.string().regex(/^(?:0|[1-9]\d{0,8})$/), z.number().min(-BIAS_MAX).max(BIAS_MAX))
     .refine((biases) => Object.keys(biases).length <= BIASES_MAX)
     .nullish(),
+  // Not of OpenAI's: which engines take them is in enclave-worker/engine-members.ts. -1 is how some say "all".
+  top_k: z.int().min(-1).max(TOP_K_MAX).nullish(),
+  min_p: z.number().min(0).max(1).nullish(),
+  repetition_penalty: z.number().gt(0).max(REPETITION_MAX).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z
     .strictObject({
@@ -58,7 +70,11 @@ const SAMPLING = z.object(SAMPLING_FIELDS);
 type SamplingFields = z.infer<typeof SAMPLING>;
 
 export function samplingOf(fields: SamplingFields): Sampling {
+  const { top_k: topK, min_p: minP, repetition_penalty: repetitionPenalty } = fields;
   return {
+    ...(typeof topK === 'number' && { topK: Math.max(0, topK) }),
+    ...(typeof minP === 'number' && { minP }),
+    ...(typeof repetitionPenalty === 'number' && { repetitionPenalty }),
     temperature: fields.temperature ?? 1,
     topP: fields.top_p ?? 1,
     frequencyPenalty: fields.frequency_penalty ?? 0,

@@ -45,6 +45,7 @@ export function textShape(answer: AnswerIdentity, topLogprobs: number | undefine
       completion(answer, [
         { index, text, logprobs: logprobsOf(index, tokens), finish_reason: null },
       ]),
+    reasoning: () => undefined,
     call: () => {
       assert(false, 'a text completion takes no tools');
     },

@@ -12,6 +12,8 @@ export interface ToolFunction {
   readonly description?: string | undefined;
   /** A JSON Schema of an object, unread. Absent: no arguments. */
   readonly parameters?: unknown;
+  /** Asked for by name. Where the form of calls is made here they follow the schema in any case. */
+  readonly strict?: true;
 }
 
 export type ToolChoice =
@@ -50,7 +52,6 @@ const TOOL = z.strictObject({
     name: NAME,
     description: z.string().max(TEXT_MAX_CHARS).nullish(),
     parameters: z.unknown().optional(),
-    // Arguments always follow the schema here, asked for or not.
     strict: z.boolean().nullish(),
   }),
 });
@@ -109,6 +110,7 @@ export function toolingOf(fields: ToolFields): Tooling {
     name: tool.name,
     description: tool.description ?? undefined,
     parameters: tool.parameters,
+    ...(tool.strict === true && { strict: true as const }),
   }));
   return {
     tools,

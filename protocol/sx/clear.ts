@@ -26,6 +26,16 @@ export function parseClearRequest(bytes: Uint8Array): ClearRequest {
   return { prelude, kids, th };
 }
 
+/** One worker's answer on its way through the gateway, in whatever form. */
+export interface Relay {
+  /** Throws `sx.response`, `sx.trailing`, `sx.limit`. */
+  push(chunk: Uint8Array): RelayStep;
+  /** What the receipt must say; asked once the receipt is there. */
+  respHash(): Bytes<32>;
+  /** After `final`, once: the held end. */
+  release(ledgerLine: Uint8Array): readonly Uint8Array[];
+}
+
 export interface RelayStep {
   /** Bytes that may go to the client now. */
   readonly forward: readonly Uint8Array[];
@@ -37,13 +47,15 @@ export interface RelayStep {
   readonly meters: readonly Uint8Array[];
   /** FINAL has arrived and is held. */
   readonly final: boolean;
+  /** Where the form says it outside of the stream: the answer's nonce, as soon as it is known. */
+  readonly nonce?: Bytes<32>;
 }
 
 /**
  * One worker's answer on its way through. Forwards nothing before the first sealed frame, so that until then another worker
  * can still be asked; holds RECEIPT and FINAL until the settlement is durable.
  */
-export class ResponseRelay {
+export class ResponseRelay implements Relay {
   readonly #kid: Bytes<16>;
   readonly #stream: ResponseStream;
   readonly #hash = sha256Stream();

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { fixed, isZero, type Bytes } from '../../core/bytes.ts';
+import { isZero } from '../../core/bytes.ts';
 import { assert } from '../../core/errors.ts';
 import { openAes256Gcm, sealAes256Gcm, type AeadKey } from '#primitives';
+import { Nonces } from '../nonces.ts';
 import type { DirectionKeys } from './key-schedule.ts';
 import { FRAME_PLAINTEXT_MAX_BYTES } from './limits.ts';
 
@@ -28,7 +29,6 @@ export const DATA_LENGTH_BYTES = 3;
 export const FRAME_DATA_MAX_BYTES = FRAME_PLAINTEXT_MAX_BYTES - DATA_LENGTH_BYTES;
 export const SEALED_MIN_BYTES = DATA_LENGTH_BYTES + TAG_BYTES;
 export const SEALED_MAX_BYTES = FRAME_PLAINTEXT_MAX_BYTES + TAG_BYTES;
-const SEQUENCE_MAX = 2 ** 32 - 1;
 
 function writeHeader(out: Uint8Array, type: number, length: number): void {
   out[0] = type;
@@ -43,32 +43,6 @@ export function clearFrame(type: number, payload: Uint8Array): Uint8Array {
   writeHeader(out, type, payload.length);
   out.set(payload, HEADER_BYTES);
   return out;
-}
-
-/** iv XOR sequence number, as in TLS 1.3: a number is used once per direction. */
-class Nonces {
-  readonly #iv: Bytes<12>;
-  #sequence = 0;
-
-  constructor(iv: Bytes<12>) {
-    this.#iv = iv;
-  }
-
-  /** So many were used. */
-  get count(): number {
-    return this.#sequence;
-  }
-
-  next(): Bytes<12> {
-    const sequence = this.#sequence;
-    assert(sequence < SEQUENCE_MAX, 'frame numbers end');
-    this.#sequence = sequence + 1;
-    const nonce = this.#iv.slice();
-    for (let i = 0; i < 4; i++) {
-      nonce[11 - i] = (nonce[11 - i] ?? 0) ^ ((sequence >>> (8 * i)) & 0xff);
-    }
-    return fixed(nonce, 12);
-  }
 }
 
 export class FrameSealer {

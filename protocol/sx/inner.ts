@@ -50,6 +50,7 @@ export const RESPONSE_HEADERS: readonly string[] = [
   'cache-control',
   'retry-after',
   'retry-after-ms',
+  'x-should-retry',
   'openai-processing-ms',
   'server-timing',
   'x-request-id',

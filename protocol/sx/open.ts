@@ -21,7 +21,7 @@ import { CLOCK_SKEW_MAX_MS, INNER_REQUEST_MAX_BYTES } from './limits.ts';
 import { routeTag, type Prelude } from './prelude.ts';
 import type { Recipient, RecipientKeys } from './recipient-keys.ts';
 import type { ReplaySet } from './replay.ts';
-import { ResponseSealer } from './respond.ts';
+import { ResponseSealer, type AnswerSealer } from './respond.ts';
 
 export interface OpenInput {
   readonly keys: RecipientKeys;
@@ -31,7 +31,8 @@ export interface OpenInput {
   readonly admit: (prelude: Prelude, recipient: Recipient) => void;
 }
 
-export interface OpenedRequest {
+/** A request that was opened, in whatever form it came. */
+export interface Opened {
   readonly prelude: Prelude;
   readonly kid: Bytes<16>;
   readonly recipient: Recipient;
@@ -45,6 +46,10 @@ export interface OpenedRequest {
         readonly policyDigest: Bytes<32>;
       }
     | { readonly kind: 'refused'; readonly error: VeilError };
+  readonly responder: AnswerSealer;
+}
+
+export interface OpenedRequest extends Opened {
   readonly responder: ResponseSealer;
 }
 
@@ -97,7 +102,8 @@ function findRecipient(
   throw sxError('sx.key_unknown');
 }
 
-function checkClock(prelude: Prelude, nowMs: number): void {
+/** Throws `sx.refused`. */
+export function checkClock(prelude: Prelude, nowMs: number): void {
   if (prelude.issuedAtMs > nowMs + CLOCK_SKEW_MAX_MS) throw refused('clock');
   if (nowMs > prelude.issuedAtMs + prelude.ttlS * 1000) throw refused('clock');
 }
@@ -118,7 +124,12 @@ function unwrap(
   return { context, keys };
 }
 
-function decapsulateOrRefuse(enc: Uint8Array, recipient: Recipient, info: Uint8Array): HpkeContext {
+/** Throws `sx.refused`. */
+export function decapsulateOrRefuse(
+  enc: Uint8Array,
+  recipient: Recipient,
+  info: Uint8Array,
+): HpkeContext {
   try {
     return setupRecipient(enc, recipient.pair, info);
   } catch (cause) {

@@ -22,6 +22,18 @@ import { responsePlaintextBytes } from './padding.ts';
 import { isMetered, type Prelude } from './prelude.ts';
 import { sxError } from './errors.ts';
 
+/** What an answer is sealed with, in whatever form its request came. */
+export interface AnswerSealer {
+  readonly kid: Bytes<16>;
+  head(status: number, headers: Fields): Uint8Array;
+  data(bytes: Uint8Array): Uint8Array;
+  /** The end of the content, once: where the form has no end mark of its own, what must not leave before settlement. */
+  last(bytes: Uint8Array): Uint8Array;
+  meter(input: MeterInput): Uint8Array;
+  receipt(input: ReceiptInput): { readonly bytes: Uint8Array; readonly signed: SignedReceipt };
+  final(): Uint8Array;
+}
+
 export interface ResponderInput {
   readonly kid: Bytes<16>;
   readonly prelude: Prelude;
@@ -62,7 +74,7 @@ const RESPONSE_HASH_LABEL = ascii('sx1 rh');
 
 type Stage = 'head' | 'content' | 'trailer' | 'end' | 'receipted' | 'done';
 
-export class ResponseSealer {
+export class ResponseSealer implements AnswerSealer {
   readonly kid: Bytes<16>;
   readonly #input: ResponderInput;
   readonly #frames: FrameSealer;
@@ -124,6 +136,11 @@ export class ResponseSealer {
       frames.push(this.#seal(FRAME.data, encodeContentChunk(chunk)));
     }
     return concat(...frames);
+  }
+
+  /** FINAL is the end mark here: the last content is content like any other. */
+  last(bytes: Uint8Array): Uint8Array {
+    return this.data(bytes);
   }
 
   /** A frame that says nothing; `paddedBytes` is rounded up to the size of any other frame. */
@@ -197,7 +214,7 @@ export class ResponseSealer {
 }
 
 /** The worker enforces the client's bounds while it generates; a receipt beyond them is a bug and is not sent. */
-function assertWithinBounds({ receipt }: SignedReceipt, prelude: Prelude): void {
+export function assertWithinBounds({ receipt }: SignedReceipt, prelude: Prelude): void {
   const { usage, amount } = receipt;
   assert(usage.prompt + usage.cached <= prelude.maxPrompt, 'prompt within the bound');
   assert(usage.completion + usage.reasoning <= prelude.maxOutput, 'output within the bound');

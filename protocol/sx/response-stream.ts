@@ -106,6 +106,8 @@ export interface ResponseStreamInput {
   /** As the request asked for: then another pace is no answer to it. */
   readonly constantRate: boolean;
   readonly wireMaxBytes?: number;
+  /** In EHBP an answer may be its last chunk alone, which stands in place of TRAILER. */
+  readonly lastAlone?: true;
 }
 
 export class ResponseStream {
@@ -113,6 +115,7 @@ export class ResponseStream {
   readonly #from: 'worker' | 'gateway';
   readonly #isConstant: boolean;
   readonly #wireMaxBytes: number;
+  readonly #lastAlone: boolean;
   readonly #opening = new Uint8Array(OPENING_BYTES);
   readonly #splitter: FrameSplitter;
   #openingHas = 0;
@@ -130,6 +133,7 @@ export class ResponseStream {
     this.#from = input.from;
     this.#isConstant = input.constantRate;
     this.#wireMaxBytes = input.wireMaxBytes ?? RESPONSE_WIRE_MAX_BYTES;
+    this.#lastAlone = input.lastAlone === true;
     this.#splitter = new FrameSplitter({
       onHeader: (type, length) => this.#accept(type, length),
       onFrame: input.ports.onFrame,
@@ -173,7 +177,8 @@ export class ResponseStream {
     const rule = (this.#isConstant ? CONSTANT_RULES : RULES).get(type);
     if (rule === undefined) throw sxError('sx.response', 'frame type');
     if (rule.fromGateway && this.#from === 'worker') throw sxError('sx.response', 'frame type');
-    if (!rule.after.includes(this.#stage)) throw sxError('sx.response', 'frame order');
+    const isFirst = this.#lastAlone && type === FRAME.trailer && this.#stage === 'opened';
+    if (!isFirst && !rule.after.includes(this.#stage)) throw sxError('sx.response', 'frame order');
     if (!rule.length(length)) throw sxError('sx.response', 'frame length');
     if (this.#isConstant) this.#pace(type);
     this.#count(type);

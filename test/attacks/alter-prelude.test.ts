@@ -1,4 +1,4 @@
-/** Attack: bytes of the clear head of a request are changed: flags, times, route, ceilings, payer. @module */
+/** C5. Attack: bytes of the clear head of a request are changed: flags, times, route, ceilings, payer. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,9 +1,8 @@
-/** Attack: everything the model said is there, only the end mark is not. SDKs would take it for a whole answer. @module */
+/** C6. Attack: everything the model said is there, only the end mark is not. SDKs would take it for a whole answer. @module */
 
-import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat } from '../../core/bytes.ts';
-import { appOf, assertError, MODES, onFrames, WHOLE } from '../support/hostile.ts';
+import { appOf, assertError, MODES, onFrames } from '../support/hostile.ts';
 import { memoryGateway } from '../support/memory-gateway.ts';
 
 const FINAL = 0x01;
@@ -29,14 +28,10 @@ function withByteAfterFinal(pieces: readonly Uint8Array[]): readonly Uint8Array[
   return [...pieces.slice(0, -1), concat(pieces.at(-1) ?? Uint8Array.of(), Uint8Array.of(0))];
 }
 
-test('a byte after FINAL spoils a unary answer', async () => {
-  const gateway = await memoryGateway();
-  gateway.mischief.answer = withByteAfterFinal;
-  assertError(await appOf(gateway)('unary'), ['answer_broken', 'sx.truncated', 'sx.trailing']);
-});
-
-test('a byte after FINAL never reaches the reader of a stream, who has all of it by then', async () => {
-  const gateway = await memoryGateway();
-  gateway.mischief.answer = withByteAfterFinal;
-  assert.deepEqual(await appOf(gateway)('stream'), WHOLE);
-});
+for (const mode of MODES) {
+  test(`a byte after FINAL is an error (${mode})`, async () => {
+    const gateway = await memoryGateway();
+    gateway.mischief.answer = withByteAfterFinal;
+    assertError(await appOf(gateway)(mode), ['answer_broken', 'sx.truncated', 'sx.trailing']);
+  });
+}

@@ -1,4 +1,4 @@
-/** Attack: a Responses or Messages stream is whole but for the seal's end. Apps stop at its last event and would take it for a proven answer. @module */
+/** C6. Attack: a Responses or Messages stream is whole but for the seal's end. Apps stop at its last event and would take it for a proven answer. @module */
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

@@ -1,4 +1,4 @@
-/** Attack: the answer ends after a whole frame, before its last one. @module */
+/** C6. Attack: the answer ends after a whole frame, before its last one. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

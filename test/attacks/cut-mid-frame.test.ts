@@ -1,4 +1,4 @@
-/** Attack: the answer ends inside a frame, at any byte. @module */
+/** C6. Attack: the answer ends inside a frame, at any byte. @module */
 
 import { test } from 'node:test';
 import { concat } from '../../core/bytes.ts';

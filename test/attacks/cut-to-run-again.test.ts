@@ -1,4 +1,4 @@
-/** Attack: the gateway breaks every answer off in the middle, so that SDKs repeat, and pay for, the same request. @module */
+/** C6. Attack: the gateway breaks every answer off in the middle, so that SDKs repeat, and pay for, the same request. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

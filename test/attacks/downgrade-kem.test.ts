@@ -1,4 +1,4 @@
-/** Attack: the gateway offers only workers with the weaker key agreement. @module */
+/** C9. Attack: the gateway offers only workers with the weaker key agreement. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

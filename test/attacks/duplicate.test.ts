@@ -1,4 +1,4 @@
-/** Attack: a frame arrives twice. @module */
+/** C7. Attack: a frame arrives twice. @module */
 
 import { test } from 'node:test';
 import { appOf, assertError, MODES, onFrames } from '../support/hostile.ts';

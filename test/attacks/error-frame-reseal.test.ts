@@ -1,4 +1,4 @@
-/** Attack: after a worker has begun to answer, the gateway says "no such key" to have the request sealed and run again. @module */
+/** C8. Attack: after a worker has begun to answer, the gateway says "no such key" to have the request sealed and run again. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

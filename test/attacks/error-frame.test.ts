@@ -1,4 +1,4 @@
-/** Attack: the gateway's own error frame stands where the rest of the answer should be. @module */
+/** C8. Attack: the gateway's own error frame stands where the rest of the answer should be. @module */
 
 import { test } from 'node:test';
 import { gatewayErrorFrame } from '../../protocol/sx/clear.ts';

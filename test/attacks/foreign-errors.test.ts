@@ -1,4 +1,4 @@
-/** Attack: gateway or worker sends what makes the client throw something that is not its own error. @module */
+/** C8. Attack: gateway or worker sends what makes the client throw something that is not its own error. @module */
 
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';

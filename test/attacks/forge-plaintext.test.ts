@@ -1,4 +1,4 @@
-/** Attack: the gateway answers itself, in clear, as if it were the model. @module */
+/** C8. Attack: the gateway answers itself, in clear, as if it were the model. @module */
 
 import { test } from 'node:test';
 import { utf8 } from '../../core/bytes.ts';

@@ -1,4 +1,4 @@
-/** Attack: the receipt is altered, replaced, doubled or left out. @module */
+/** C10. Attack: the receipt is altered, replaced, doubled or left out. @module */
 
 import { test } from 'node:test';
 import { appOf, assertError, MODES, onFrames } from '../support/hostile.ts';

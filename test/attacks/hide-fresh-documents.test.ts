@@ -1,4 +1,4 @@
-/** Attack: the gateway keeps serving documents whose time is over, or none. @module */
+/** C2. Attack: the gateway keeps serving documents whose time is over, or none. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

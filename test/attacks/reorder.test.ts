@@ -1,4 +1,4 @@
-/** Attack: frames arrive in another order. @module */
+/** C7. Attack: frames arrive in another order. @module */
 
 import { test } from 'node:test';
 import { appOf, assertError, MODES, onFrames, type Frame } from '../support/hostile.ts';

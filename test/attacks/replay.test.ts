@@ -1,7 +1,9 @@
-/** Attack: the gateway sends a request a second time, or shows an old answer again. @module */
+/** C4. Attack: the gateway sends a request a second time, to the same worker, another one or one that was started anew, or shows an old answer again. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { toHex } from '../../core/bytes.ts';
+import type { VerifiedReceipt } from '../../protocol/sx/read-response.ts';
 import { appOf, assertError, MODES, WHOLE } from '../support/hostile.ts';
 import { memoryGateway, sealedResponse } from '../support/memory-gateway.ts';
 
@@ -38,3 +40,47 @@ for (const mode of MODES) {
     assertError(await ask(mode), ['answer_broken', 'sx.response']);
   });
 }
+
+test('C4: the other recipient opens it too, which is known, and its answer and receipt count for nothing', async () => {
+  const gateway = await memoryGateway([{}, {}]);
+  const receipts: VerifiedReceipt[] = [];
+  let twice: readonly (readonly Uint8Array[])[] = [];
+  gateway.mischief.respond = (sealed) => {
+    twice = gateway.workers.map((worker) => worker.serve(sealed));
+    return sealedResponse(twice[0] ?? []);
+  };
+  const ask = appOf(gateway, { onReceipt: (receipt) => void receipts.push(receipt) });
+  assert.deepEqual(await ask('unary'), WHOLE);
+  assert.deepEqual(
+    gateway.workers.map(({ opened }) => opened.length),
+    [1, 1],
+  );
+  assert.equal(receipts.length, 1);
+  assert.equal(toHex(receipts[0]?.key.kid ?? Uint8Array.of()), gateway.workers[0]?.kid);
+});
+
+for (const mode of MODES) {
+  test(`C4: of two answers to one request no mixture is an answer (${mode})`, async () => {
+    const gateway = await memoryGateway([{}, {}]);
+    for (const at of [1, 2, 3]) {
+      gateway.mischief.respond = (sealed) => {
+        const [one, other] = gateway.workers.map((worker) => worker.serve(sealed));
+        assert.ok(one !== undefined && other !== undefined);
+        return sealedResponse([...one.slice(0, -at), ...other.slice(-at)]);
+      };
+      assertError(await appOf(gateway)(mode), ['answer_broken', 'sx.response', 'sx.receipt']);
+    }
+  });
+}
+
+test('C4: a worker that was started anew has no key for what was sealed before', async () => {
+  const gateway = await memoryGateway();
+  let kept: Uint8Array | undefined;
+  gateway.mischief.request = (sealed) => (kept = sealed);
+  assert.deepEqual(await appOf(gateway)('unary'), WHOLE);
+  const again = kept;
+  assert.ok(again !== undefined);
+  const anew = await gateway.addWorker();
+  assert.throws(() => anew.serve(again), { code: 'sx.key_unknown' });
+  assert.equal(anew.opened.length, 0);
+});

@@ -1,4 +1,4 @@
-/** Attack: whoever sits between app and gateway cuts the connection or repeats a request. Real gateway, real worker. @module */
+/** C6. Attack: whoever sits between app and gateway cuts the connection or repeats a request. Real gateway, real worker. @module */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

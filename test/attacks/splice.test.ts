@@ -1,4 +1,4 @@
-/** Attack: frames of one answer are put into another of the same worker. @module */
+/** C7. Attack: frames of one answer are put into another of the same worker. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

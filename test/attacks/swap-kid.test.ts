@@ -1,4 +1,4 @@
-/** Attack: key names in the request or in the answer are exchanged for others. @module */
+/** C1. Attack: key names in the request or in the answer are exchanged for others. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** Attack: the gateway hands out evidence in which one part comes from somebody else. @module */
+/** C1. Attack: the gateway hands out evidence in which one part comes from somebody else. @module */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -42,4 +42,15 @@ test('one spoiled bundle among good ones does not stop the good ones', async () 
     candidates: [{ workerId: 'x', evidence: { tee: 'tdx' } }, ...candidates],
   });
   assert.deepEqual(await appOf(gateway)('unary'), WHOLE);
+});
+
+test('C1: genuine evidence under the name of another worker admits nobody', async () => {
+  const gateway = await memoryGateway([{}, {}]);
+  const [first, second] = gateway.workers;
+  gateway.mischief.evidence = () => ({
+    candidates: [{ workerId: second?.workerId, evidence: first?.evidence }],
+    publication: null,
+  });
+  assertError(await appOf(gateway)('unary'), ['attestation_failed']);
+  assert.ok(!gateway.asked.includes('/sx/v1/exchange'));
 });

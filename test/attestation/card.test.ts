@@ -80,6 +80,16 @@ test('a price that JSON integers cannot hold is not written', () => {
   );
 });
 
+test('cached tokens cost no more than others, so that nobody gains by calling them cached', () => {
+  const prices = { ...testCard().prices, prompt: 2n, cached: 3n };
+  assert.throws(
+    () => encodeCard(testCard({ prices })),
+    (error) => hasCode(error, 'card.schema'),
+  );
+  const alike = { ...prices, cached: 2n };
+  assert.equal(parseCard(encodeCard(testCard({ prices: alike }))).prices.cached, 2n);
+});
+
 test('every truncation of a card ends in a coded error', () => {
   const bytes = encodeCard(testCard());
   for (let size = 0; size < bytes.length; size++) {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { AZURE_CHECK_IDS } from '../../attestation/azure/check-list.ts';
 import { appraisalCheckIds } from '../../attestation/appraise.ts';
 import { explanationOf, warningExplanationOf } from '../../attestation/explanations.ts';
+import { gatewayCheckIds } from '../../attestation/gateway/appraise-gateway.ts';
 import { POLICY_CHECK_IDS } from '../../attestation/policy/evaluate.ts';
 import { RULE_CHECK_IDS } from '../../attestation/policy/judge-rule.ts';
 import { SNP_RULE_CHECK_IDS } from '../../attestation/policy/snp-rule.ts';
@@ -23,8 +24,20 @@ const SHARED = [
   'gateway.identity',
 ];
 const LISTS: Readonly<Record<TeeName, readonly string[]>> = {
-  tdx: [...TDX_CHECK_IDS, ...TDX_RULE_CHECK_IDS, ...appraisalCheckIds(teeOf('tdx')), ...SHARED],
-  snp: [...SNP_CHECK_IDS, ...SNP_RULE_CHECK_IDS, ...appraisalCheckIds(teeOf('snp')), ...SHARED],
+  tdx: [
+    ...TDX_CHECK_IDS,
+    ...TDX_RULE_CHECK_IDS,
+    ...appraisalCheckIds(teeOf('tdx')),
+    ...gatewayCheckIds(teeOf('tdx')),
+    ...SHARED,
+  ],
+  snp: [
+    ...SNP_CHECK_IDS,
+    ...SNP_RULE_CHECK_IDS,
+    ...appraisalCheckIds(teeOf('snp')),
+    ...gatewayCheckIds(teeOf('snp')),
+    ...SHARED,
+  ],
 };
 
 for (const { name } of TEES) {

@@ -38,6 +38,7 @@ const BENCHES: readonly Entry[] = [
   { name: 'client-package', file: 'client-package.ts' },
   { name: 'browser', file: 'browser.ts' },
   { name: 'e2e', file: 'e2e.ts' },
+  { name: 'engine', file: 'engine.ts' },
   { name: 'grammar', file: 'grammar.ts' },
   { name: 'leakage', file: 'leakage.ts' },
 ];

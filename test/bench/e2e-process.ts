@@ -13,7 +13,8 @@ import { parseJson } from '../../core/json.ts';
 import { runProxy } from '../../cli/proxy/run.ts';
 import { newToken } from '../../cli/proxy/token.ts';
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
-import { receiptOf, startSxWorker, type Script } from '../support/sx-worker.ts';
+import { EHBP_LINK_RESPONSE_TYPE } from '../../protocol/ehbp/names.ts';
+import { receiptOf, startSxWorker, type EhbpTurn, type Script } from '../support/sx-worker.ts';
 
 const TOKEN_EVERY_MS = 1;
 const BODY_MAX_BYTES = 65_536;
@@ -70,10 +71,32 @@ const SEALED_ENGINE: Script = {
   },
 };
 
+/** The last chunk at its end, as a real worker has it. */
+async function ehbpEngine({ opened, epoch, response }: EhbpTurn): Promise<void> {
+  const { responder, prelude } = opened;
+  response.writeHead(200, {
+    'content-type': EHBP_LINK_RESPONSE_TYPE,
+    'ehbp-status': '200',
+    'ehbp-content-type': STREAM_TYPE,
+  });
+  response.write(responder.head(200, [['content-type', STREAM_TYPE]]));
+  await paced(prelude.maxOutput, () => void response.write(responder.data(CHUNK)));
+  response.write(responder.last(DONE));
+  response.write(receiptOf(opened, epoch).bytes);
+  response.end(responder.final());
+}
+
 async function worker(dataDir: string, aud: string, gatewayUrl: string): Promise<void> {
   const provider = await createSimulator({ pkiDir: `${dataDir}/pki` });
   const script = SEALED_ENGINE;
-  const started = await startSxWorker({ provider, aud, gatewayUrl, script, maxConcurrent: 1024 });
+  const started = await startSxWorker({
+    provider,
+    aud,
+    gatewayUrl,
+    script,
+    maxConcurrent: 1024,
+    onEhbp: (turn) => void ehbpEngine(turn),
+  });
   const { status } = await started.register();
   tell({ status });
 }

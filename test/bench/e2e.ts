@@ -9,11 +9,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sealedFetch } from '../../client/index.ts';
+import { Identity, Transport } from 'ehbp';
+import { openEhbp, sealedFetch } from '../../client/index.ts';
 import type { Bench, BenchResult } from './bench.ts';
 import { cpuUs, told } from './gateway-process.ts';
 
-const WAYS = ['engine', 'plain', 'sealed', 'proxy'] as const;
+const WAYS = ['engine', 'plain', 'sealed', 'ehbp', 'proxy'] as const;
 type Way = (typeof WAYS)[number];
 
 const WARM_UP = 60;
@@ -78,14 +79,34 @@ async function targets(dataDir: string, start: Start): Promise<Readonly<Record<W
     return (tokens) =>
       fetch(`${origin}/v1/chat/completions`, { method: 'POST', headers, body: bodyOf(tokens) });
   };
+  const ehbp = await ehbpOf(gatewayUrl, apiKey, dataDir);
   const local = (port: unknown): string => `http://127.0.0.1:${String(port)}`;
   const token = String(proxy.facts['token']);
   return {
     engine: { ask: at(fetch, local(engine.facts['port']), 'none') },
     plain: { ask: at(fetch, gatewayUrl, apiKey) },
     sealed: { ask: at(sealed, gatewayUrl, apiKey) },
+    ehbp: { ask: ehbp },
     proxy: { ask: at(fetch, local(proxy.facts['port']), token), pid: proxy.pid },
   };
+}
+
+/** The published client, with a key that was verified as `sealedFetch` does. */
+async function ehbpOf(baseUrl: string, apiKey: string, dataDir: string): Promise<Target['ask']> {
+  const policy = readFileSync(join(dataDir, 'policy.yaml'), 'utf8');
+  const directory = await openEhbp({ baseUrl, apiKey, policy, allowedKems: ['X25519'] });
+  const [address] = await directory.addresses('veilgate-demo');
+  await directory.close();
+  if (address === undefined) throw new Error('no worker offers a key');
+  const identity = await Identity.fromPublicKeyHex(address.publicKeyHex);
+  const transport = new Transport(identity, address.host);
+  const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
+  return (tokens) =>
+    transport.request(`${address.baseUrl}/chat/completions`, {
+      method: 'POST',
+      headers: { ...headers, 'x-vg-max-output': String(tokens) },
+      body: bodyOf(tokens),
+    });
 }
 
 function bodyOf(tokens: number): string {
@@ -109,7 +130,13 @@ async function read(target: Target, tokens: number): Promise<number> {
 
 /** Round by round over all ways, so that what else the machine does meets each alike. */
 async function firstTokens(all: Readonly<Record<Way, Target>>): Promise<Record<Way, number[]>> {
-  const times: Record<Way, number[]> = { engine: [], plain: [], sealed: [], proxy: [] };
+  const times: Record<Way, number[]> = {
+    engine: [],
+    plain: [],
+    sealed: [],
+    ehbp: [],
+    proxy: [],
+  };
   for (let round = 0; round < FIRST_TOKEN_ROUNDS; round++) {
     for (const way of WAYS) times[way].push(await read(all[way], 1));
   }
@@ -157,7 +184,7 @@ async function run(): Promise<BenchResult> {
     for (const way of WAYS) {
       for (let n = 0; n < WARM_UP; n++) await read(all[way], SHORT_TOKENS);
     }
-    const cpu: Record<Way, Cpu[]> = { engine: [], plain: [], sealed: [], proxy: [] };
+    const cpu: Record<Way, Cpu[]> = { engine: [], plain: [], sealed: [], ehbp: [], proxy: [] };
     for (let round = 0; round < TOKEN_ROUNDS; round++) {
       for (const way of WAYS) cpu[way].push(await perToken(all[way]));
     }
@@ -172,6 +199,7 @@ async function run(): Promise<BenchResult> {
       engine: figuresOf('engine'),
       plain: figuresOf('plain'),
       sealed: figuresOf('sealed'),
+      ehbp: figuresOf('ehbp'),
       proxy: figuresOf('proxy'),
     };
     return { figures, lines: linesOf(figures) };
@@ -189,6 +217,7 @@ const NAMES: Readonly<Record<Way, string>> = {
   engine: 'engine directly',
   plain: 'gateway, plain',
   sealed: 'sealedFetch',
+  ehbp: 'EHBP client',
   proxy: 'local proxy',
 };
 

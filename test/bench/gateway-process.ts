@@ -32,6 +32,7 @@ async function gatewayProcess(dataDir: string, durability: string): Promise<void
   const config = decodeConfig(GATEWAY_CONFIG, {
     ...labConfig(dataDir, writePolicy(dataDir, provider.rootSha256())),
     plaintext: 'operator-can-read',
+    ehbp: 'serve',
     accounts: { requestsPerMinute: 10_000_000 },
     store: { durability: durability === 'full' ? 'full' : 'normal' },
   });

@@ -197,11 +197,11 @@ for (const [name, keep] of CUTS) {
   }
 }
 
-// Not the ledger line behind the receipt: it is looked at when the answer is whole, and an SDK may have left by then.
 const PLACES: readonly (readonly [name: string, at: (body: Uint8Array) => number])[] = [
   ['near its beginning', (body) => Math.floor(body.length / 10)],
   ['in the middle', (body) => Math.floor(body.length / 2)],
   ['in the receipt', (body) => Buffer.from(body).indexOf('VGR1') + 20],
+  ['in the ledger line', (body) => Buffer.from(body).indexOf('VGS1') + 100],
   ['at its end', (body) => body.length - 1],
 ];
 

@@ -1,7 +1,7 @@
 /** The fetch wrapper under OpenAI's own client, over a gateway in memory. @module */
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import OpenAI, {
   APIError,
   APIUserAbortError,
@@ -16,6 +16,7 @@ import { utf8 } from '../../core/bytes.ts';
 import { clientError } from '../../client/errors.ts';
 import { failureResponse } from '../../client/failure-response.ts';
 import { sealedFetch, type WorkerVerdict } from '../../client/index.ts';
+import { DOCUMENT_TIMEOUT_MS, MODELS_TIMEOUT_MS } from '../../client/limits.ts';
 import type { ClientOptions } from '../../client/open-session.ts';
 import type { VerifiedReceipt } from '../../protocol/sx/read-response.ts';
 import { TEST_PRICES } from '../support/attested-key.ts';
@@ -249,6 +250,62 @@ test('only models that a worker proved are listed', async () => {
   assert.equal((await openAi(gateway).models.retrieve(MODEL)).id, MODEL);
   await assert.rejects(openAi(gateway).models.retrieve('other/model'), { status: 503 });
   await assert.rejects(openAi(gateway).models.retrieve('unheard-of'), { status: 404 });
+});
+
+test('where nothing is proven for any name the list says why', async () => {
+  const gateway = await memoryGateway([{ unlisted: true }]);
+  await assert.rejects(
+    async () => {
+      for await (const model of openAi(gateway).models.list()) assert.fail(model.id);
+    },
+    { status: 502, message: /first failed check: / },
+  );
+});
+
+test('a list of names whose look-ups never end is given up, with the reason', async () => {
+  const gateway = await memoryGateway();
+  const timeout = AbortSignal.timeout.bind(AbortSignal);
+  const over = new AbortController();
+  mock.method(AbortSignal, 'timeout', (ms: number) =>
+    ms === MODELS_TIMEOUT_MS ? over.signal : timeout(ms),
+  );
+  const { policy, clock } = gateway;
+  const listed = sealedFetch({
+    policy,
+    clock,
+    fetch: (url, init) => {
+      if (!url.includes('/v1/evidence')) return gateway.fetch(url, init);
+      over.abort(new DOMException('', 'TimeoutError'));
+      return new Promise(() => undefined);
+    },
+  });
+  const answer = await listed('https://gateway.test/v1/models');
+  mock.restoreAll();
+  assert.equal(answer.headers.get('sx-error'), 'client.unreachable');
+  assert.match(await answer.text(), /time limit/);
+});
+
+test('a list of models that never comes is given up too', async () => {
+  const gateway = await memoryGateway();
+  const timeout = AbortSignal.timeout.bind(AbortSignal);
+  const over = new AbortController();
+  mock.method(AbortSignal, 'timeout', (ms: number) =>
+    ms === DOCUMENT_TIMEOUT_MS ? over.signal : timeout(ms),
+  );
+  const { policy, clock } = gateway;
+  const listed = sealedFetch({
+    policy,
+    clock,
+    fetch: (_, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+        over.abort(new DOMException('', 'TimeoutError'));
+      }),
+  });
+  const answer = await listed('https://gateway.test/v1/models');
+  mock.restoreAll();
+  assert.equal(answer.headers.get('sx-error'), 'client.unreachable');
+  assert.match(await answer.text(), /time limit/);
 });
 
 test('a pinned gateway identity is a passed check, another one ends it', async () => {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { toHex } from '../../core/bytes.ts';
 import { fetchDirectory } from '../../client/directory.ts';
 import { Session } from '../../client/session.ts';
 import { unsignedTrust } from '../../client/trust.ts';
@@ -61,4 +62,22 @@ test('for a caller that has left already nothing is asked, so that no failure go
   // An unhandled rejection would fail this test, and end an app.
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(asked, 0);
+});
+
+test('a worker under the name of another is not admitted: an admitted name is proven', async () => {
+  const gateway = await memoryGateway([{}, {}]);
+  const [first, second] = gateway.workers;
+  gateway.mischief.evidence = () => ({
+    candidates: [
+      { workerId: second?.workerId, evidence: first?.evidence },
+      { workerId: second?.workerId, evidence: second?.evidence },
+    ],
+    publication: null,
+  });
+  const session = sessionWith(gateway);
+  const [key, ...others] = await session.keys(MODEL, HERE);
+  assert.deepEqual([key && toHex(key.workerId), others.length], [second?.workerId, 0]);
+  const [renamed, honest] = session.verdicts();
+  assert.deepEqual(renamed?.appraisal, { outcome: 'unreadable', code: 'client.evidence' });
+  assert.equal(honest?.appraisal.outcome, 'admitted');
 });

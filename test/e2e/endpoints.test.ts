@@ -159,7 +159,7 @@ for (const mode of MODES) {
   test(`two prompts of a text completion have two choices each (${mode})`, async () => {
     const { choices, usage } = await client(mode).completions.create({
       model: STACK_MODEL,
-      prompt: [BEGINNING, 'The hardware signs a measurement, and you'],
+      prompt: [BEGINNING, 'A policy says which measurements may'],
       n: 2,
       max_tokens: 4,
       temperature: 0,

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
+import type { EngineEvent } from '../../enclave-worker/engine.ts';
 import {
   exchangeFixture,
   jsonOf,
@@ -133,15 +134,16 @@ test('a whole answer that would come after the deadline is not begun, and what i
   assertPaced(wire);
 });
 
-test('an answer that cannot be ended leaves no timer behind', async () => {
+test('an answer that cannot be ended leaves no timer behind', { timeout: 60_000 }, async () => {
   const engine = scriptedEngine(() => assert.fail('not played'));
   const { deps, exchange, seal } = exchangeFixture({
     engine: {
       ...engine,
       generate: () => ({
         usage: () => assert.fail('nobody has counted'),
-        // eslint-disable-next-line require-yield
-        events: (async function* play() {
+        events: (async function* play(): AsyncGenerator<EngineEvent> {
+          yield { kind: 'started' };
+          yield { kind: 'text', text: 'one' };
           throw new Error('broken');
         })(),
       }),

@@ -97,6 +97,18 @@ test('what is said under a grammar is of it, in every choice', async () => {
   }
 });
 
+test('with every slot taken, the next generation may begin as soon as one has ended', async () => {
+  // Under a grammar each token is evaluated on its own, beside those of the other generation.
+  const grammar = 'root ::= [a-z]{30}';
+  const lane = async (): Promise<void> => {
+    for (let at = 0; at < 40; at++) {
+      const { text } = only(await run(tiny, job('x', { grammar, temperature: 1, seed: at })));
+      assert.equal(text.length, 30);
+    }
+  };
+  await Promise.all(Array.from({ length: tiny.slots }, lane));
+});
+
 test('an abort between two choices ends them all', async () => {
   const stop = new AbortController();
   const generation = tiny.generate(
@@ -387,3 +399,23 @@ test('an aborted embedding ends at once and frees its place', async () => {
   const after = demo.embed({ inputs: ['next'], maxPromptTokens: 100 }, NEVER);
   assert.equal((await after.vectors).length, 1);
 });
+
+for (const only of [{ topK: 1 }, { minP: 1 }]) {
+  test(`${JSON.stringify(only)} leaves the likeliest token alone, however hot`, async () => {
+    const greedy = await run(demo, job(QUESTION, { maxOutputTokens: 24 }));
+    const hot = { maxOutputTokens: 24, temperature: 2, seed: 3 };
+    assert.equal(textOf(await run(demo, job(QUESTION, { ...hot, ...only }))), textOf(greedy));
+    assert.notEqual(textOf(await run(demo, job(QUESTION, hot))), textOf(greedy));
+  });
+}
+
+test('a penalty on repetition changes what repeats', async () => {
+  const story = { maxOutputTokens: 80 };
+  const plain = await run(demo, job('Tell me a story.', story));
+  const fresh = await run(demo, job('Tell me a story.', { ...story, repetitionPenalty: 2 }));
+  assert.notEqual(textOf(fresh), textOf(plain));
+});
+
+function textOf(finished: { readonly choices: readonly FinishedChoice[] }): string {
+  return only(finished).text;
+}

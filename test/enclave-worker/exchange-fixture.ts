@@ -48,6 +48,8 @@ const GENEROUS: Omit<CreditTerms, 'asset'> = {
 
 export interface FixtureInput {
   readonly engine: Engine;
+  /** Absent: `MODEL_ID`. */
+  readonly modelId?: string;
   readonly credit?: Partial<CreditTerms>;
   readonly store?: EarningsStore;
   readonly workerId?: Bytes<32>;
@@ -70,12 +72,12 @@ export interface Fixture {
 }
 
 export function exchangeFixture(input: FixtureInput): Fixture {
-  const { engine, prices = FREE_PRICES, clock = systemClock } = input;
+  const { engine, modelId = MODEL_ID, prices = FREE_PRICES, clock = systemClock } = input;
   const limits = input.limits ?? { maxPromptTokens: 150, maxOutputTokens: 100, maxConcurrent: 2 };
   const owner = generateEd25519();
   const signing = generateEd25519();
   const { contextTokens: contextLength, capabilities } = engine;
-  const model = { id: MODEL_ID, contextLength, capabilities };
+  const model = { id: modelId, contextLength, capabilities };
   const priceDigest = sha256(utf8('card'));
   const workerId = input.workerId ?? randomBytes(32);
   const worker = testWorker('X-Wing', {
@@ -125,7 +127,7 @@ export function exchangeFixture(input: FixtureInput): Fixture {
     receipts,
     earnings: new Earnings({
       book: { gateway: `gw1.${'A'.repeat(43)}`, workerId, asset: prices.asset },
-      model: MODEL_ID,
+      model: modelId,
       terms: { ...GENEROUS, asset: prices.asset, ...input.credit },
       store: input.store ?? openEarnings(undefined, clock()),
       receipts,

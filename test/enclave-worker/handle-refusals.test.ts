@@ -331,11 +331,17 @@ test('an engine that fails in the middle ends the stream with an error event and
   assert.ok(answer.final);
 });
 
-test('an engine that fails in the middle of a whole answer is a sealed 502 without a part of it', async () => {
+test('an engine that fails in the middle of a whole answer is a sealed 502 without a part of it, and costs nothing', async () => {
   const { ask } = exchangeFixture({ engine: scriptedEngine(failsMidway) });
   const answer = await ask(QUESTION);
   assert.deepEqual(refusal(answer), [502, 'worker_failed', null]);
   assert.ok(!answer.text.includes('Hello'));
+  assert.deepEqual(answer.receipt?.receipt.usage, {
+    prompt: 0,
+    cached: 0,
+    completion: 0,
+    reasoning: 0,
+  });
 });
 
 test('an engine without a free place is a sealed 503', async () => {

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { sha256 } from '#primitives';
 import { parseCard } from '../../attestation/card.ts';
 import type { EndorsableEvidence, Endorser } from '../../attestation/collateral/endorser.ts';
-import { parseStatement, reportDataOf } from '../../attestation/statement.ts';
+import { ehbpKidOf, parseStatement, reportDataOf } from '../../attestation/statement.ts';
 import { parseTdxQuote } from '../../attestation/tdx/quote.ts';
 import { toHex, utf8 } from '../../core/bytes.ts';
 import { hasCode } from '../../core/errors.ts';
@@ -21,7 +21,13 @@ import {
   createSimulator,
   type Simulator,
 } from '../../enclave-worker/evidence/simulator/simulator.ts';
-import { makeEpoch, makeLinkKey, type Epoch, type EpochInput } from '../../enclave-worker/keys.ts';
+import {
+  Epochs,
+  makeEpoch,
+  makeLinkKey,
+  type Epoch,
+  type EpochInput,
+} from '../../enclave-worker/keys.ts';
 import { workerSetup } from './worker-fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'veilgate-keys-'));
@@ -136,4 +142,35 @@ test('a provider that delivers another kind of evidence than it said is a bug', 
     epochWith(changed((collected) => ({ ...collected, tee: 'snp' }))),
     withCode('internal.invariant'),
   );
+});
+
+test('a key for EHBP is made where it is offered, of its own, and named in the statement', async () => {
+  const { ehbp: none, evidence: plain } = await epochWith(simulator);
+  assert.equal(none, undefined);
+  assert.equal(parseStatement(plain.statement).keys.ehbp, undefined);
+  const offered = { ...common, provider: simulator, ehbp: 'offer' } as const;
+  const { ehbp, recipient, evidence, statementHash } = await makeEpoch(offered, SIGNAL);
+  const { keys } = parseStatement(evidence.statement);
+  assert.ok(ehbp !== undefined && keys.ehbp !== undefined);
+  assert.equal(toHex(keys.ehbp.pk), toHex(ehbp.pair.publicKey));
+  assert.notEqual(toHex(ehbp.pair.publicKey), toHex(recipient.publicKey));
+  assert.equal(toHex(ehbp.kid), toHex(ehbpKidOf(statementHash, keys.ehbp.pk)));
+});
+
+test('it opens while its epoch does: gone when that is withdrawn, or over', async () => {
+  const offered = { ...common, provider: simulator, ehbp: 'offer' } as const;
+  const [first, second] = [await makeEpoch(offered, SIGNAL), await makeEpoch(offered, SIGNAL)];
+  const epochs = new Epochs();
+  const isOpen = ({ ehbp }: Epoch, nowMs: number): boolean =>
+    ehbp !== undefined && epochs.ehbp.get(ehbp.kid, nowMs) !== undefined;
+  epochs.open(first);
+  epochs.open(second);
+  assert.deepEqual([isOpen(first, NOW_MS), isOpen(second, NOW_MS)], [true, true]);
+  epochs.withdraw(first);
+  assert.deepEqual([isOpen(first, NOW_MS), isOpen(second, NOW_MS)], [false, true]);
+  const { expiresAtMs } = second;
+  assert.equal(isOpen(second, expiresAtMs), false);
+  assert.equal(isOpen(second, expiresAtMs - 1), true);
+  epochs.purge(expiresAtMs);
+  assert.equal(isOpen(second, expiresAtMs - 1), false);
 });

@@ -97,7 +97,7 @@ test('a worker that nobody started over IPC takes a file, and its owner signs el
   const owner = { url: `http://127.0.0.1:${agent.port}`, tokenFile };
   const own = setup.config(gateway);
   // As the page about workers writes it: from where the worker was started.
-  const engine = { modelPath: relative(process.cwd(), own.engine.modelPath) };
+  const engine = { modelPath: relative(process.cwd(), own.engine.modelPath ?? '') };
   await writeFile(configFile, JSON.stringify({ ...own, engine, owner }));
   const child = spawn(process.execPath, [MAIN, '--config', configFile], {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -12,16 +12,29 @@ export interface JobMore extends Partial<Omit<GenerateJob, 'sampling'>>, Partial
 export function generateJob(prompt: string, more: JobMore = {}): GenerateJob {
   const { messages = [{ role: 'user', content: prompt }], ...rest } = more;
   const { temperature = 0, topP = 1, frequencyPenalty = 0, presencePenalty = 0 } = rest;
-  const { logitBias = [], seed } = rest;
+  const { logitBias = [], seed, topK, minP, repetitionPenalty } = rest;
   return {
     prompts: rest.prompts ?? [{ kind: 'chat', messages }],
     choices: rest.choices ?? 1,
     maxPromptTokens: rest.maxPromptTokens ?? 256,
     maxOutputTokens: rest.maxOutputTokens ?? 60,
-    sampling: { temperature, topP, frequencyPenalty, presencePenalty, logitBias, seed },
+    sampling: {
+      temperature,
+      topP,
+      frequencyPenalty,
+      presencePenalty,
+      logitBias,
+      seed,
+      topK,
+      minP,
+      repetitionPenalty,
+    },
     stop: rest.stop ?? [],
     topLogprobs: rest.topLogprobs,
     grammar: rest.grammar,
+    reasoningEffort: rest.reasoningEffort,
+    templateArguments: rest.templateArguments,
+    cacheNamespace: rest.cacheNamespace,
   };
 }
 

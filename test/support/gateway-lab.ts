@@ -26,6 +26,7 @@ export interface Lab {
   readonly url: string;
   readonly port: number;
   readonly adminPort: number;
+  readonly httpsPort: number;
   readonly apiKey: string;
   readonly provider: EvidenceProvider;
   readonly logLines: readonly string[];
@@ -36,7 +37,7 @@ export interface Lab {
 }
 
 export type WorkerMore = Partial<
-  Pick<SxWorkerOptions, 'lifetimeS' | 'prices' | 'payout' | 'onNotice'>
+  Pick<SxWorkerOptions, 'lifetimeS' | 'prices' | 'payout' | 'onNotice' | 'onEhbp'>
 >;
 
 export interface LabOptions {
@@ -79,7 +80,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     logDestination: { write: (line) => void logLines.push(line) },
     ...options.deps,
   });
-  const { httpPort = 0, adminPort = 0 } = await gateway.listen();
+  const { httpPort = 0, httpsPort = 0, adminPort = 0 } = await gateway.listen();
   const url = `http://127.0.0.1:${httpPort}`;
   const { apiKey } = createApiKey(gateway.store, 'lab', systemClock());
   const workers: SxWorker[] = [];
@@ -88,6 +89,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     gateway,
     url,
     port: httpPort,
+    httpsPort,
     adminPort,
     apiKey,
     provider,

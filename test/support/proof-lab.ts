@@ -35,6 +35,8 @@ export const REQUEST_TEXT = utf8('{"model":"test/model","messages":[]}');
 export const RESPONSE_TEXT = utf8('{"choices":[]}');
 
 export interface ProofLies {
+  /** Absent: one for all proofs of this file. */
+  readonly pki?: TestPki;
   readonly bill?: Lies;
   readonly evidence?: EvidenceFaults;
   /** Members of the policy document that are others. */
@@ -60,7 +62,7 @@ let pki: Promise<TestPki> | undefined;
 
 export async function proofOf(lies: ProofLies = {}): Promise<ResponseProof> {
   pki ??= createTestPki();
-  const authority = await pki;
+  const authority = lies.pki ?? (await pki);
   const policy = testPolicy(sha256(authority.sound.root.der), { limits: LIMITS, ...lies.policy });
   const bill = billUnder(policy, lies.bill);
   const { evidence } = await buildEvidence(authority, {

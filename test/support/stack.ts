@@ -39,6 +39,7 @@ import { createSimulator } from '../../enclave-worker/evidence/simulator/simulat
 import { createSnpSimulator } from '../../enclave-worker/evidence/simulator/snp/simulator.ts';
 import { createApiKey, keyHashOf } from '../../gateway/accounts.ts';
 import { createGateway, type Gateway } from '../../gateway/app.ts';
+import type { QuoteSource } from '../../gateway/attested/quote-source.ts';
 import { GATEWAY_CONFIG, type GatewayConfigInput } from '../../gateway/config.ts';
 import { creditBalance } from '../../gateway/payments/balances.ts';
 import type { Capability } from '../../protocol/openai/endpoints.ts';
@@ -73,12 +74,15 @@ export interface StackOptions {
   /** Over the configuration of the worker of this number. */
   readonly workerConfig?: (index: number) => Partial<Omit<WorkerConfigInput, 'card'>>;
   readonly settlerPolicy?: Partial<SettlerPolicy>;
+  /** Of the machine that the gateway is said to run in, under the roots of this folder. */
+  readonly quotes?: (pkiDir: string) => Promise<QuoteSource>;
 }
 
 export interface Stack {
   readonly gateway: Gateway;
   readonly baseUrl: string;
   readonly adminUrl: string;
+  readonly httpsPort: number;
   readonly apiKey: string;
   /** Of what was signed, for an app with an unsigned policy of its own. */
   readonly policyPath: string;
@@ -168,9 +172,10 @@ async function assemble(
     logDestination: { write: (line) => void (log += line) },
     sealer: plainModeSealer,
     ...(options.settlerPolicy === undefined ? {} : { settlerPolicy: options.settlerPolicy }),
+    ...(options.quotes === undefined ? {} : { quotes: await options.quotes(pkiDir) }),
   });
   closers.push(() => gateway.close());
-  const { httpPort, adminPort } = await gateway.listen();
+  const { httpPort, httpsPort = 0, adminPort } = await gateway.listen();
   const gatewayUrl = `http://127.0.0.1:${httpPort}`;
   const { apiKey } = createApiKey(gateway.store, 'test', systemClock());
   await creditBalance(gateway.ledger, {
@@ -188,6 +193,7 @@ async function assemble(
     gateway,
     baseUrl: baseURL,
     adminUrl: `http://127.0.0.1:${adminPort}`,
+    httpsPort,
     apiKey,
     policyPath,
     rootFile,
@@ -219,7 +225,7 @@ async function assemble(
   };
 }
 
-interface WorkersInput extends Omit<StackOptions, 'gateway' | 'settlerPolicy'> {
+interface WorkersInput extends Omit<StackOptions, 'gateway' | 'settlerPolicy' | 'quotes'> {
   readonly gatewayUrl: string;
   readonly gateway: Gateway;
   readonly pkiDir: string;

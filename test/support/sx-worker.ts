@@ -16,6 +16,7 @@ import {
   type Bytes,
 } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
+import { VeilError } from '../../core/errors.ts';
 import { createPinnedPool, fetchJson, type FetchedJson } from '../../core/node/http-client.ts';
 import {
   encodeCard,
@@ -30,7 +31,10 @@ import type { PriceList } from '../../attestation/verdict.ts';
 import type { SelfSigned } from '../../attestation/x509.ts';
 import type { EvidenceProvider } from '../../enclave-worker/evidence/provider.ts';
 import { makeEpoch, makeLinkKey, type Epoch } from '../../enclave-worker/keys.ts';
-import { openRequest, type OpenedRequest } from '../../protocol/sx/open.ts';
+import { EHBP_LINK_PATH } from '../../protocol/ehbp/names.ts';
+import { openEhbpRequest } from '../../protocol/ehbp/open.ts';
+import { EhbpRecipients } from '../../protocol/ehbp/recipients.ts';
+import { openRequest, type Opened, type OpenedRequest } from '../../protocol/sx/open.ts';
 import { RecipientKeys } from '../../protocol/sx/recipient-keys.ts';
 import { ReplaySet } from '../../protocol/sx/replay.ts';
 import { METER_HEADER } from '../../protocol/meter.ts';
@@ -66,6 +70,16 @@ export type Script =
   | { readonly kind: 'reset' }
   | { readonly kind: 'hang' };
 
+/** A turn with a request of an EHBP client. */
+export interface EhbpTurn {
+  readonly opened: Opened;
+  readonly epoch: Epoch;
+  readonly response: ServerResponse;
+  /** As they came over the link. */
+  readonly headers: IncomingMessage['headers'];
+  readonly bytes: Uint8Array;
+}
+
 export interface SxWorkerOptions {
   readonly provider: EvidenceProvider;
   readonly aud: string;
@@ -76,6 +90,8 @@ export interface SxWorkerOptions {
   readonly lifetimeS?: number;
   /** TON address on its card. */
   readonly payout?: string;
+  /** Offers a key for EHBP, and does this with what comes for it. */
+  readonly onEhbp?: (turn: EhbpTurn) => void;
   /** In place of the worker's own checks, which say 204. */
   readonly onNotice?: (notice: Settled) => number;
 }
@@ -114,7 +130,7 @@ export function answering(...pieces: readonly string[]): Script {
   };
 }
 
-export function receiptOf(opened: OpenedRequest, epoch: Epoch, completion = 1) {
+export function receiptOf(opened: Opened, epoch: Epoch, completion = 1) {
   const nowMs = systemClock();
   return opened.responder.receipt({
     signer: epoch.signer,
@@ -158,6 +174,7 @@ export async function startSxWorker(options: SxWorkerOptions): Promise<SxWorker>
       cardBytes,
       provider: options.provider,
       linkKey,
+      ehbp: options.onEhbp === undefined ? 'off' : 'offer',
     },
     AbortSignal.timeout(10_000),
   );
@@ -202,6 +219,24 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
   const stops: string[] = [];
   const { onNotice = () => 204 } = options;
   let script: Script = options.script ?? answering('{"ok":true}');
+  const recipients = new EhbpRecipients();
+  const { statementHash, expiresAtMs } = epoch;
+  if (epoch.ehbp !== undefined) recipients.add({ statementHash, expiresAtMs, ...epoch.ehbp });
+  const onEhbp: Routed['onEhbp'] = (bytes, request, response) => {
+    seen.count++;
+    response.once('close', () => {
+      if (!response.writableFinished) seen.aborted++;
+    });
+    let opened: Opened;
+    try {
+      opened = openEhbpRequest(bytes, { recipients, nowMs: systemClock(), admit: () => {} });
+    } catch (error) {
+      if (!(error instanceof VeilError)) throw error;
+      response.writeHead(error.spec.status, { 'content-length': 0 }).end();
+      return;
+    }
+    options.onEhbp?.({ opened, epoch, response, headers: request.headers, bytes });
+  };
   const onExchange: Routed['onExchange'] = (bytes, response, meterEvery) => {
     seen.count++;
     response.once('close', () => {
@@ -222,7 +257,7 @@ async function serveEpoch(serving: Serving): Promise<SxWorker> {
       minVersion: 'TLSv1.3',
     },
     (request, response) =>
-      route(request, response, { receipts, notices, stops, onExchange, onNotice }),
+      route(request, response, { receipts, notices, stops, onExchange, onEhbp, onNotice }),
   );
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
@@ -281,6 +316,7 @@ interface Routed {
   readonly notices: Settled[];
   readonly stops: string[];
   readonly onExchange: (bytes: Uint8Array, response: ServerResponse, meterEvery: number) => void;
+  readonly onEhbp: (bytes: Uint8Array, request: IncomingMessage, response: ServerResponse) => void;
   readonly onNotice: (notice: Settled) => number;
 }
 
@@ -306,6 +342,10 @@ function route(request: IncomingMessage, response: ServerResponse, routed: Route
     if (stop !== undefined) {
       stops.push(stop);
       response.writeHead(204).end();
+      return;
+    }
+    if (url === EHBP_LINK_PATH) {
+      routed.onEhbp(concat(...chunks), request, response);
       return;
     }
     if (url !== '/sx/v1/settled') {

@@ -216,6 +216,6 @@ export function cpuText({ cpu }: PolicyHost): string {
   return 'ppid' in cpu ? `ppid ${toHex(cpu.ppid)}` : `chip_id ${toHex(cpu.chip_id).slice(0, 16)}…`;
 }
 
-export function usesRegistry({ cpu }: PolicyRule): boolean {
+export function usesRegistry({ cpu }: Pick<PolicyRule, 'cpu'>): boolean {
   return 'registry' in cpu.platforms;
 }

@@ -27,8 +27,10 @@ function developmentFindings({ policy }: LintSubject): readonly LintFinding[] {
 }
 
 function unusedFindings({ policy }: LintSubject): readonly LintFinding[] {
-  const { rules, images, models, hosts } = policy.document;
-  const tees = rules.filter(usesRegistry).map(({ cpu }) => cpu.tee);
+  const { rules, images, models, hosts, gateways } = policy.document;
+  const tees = [...rules, ...(gateways?.rules ?? [])]
+    .filter(usesRegistry)
+    .map(({ cpu }) => cpu.tee);
   return [
     ...images.flatMap(({ name }, index) => {
       if (rules.some((rule) => rule.images.includes(name))) return [];

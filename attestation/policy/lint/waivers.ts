@@ -16,6 +16,14 @@ const USUAL: Readonly<Record<string, string>> = {
 };
 const DEPTH_MAX = 8;
 
+/** Of the section about gateways, beside those of its rules. */
+export function lintChallenge({ policy }: LintSubject): readonly LintFinding[] {
+  const path = ['gateways', 'challenge'];
+  return waivers(policy.document.gateways?.challenge, path).map((waiver) =>
+    said(policy.at(...path), '', waiver),
+  );
+}
+
 export function lintWaivers({ policy }: LintSubject): readonly LintFinding[] {
   const { limits, rules } = policy.document;
   return [

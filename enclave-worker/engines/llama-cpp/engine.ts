@@ -10,11 +10,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { randomBytes } from '#primitives';
 import { assert, type VeilError } from '../../../core/errors.ts';
 import type { Capability } from '../../../protocol/openai/endpoints.ts';
-import type { EmbedJob, Embedding, Engine, GenerateJob, Generation } from '../../engine.ts';
+import type { EmbedJob, Embedding, Engine, GenerateJob, Generation, Prompt } from '../../engine.ts';
+import type { EngineOffers } from '../../engine-members.ts';
 import { engineError } from '../../errors.ts';
 import { EmbeddingCollector } from './embedding.ts';
 import { GenerationQueue } from './generation.ts';
-import { SEEDS, type FromChild, type ToChild } from './messages.ts';
+import { SEEDS, type FromChild, type GenerateMessage, type ToChild } from './messages.ts';
 import { startEngineProcess, type EngineProcess } from './process.ts';
 
 export interface LlamaCppOptions {
@@ -49,6 +50,12 @@ export async function startLlamaCpp(options: LlamaCppOptions): Promise<Engine> {
   return engine;
 }
 
+/** How much to think is a matter of templates that our own rendering does not know. */
+const OFFERS: EngineOffers = {
+  conversations: 'written',
+  lacks: new Set(['reasoning_effort', 'chat_template_kwargs']),
+};
+
 /** What the parent keeps of a running job. */
 interface Receiver {
   /** True when this was the last message of the job. */
@@ -66,6 +73,7 @@ interface Running {
 class LlamaCppEngine implements Engine {
   readonly name = 'llama-cpp';
   readonly capabilities: readonly Capability[];
+  readonly offers = OFFERS;
   readonly contextTokens: number;
   readonly slots: number;
   readonly #options: LlamaCppOptions;
@@ -223,9 +231,7 @@ function generateMessage(id: number, job: GenerateJob): ToChild {
   return {
     kind: 'generate',
     id,
-    prompts: prompts.map((prompt) =>
-      prompt.kind === 'text' ? prompt : { kind: 'chat', messages: [...prompt.messages] },
-    ),
+    prompts: prompts.map(promptMessage),
     choices,
     maxPromptTokens,
     maxOutputTokens,
@@ -237,6 +243,11 @@ function generateMessage(id: number, job: GenerateJob): ToChild {
     ...(grammar === undefined ? {} : { grammar }),
     ...(cacheNamespace === undefined ? {} : { namespace: cacheNamespace }),
   };
+}
+
+function promptMessage(prompt: Prompt): GenerateMessage['prompts'][number] {
+  assert(prompt.kind !== 'conversation', 'tools are written into the prompt');
+  return prompt.kind === 'text' ? prompt : { kind: 'chat', messages: [...prompt.messages] };
 }
 
 function randomSeed(): number {

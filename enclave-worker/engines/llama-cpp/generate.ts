@@ -31,6 +31,7 @@ export async function generate(
   const taken = await pool.take(namespace, prompts[0] ?? []);
   if (taken === undefined) throw engineError('engine.failed', 'no free sequence');
   const { sequence, reused } = taken;
+  let ended: Ended;
   let kept: string | undefined;
   try {
     if (message.topLogprobs !== undefined && sequence.needsCheckpoints) {
@@ -38,13 +39,20 @@ export async function generate(
     }
     const count = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
     send({ kind: 'started', id: message.id, promptTokens: count, cachedTokens: reused });
-    await generateOn(taken, prompts, { loaded, message, job, send, bias, grammar });
+    ended = await generateOn(taken, prompts, { loaded, message, job, send, bias, grammar });
     // Nothing of it could be gone on with.
     if (!sequence.needsCheckpoints) kept = namespace;
   } finally {
     if (kept === undefined) pool.empty(sequence);
     else pool.keep(sequence, kept, performance.now());
   }
+  // Whoever hears of the end may send the next job at once, and that needs the sequence.
+  send({ kind: 'end', id: message.id, ...ended });
+}
+
+interface Ended {
+  readonly reason: ChoiceEnd;
+  readonly completionTokens: number;
 }
 
 interface Run {
@@ -60,7 +68,7 @@ async function generateOn(
   { sequence, reused }: TakenSequence,
   prompts: readonly (readonly Token[])[],
   run: Run,
-): Promise<void> {
+): Promise<Ended> {
   const { message, loaded, send } = run;
   const { id, choices, maxOutputTokens } = message;
   const count = { tokens: 0 };
@@ -72,16 +80,14 @@ async function generateOn(
     const limit = Math.min(loaded.contextTokens - prompt.length, maxOutputTokens);
     for (let at = 0; at < choices; at++) {
       if (at > 0) tail = await backToPrompt(sequence, prompt);
-      const ended = await end(run, { ...run, sequence, choice, tail, limit, count });
+      const reason = await end(run, { ...run, sequence, choice, tail, limit, count });
       choice++;
       const completionTokens = count.tokens;
-      if (ended === 'aborted' || choice === total) {
-        send({ kind: 'end', id, reason: ended, completionTokens });
-        return;
-      }
-      send({ kind: 'choice-end', id, choice: choice - 1, reason: ended, completionTokens });
+      if (reason === 'aborted' || choice === total) return { reason, completionTokens };
+      send({ kind: 'choice-end', id, choice: choice - 1, reason, completionTokens });
     }
   }
+  return { reason: 'aborted', completionTokens: count.tokens };
 }
 
 function end({ job }: Run, choice: Parameters<typeof runChoice>[0]): Promise<ChoiceEnd> {

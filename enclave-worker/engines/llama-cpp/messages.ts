@@ -65,6 +65,9 @@ const GENERATE = z.strictObject({
   topP: z.number().min(0).max(1),
   frequencyPenalty: z.number().min(-2).max(2),
   presencePenalty: z.number().min(-2).max(2),
+  topK: z.int().min(0).max(1_000_000).optional(),
+  minP: z.number().min(0).max(1).optional(),
+  repetitionPenalty: z.number().gt(0).max(2).optional(),
   logitBias: z.array(z.tuple([COUNT, z.number().min(-100).max(100)])).max(1024),
   /** Whose earlier prompts may be gone on with, and who may go on with these. Absent: nobody. */
   namespace: z

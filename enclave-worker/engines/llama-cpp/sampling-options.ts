@@ -31,12 +31,13 @@ export function samplingOptions(
   generated: Token[],
 ): SequenceEvaluateOptions {
   const { temperature, topP, frequencyPenalty, presencePenalty } = message;
-  const isPunished = frequencyPenalty !== 0 || presencePenalty !== 0;
+  const { topK = 0, minP = 0, repetitionPenalty = 1 } = message;
+  const isPunished = frequencyPenalty !== 0 || presencePenalty !== 0 || repetitionPenalty !== 1;
   return {
     temperature,
     topP,
-    topK: 0,
-    minP: 0,
+    topK,
+    minP,
     seed: (message.seed + choice) % SEEDS,
     ...(bias !== undefined && { tokenBias: bias }),
     ...(grammar !== undefined && {
@@ -44,10 +45,10 @@ export function samplingOptions(
     }),
     ...(isPunished && {
       repeatPenalty: {
-        // Only what was generated, as OpenAI counts, and nothing that multiplies.
+        // Only what was generated, as OpenAI counts.
         punishTokens: () => generated,
         maxPunishTokens: limit,
-        penalty: 1,
+        penalty: repetitionPenalty,
         frequencyPenalty,
         presencePenalty,
       },

@@ -171,7 +171,7 @@ const WRONG_EDITS: readonly WrongEdit[] = [
   }),
   schema({
     what: 'an upper-case digest',
-    from: /weights: 'sha256:e8/,
+    from: /weights: 'sha256:[0-9a-f]{2}/,
     to: "weights: 'sha256:E8",
     says: 'models.0.weights',
     at: 'weights:',

@@ -14,6 +14,9 @@ import { parseInstant } from '../../../core/clock.ts';
 import { hasCode } from '../../../core/errors.ts';
 import { DEMO_MODEL, DEMO_WORKLOAD } from '../../../enclave-worker/demo-model/demo-model.ts';
 import {
+  DEMO_GATEWAY_MEASUREMENTS,
+  DEMO_GATEWAY_SNP_MEASUREMENT,
+  DEMO_GATEWAY_WORKLOAD,
   DEMO_MEASUREMENTS,
   DEMO_SNP_MEASUREMENTS,
 } from '../../../enclave-worker/evidence/simulator/demo-image.ts';
@@ -96,10 +99,11 @@ test('filling the template changes root and dates and nothing else', () => {
   assert.equal(document.issued, NOW_MS);
   assert.equal(document.expires, parseInstant('2026-07-15T12:00:00Z'));
   assert.equal(document.images[0]?.expires, document.expires);
+  assert.equal(document.gateways?.images[0]?.expires, document.expires);
   const [before, after] = [TEMPLATE.split('\n'), filled.split('\n')];
   assert.equal(after.length, before.length);
   const changed = after.filter((line, index) => line !== before[index]);
-  assert.equal(changed.length, 4, changed.join('\n'));
+  assert.equal(changed.length, 5, changed.join('\n'));
 });
 
 test('a text without the places to fill in is refused', () => {
@@ -138,6 +142,29 @@ test('the development policy lists what the SNP simulator measures, and its mach
   const { source: _source, ...floor } = cpu.tcb.genoa ?? { source: '' };
   assert.deepEqual(cpu.products, [MACHINE_PRODUCT.toLowerCase()]);
   assert.deepEqual(floor, MACHINE_TCB);
+});
+
+test('the development policy lets what the simulator measures of a gateway hold plaintext', () => {
+  const { gateways, rules } = compilePolicy(utf8(TEMPLATE)).document;
+  const [image] = gateways?.images ?? [];
+  const [tuple] = image?.tdx ?? [];
+  assert.ok(image !== undefined && tuple !== undefined);
+  const { image: name, ...registers } = DEMO_GATEWAY_MEASUREMENTS;
+  const { mrconfigid, mrowner, mrownerconfig } = image;
+  assert.equal(image.name, name);
+  assert.deepEqual({ ...tuple, mrconfigid, mrowner, mrownerconfig }, registers);
+  assert.deepEqual(image.snp?.[0]?.measurement, DEMO_GATEWAY_SNP_MEASUREMENT);
+  assert.deepEqual(image.workload, DEMO_GATEWAY_WORKLOAD);
+  // The machines are the same simulators: so is what is asked of them.
+  assert.deepEqual(
+    gateways?.rules.map(({ cpu }) => cpu),
+    rules.map(({ cpu }) => cpu),
+  );
+});
+
+test('the production policy lets no gateway hold plaintext', () => {
+  const { gateways } = compilePolicy(utf8(PRODUCTION)).document;
+  assert.deepEqual(gateways, { challenge: 'required', rules: [], images: [] });
 });
 
 test('two simulated roots stand in two lines', () => {

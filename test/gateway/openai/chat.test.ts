@@ -27,6 +27,8 @@ function head(headers: PlainHead['headers'], status = 200): PlainHead {
     kid: new Uint8Array(16).fill(2),
     simulated: true,
     requestId: 'sx_00',
+    statementHash: new Uint8Array(32).fill(3),
+    policyDigest: new Uint8Array(32).fill(4),
   };
 }
 

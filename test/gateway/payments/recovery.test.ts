@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { fixed, toHex, type Bytes } from '../../../core/bytes.ts';
+import { SX_FORM } from '../../../gateway/sealed-form.ts';
 import { keyHashOf } from '../../../gateway/accounts.ts';
 import { RECOVERY_UNHEARD_MS } from '../../../gateway/limits.ts';
 import { Cashier } from '../../../gateway/payments/cashier.ts';
@@ -72,12 +73,8 @@ async function servedBeside(lab: Lab, worker: SxWorker, payer: Bytes<32>) {
   const [live] = lab.gateway.registry.byWorkerId(worker.workerId);
   assert.ok(live);
   const ignored = (): void => undefined;
-  live.link.exchange(sealed.bytes, {
-    onHead: ignored,
-    onData: ignored,
-    onEnd: ignored,
-    onError: ignored,
-  });
+  const handler = { onHead: ignored, onData: ignored, onEnd: ignored, onError: ignored };
+  live.link.exchange(sealed.bytes, handler, { form: SX_FORM.link });
   await until(() => worker.receipts.size > 0);
   return { sealed, cashier, recovery };
 }

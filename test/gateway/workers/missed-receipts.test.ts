@@ -141,6 +141,23 @@ test('each check fails alone', () => {
   });
 });
 
+test('a receipt for the EHBP key of the same statement is as good, and of another key it is not', () => {
+  const ehbp = { kid: randomBytes(16), publicKey: randomBytes(32) };
+  const { statementHash, workerId } = key;
+  const both = testWorker('X25519', {
+    signing,
+    simulated: true,
+    statementHash,
+    workerId,
+    ehbp,
+  }).key;
+  const expected = { key: both, after: 0n, previous: undefined };
+  verifyMissedReceipt(signed({ kid: ehbp.kid }), expected);
+  verifyMissedReceipt(signed({ kid: both.kid }), expected);
+  const foreign = signed({ kid: randomBytes(16) });
+  refuses(() => verifyMissedReceipt(foreign, expected), 'sx.receipt', { check: 'kid' });
+});
+
 test('a worker that answers the same page for ever, or half a receipt, is left', async () => {
   const linked = await linkedWorker();
   await linked.ask(1);

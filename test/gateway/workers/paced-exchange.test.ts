@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { VeilError } from '../../../core/errors.ts';
+import { SX_FORM } from '../../../gateway/sealed-form.ts';
 import { verifyMeter, type Meter } from '../../../protocol/meter.ts';
 import { verifyReceipt } from '../../../protocol/sx/check-receipt.ts';
 import { parseClearRequest, ResponseRelay } from '../../../protocol/sx/clear.ts';
@@ -44,7 +45,7 @@ test('the gateway counts along, stops, and gets the bill for what there was', as
       onEnd: () => done.reject(new Error('ended early')),
       onError: (error: VeilError) => done.reject(error),
     },
-    { meterEvery: 2 },
+    { form: SX_FORM.link, meterEvery: 2 },
   );
   const payload = await done.promise;
   assert.equal(await stopped, true);

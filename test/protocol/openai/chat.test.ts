@@ -146,7 +146,6 @@ const NEUTRAL: Readonly<Record<string, unknown>> = {
   tools: [],
   tool_choice: 'none',
   parallel_tool_calls: true,
-  reasoning_effort: 'none',
   modalities: ['text'],
 };
 
@@ -155,7 +154,6 @@ test('values that ask for nothing are accepted', () => {
 });
 
 const UNSUPPORTED: Readonly<Record<string, unknown>> = {
-  reasoning_effort: 'high',
   modalities: ['text', 'audio'],
   audio: { voice: 'x' },
   web_search_options: {},
@@ -173,7 +171,7 @@ for (const [name, value] of Object.entries(UNSUPPORTED)) {
 
 test('unknown parameters are refused by name', () => {
   assert.deepEqual(refused({ ...BASE, temprature: 1 }), ['unknown_parameter', 'temprature']);
-  assert.deepEqual(refused({ ...BASE, top_k: 5 }), ['unknown_parameter', 'top_k']);
+  assert.deepEqual(refused({ ...BASE, top_n: 5 }), ['unknown_parameter', 'top_n']);
   const messages = [{ role: 'user', content: 'x', colour: 1 }];
   assert.deepEqual(refused({ ...BASE, messages }), ['unknown_parameter', 'messages.0.colour']);
   assert.deepEqual(refused({ ...BASE, stream: true, stream_options: { every: 1 } }), [
@@ -248,3 +246,54 @@ test('a body that is no object is invalid', () => {
     assert.deepEqual(refused(body), ['invalid_value', null]);
   }
 });
+
+test('what OpenAI has not, and some engines have, arrives as it was asked', () => {
+  const { sampling, reasoningEffort, templateArguments } = decoded({
+    ...BASE,
+    top_k: 40,
+    min_p: 0.05,
+    repetition_penalty: 1.1,
+    reasoning_effort: 'high',
+    chat_template_kwargs: { enable_thinking: false, budget: 3, style: 'short' },
+  });
+  const { topK, minP, repetitionPenalty } = sampling;
+  assert.deepEqual([topK, minP, repetitionPenalty], [40, 0.05, 1.1]);
+  assert.equal(reasoningEffort, 'high');
+  assert.deepEqual(templateArguments, { enable_thinking: false, budget: 3, style: 'short' });
+  assert.equal(decoded({ ...BASE, top_k: -1 }).sampling.topK, 0);
+  assert.ok(!('topK' in decoded(BASE).sampling));
+});
+
+/** An engine that renders templates takes these for its own. */
+const HOSTILE_ARGUMENTS: readonly object[] = [
+  { chat_template: '{{ secrets }}' },
+  { messages: 'x' },
+  { add_generation_prompt: false },
+  { enable_thinking: { deep: true } },
+  { enable_thinking: ['x'] },
+  { __class__: 'x' },
+  { 'a.b': 'x' },
+  { style: 'x'.repeat(257) },
+  Object.fromEntries(Array.from({ length: 17 }, (_, at) => [`a${at}`, true])),
+];
+
+for (const given of HOSTILE_ARGUMENTS) {
+  test(`no template is given ${JSON.stringify(given).slice(0, 48)}`, () => {
+    const [code, param] = refused({ ...BASE, chat_template_kwargs: given });
+    assert.equal(code, 'invalid_value');
+    assert.match(param ?? '', /^chat_template_kwargs/);
+  });
+}
+
+for (const [name, value] of [
+  ['top_k', -2],
+  ['top_k', 1.5],
+  ['min_p', 1.1],
+  ['repetition_penalty', 0],
+  ['repetition_penalty', 3],
+  ['reasoning_effort', 'immense'],
+] as const) {
+  test(`${name} ${value} is not a value of it`, () => {
+    assert.deepEqual(refused({ ...BASE, [name]: value }), ['invalid_value', name]);
+  });
+}

@@ -28,7 +28,7 @@ function refused(body: object): readonly [string | null, string | null] {
 test('tools arrive with their schemas unread, and may be called in parallel unless said otherwise', () => {
   const { tools, toolChoice, parallelToolCalls } = decoded({ tools: [WEATHER, CLOCK] });
   assert.deepEqual(tools, [
-    { name: 'weather', description: 'd', parameters: { type: 'object' } },
+    { name: 'weather', description: 'd', parameters: { type: 'object' }, strict: true },
     { name: 'clock', description: undefined, parameters: undefined },
   ]);
   assert.deepEqual(toolChoice, { kind: 'auto' });
