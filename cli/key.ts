@@ -17,6 +17,7 @@ import { cliError } from './errors.ts';
 const FORMAT = 'veilgate.api-keys/1';
 const FILE = 'gateway.sqlite';
 const LABEL_CHARS = 24;
+const KEY_ID = /^key_[0-9a-f]{16}$/;
 
 const KEYS_HELP = `
 The directory is "dataDir" of the gateway's configuration. What it holds of a
@@ -51,7 +52,7 @@ export function registerKeyCommand(program: Command): void {
     .command('revoke')
     .description('end a key')
     .argument('<directory>', 'the gateway’s data directory')
-    .argument('<key_…>', 'its id, as "list" shows it; not the key itself', keyIdOf)
+    .argument('<key_…>', 'its id, as "list" shows it; not the key itself')
     .option('--json', 'one line of JSON')
     .addHelpText('after', KEYS_HELP)
     .action(revoke);
@@ -61,12 +62,6 @@ export function registerKeyCommand(program: Command): void {
 function labelOf(text: string): string {
   if (text.length <= LABEL_MAX_CHARS && printable(text) === text) return text;
   throw new InvalidArgumentError(`want at most ${LABEL_MAX_CHARS} printable characters`);
-}
-
-function keyIdOf(text: string): string {
-  if (/^key_[0-9a-f]{16}$/.test(text)) return text;
-  // Not repeated: somebody may have written the key.
-  throw new InvalidArgumentError('want key_ and 16 hex digits');
 }
 
 function create(directory: string, { label, json }: Words & { readonly label: string }): void {
@@ -95,7 +90,10 @@ function list(directory: string, { json }: Words): void {
   }
 }
 
-function revoke(directory: string, keyId: string, { json }: Words): void {
+function revoke(directory: string, keyId: string, { json }: Words, command: Command): void {
+  // Not by a parser of arguments: those repeat what was written, and somebody may have written the key.
+  if (!KEY_ID.test(keyId))
+    command.error('error: want key_ and 16 hex digits, as "list" shows them');
   const isRevoked = within(directory, (store) => store.revokeApiKey(keyId, systemClock()));
   if (!isRevoked) throw cliError('cli.option', `${keyId}: no such key, or revoked before`);
   if (json === true) return outputLine(jsonLine({ format: FORMAT, keyId, revoked: true }));

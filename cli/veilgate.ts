@@ -49,7 +49,8 @@ async function main(argv: readonly string[]): Promise<void> {
     .showHelpAfterError('(veilgate --help shows what there is)')
     .configureOutput({
       writeOut: (text) => outputLine(text.trimEnd()),
-      writeErr: (text) => errorLine(text.trimEnd()),
+      // It repeats what was written, which a script may have from somebody else.
+      writeErr: (text) => errorLine(text.trimEnd().split('\n').map(printable).join('\n')),
     })
     .exitOverride();
   // The first word only: further on, the same word may be the value of an option.

@@ -59,8 +59,8 @@ export async function answerWhole(answering: Answering): Promise<AnswerEnd> {
       calls: calls.slice(0, wholeCalls),
       finishReason: finishReason ?? reason,
     }));
-    out.json(200, voice.whole(shape.whole(whole, generation.usage())));
-    return 'complete';
+    const isInTime = out.whole(voice.whole(shape.whole(whole, generation.usage())));
+    return isInTime ? 'complete' : 'aborted';
   }
   return 'aborted';
 }

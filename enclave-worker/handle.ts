@@ -29,7 +29,7 @@ import { engineError } from './errors.ts';
 import type { WorkerLog } from './events.ts';
 import { answerStream, answerWhole, type AnswerEnd } from './generated-answer.ts';
 import type { Epochs, ServingEpoch } from './keys.ts';
-import { EMBEDDINGS_ANSWER_MAX_CHARS } from './limits.ts';
+import { ANSWER_LATE_MAX_MS, EMBEDDINGS_ANSWER_MAX_CHARS } from './limits.ts';
 import { Metering } from './metering.ts';
 import type { EmbedPlan, GeneratePlan } from './plan.ts';
 import type { ReceiptStore } from './receipts.ts';
@@ -201,9 +201,27 @@ interface Ending {
 const NOTHING_USED: Usage = { prompt: 0, cached: 0, completion: 0, reasoning: 0 };
 
 async function answer(deps: ExchangeDeps, exchange: Exchange, sink: ExchangeSink): Promise<void> {
-  const { opened, epoch, startMs } = exchange;
+  const { opened } = exchange;
+  const leftMs = Math.max(0, timeLeftMs(deps, exchange));
   sink.accept(opened.kid);
-  const out = new SealedAnswer(opened.responder, sink);
+  // A gateway that does not read may keep an answer from its reader, but not this worker from the next one.
+  sink.cutAfter(leftMs + ANSWER_LATE_MAX_MS);
+  const out = new SealedAnswer(opened.responder, sink, leftMs);
+  try {
+    await conclude(deps, exchange, out);
+  } finally {
+    out.close();
+  }
+}
+
+/** Until the client's deadline, by this clock. */
+function timeLeftMs({ clock }: ExchangeDeps, { opened }: Exchange): number {
+  const { issuedAtMs, deadlineMs } = opened.prelude;
+  return issuedAtMs + deadlineMs - clock();
+}
+
+async function conclude(deps: ExchangeDeps, exchange: Exchange, out: SealedAnswer): Promise<void> {
+  const { opened, epoch, startMs } = exchange;
   const ending = await answered(deps, exchange, out);
   await out.ended(exchange.call.gone);
   const endMs = deps.clock();
@@ -232,8 +250,7 @@ async function answered(
   const spoken = { out, voice };
   if (plan.kind === 'refused') return refuseSealed(spoken, plan.failure, NOTHING_USED);
   const { call, stopped } = exchange;
-  const { prelude } = exchange.opened;
-  const leftMs = prelude.issuedAtMs + prelude.deadlineMs - deps.clock();
+  const leftMs = timeLeftMs(deps, exchange);
   if (leftMs <= 0) return refuseSealed(spoken, openAiFailure('timeout'), NOTHING_USED);
   const deadline = AbortSignal.timeout(leftMs);
   const stop = AbortSignal.any([call.gone, deadline, stopped]);
@@ -322,8 +339,8 @@ async function embed(
   if (numbers * NUMBER_CHARS[request.encoding] > EMBEDDINGS_ANSWER_MAX_CHARS) {
     throw engineError('engine.answer_too_large');
   }
-  out.json(200, embeddingList(request, vectors, embedding.usage()));
-  return 'complete';
+  const list = embeddingList(request, vectors, embedding.usage());
+  return out.whole(list) ? 'complete' : 'aborted';
 }
 
 /** Stopped by the gateway, and by nothing else. */

@@ -35,6 +35,8 @@ export const OWNER_CLOCK_APART_MAX_MS = 5 * 60_000;
 /** How long the sealed status waits for the first text, so that a failure can still be an HTTP error. */
 export const HEAD_HOLD_MAX_MS = 10_000;
 export const PING_EVERY_MS = 10_000;
+/** Behind the client's deadline: a gateway gives up before that, and nobody reads on. */
+export const ANSWER_LATE_MAX_MS = 10_000;
 /** What an engine holds of a prompt for the next request of its namespace. */
 export const PREFIX_KEEP_MS = 5 * 60_000;
 /** Fewer are evaluated as fast as they are found. */

@@ -273,6 +273,11 @@ function sinkOf(response: ServerResponse): ExchangeSink {
     write: (bytes) => response.destroyed || response.write(bytes),
     drained: () => drained(response),
     end: () => void response.end(),
+    cutAfter: (delayMs) => {
+      const timer = setTimeout(() => response.destroy(), delayMs);
+      // Also when all was read.
+      response.once('close', () => clearTimeout(timer));
+    },
   };
 }
 

@@ -27,6 +27,8 @@ export interface ExchangeSink {
   /** Resolves when there is room, and also when the peer is gone. */
   drained(): Promise<void>;
   end(): void;
+  /** In so many milliseconds the connection ends, unless all was read before: then everything above is let go. */
+  cutAfter(delayMs: number): void;
 }
 
 const TIMERS: Scheduler = {
@@ -47,8 +49,12 @@ interface Pace {
   /** What is held leaves now, where the pace depends on what is said. */
   flush(): void;
   room(): Promise<void>;
+  /** How long it takes until so many bytes more have left, as far as the pace decides that. */
+  lastsMs(bytes: number): number;
   /** Resolves when nothing is held any more; at once when `gone` fires. */
   end(gone: AbortSignal): Promise<void>;
+  /** Drops what is held, and every timer. */
+  close(): void;
 }
 
 const JSON_HEADERS = [['content-type', 'application/json']] as const;
@@ -57,12 +63,15 @@ export class SealedAnswer {
   readonly #responder: AnswerSealer;
   readonly #sink: ExchangeSink;
   readonly #pace: Pace;
+  readonly #dueMs: number;
   #status: number | undefined;
   #drained: Promise<void> | undefined;
 
-  constructor(responder: AnswerSealer, sink: ExchangeSink) {
+  /** `leftMs`: until its reader stops waiting for it. */
+  constructor(responder: AnswerSealer, sink: ExchangeSink, leftMs: number) {
     this.#responder = responder;
     this.#sink = sink;
+    this.#dueMs = performance.now() + leftMs;
     const isPaced = responder instanceof ResponseSealer && responder.isConstantRate;
     this.#pace = isPaced ? this.#constantPace(responder) : this.#ownPace();
   }
@@ -81,7 +90,9 @@ export class SealedAnswer {
       last: (bytes) => rate.write(bytes),
       flush: () => undefined,
       room: () => rate.room(),
+      lastsMs: (bytes) => rate.lastsMs(bytes),
       end: (gone) => rate.end(gone),
+      close: () => rate.close(),
     };
   }
 
@@ -104,7 +115,9 @@ export class SealedAnswer {
       },
       flush,
       room: async () => this.#drained,
+      lastsMs: () => 0,
       end: async () => flush(),
+      close: () => coalescer.cancel(),
     };
   }
 
@@ -113,14 +126,22 @@ export class SealedAnswer {
     return this.#status;
   }
 
-  /** The whole answer in one piece. */
-  json(status: number, body: object, headers: Fields = []): void {
-    this.#begin(status, [...JSON_HEADERS, ...headers]);
-    this.#pace.last(utf8(JSON.stringify(body)));
+  /**
+   * The whole answer in one piece. False: at its pace it would come when nobody waits for it any more, and nothing was said,
+   * so that this can be.
+   */
+  whole(body: object): boolean {
+    const bytes = utf8(JSON.stringify(body));
+    const lastsMs = this.#pace.lastsMs(bytes.length);
+    if (lastsMs > 0 && performance.now() + lastsMs > this.#dueMs) return false;
+    this.#begin(200, JSON_HEADERS);
+    this.#pace.last(bytes);
+    return true;
   }
 
-  failure(failure: FrontFailure): void {
-    this.json(failure.status, failure.body, failure.headers);
+  failure({ status, body, headers }: FrontFailure): void {
+    this.#begin(status, [...JSON_HEADERS, ...headers]);
+    this.#pace.last(utf8(JSON.stringify(body)));
   }
 
   beginStream(): void {
@@ -171,6 +192,11 @@ export class SealedAnswer {
     this.#write(this.#responder.final());
     this.#sink.end();
     return signed;
+  }
+
+  /** Without an end: nothing more is written. After `finish` there is nothing left to drop. */
+  close(): void {
+    this.#pace.close();
   }
 
   /** Headers about transport stay outside the seal: the protocol allows only those that speak to the app. */

@@ -24,6 +24,7 @@ export interface ConstantRateInput {
 
 interface Ending {
   readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
 }
 
 export class ConstantRate {
@@ -34,6 +35,8 @@ export class ConstantRate {
   #dueMs: number;
   #cancelTimer: (() => void) | undefined;
   #ending: Ending | undefined;
+  #failure: { readonly reason: unknown } | undefined;
+  #isClosed = false;
   #waiting: (() => void)[] = [];
 
   /** The first frame leaves at once. */
@@ -57,24 +60,47 @@ export class ConstantRate {
 
   /** Resolves when no more is held than may be ahead of the pace. */
   async room(): Promise<void> {
-    while (this.#queuedBytes > CONSTANT_AHEAD_MAX_BYTES && this.#ending === undefined) {
+    while (this.#queuedBytes > CONSTANT_AHEAD_MAX_BYTES && !this.#isOver) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
 
+  /** From now until so many bytes more have left and the answer has ended, behind a reader that is not slow. */
+  lastsMs(bytes: number): number {
+    const { frames } = this.#input.responder;
+    // The head, and the frame that ends the content.
+    const more = 2 + Math.ceil((this.#queuedBytes + bytes) / CONSTANT_CHUNK_MAX_BYTES);
+    const all = Math.ceil((frames + more) / CONSTANT_FRAMES_STEP) * CONSTANT_FRAMES_STEP;
+    return (all - frames) * CONSTANT_TICK_MS;
+  }
+
+  /** No more frames, whatever was said: the answer will not be ended. */
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelTimer?.();
+    this.#freeWaiting();
+  }
+
   /**
    * Resolves within the tick in which the answer ends: all but its last frame is out, and whoever asked writes that frame and
-   * what follows it. Nobody is left to hide from once `gone` has fired: then all is written at once.
+   * what follows it. Nobody is left to hide from once `gone` has fired: then all is written at once. Rejects with what went
+   * wrong in a tick.
    */
   async end(gone: AbortSignal): Promise<void> {
-    const { promise, resolve } = deferred<void>();
-    this.#ending = { resolve: () => resolve(undefined) };
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    const { promise, resolve, reject } = deferred<void>();
+    this.#ending = { resolve: () => resolve(undefined), reject };
     this.#freeWaiting();
     const rush = (): void => this.#rush();
     gone.addEventListener('abort', rush, { once: true });
     if (gone.aborted) rush();
     await promise;
     gone.removeEventListener('abort', rush);
+  }
+
+  /** Nothing that is held will be waited for. */
+  get #isOver(): boolean {
+    return this.#ending !== undefined || this.#failure !== undefined || this.#isClosed;
   }
 
   get #isAtEnd(): boolean {
@@ -84,11 +110,22 @@ export class ConstantRate {
   }
 
   #tick(): void {
-    if (this.#input.hasRoom()) {
-      if (this.#ending !== undefined && this.#isAtEnd) return this.#ending.resolve();
-      this.#send();
+    try {
+      if (this.#input.hasRoom()) {
+        if (this.#ending !== undefined && this.#isAtEnd) return this.#ending.resolve();
+        this.#send();
+      }
+    } catch (reason) {
+      return this.#fail(reason);
     }
     this.#await();
+  }
+
+  /** What a timer or a listener throws ends a process, and all other answers with it; so whoever ends this one is told. */
+  #fail(reason: unknown): void {
+    this.#failure = { reason };
+    this.#freeWaiting();
+    this.#ending?.reject(reason);
   }
 
   #await(): void {
@@ -102,8 +139,12 @@ export class ConstantRate {
 
   #rush(): void {
     this.#cancelTimer?.();
-    while (!this.#isAtEnd) this.#send();
-    this.#ending?.resolve();
+    try {
+      while (!this.#isAtEnd) this.#send();
+      this.#ending?.resolve();
+    } catch (reason) {
+      this.#fail(reason);
+    }
   }
 
   #send(): void {
@@ -113,7 +154,7 @@ export class ConstantRate {
       this.#head = undefined;
       return write(responder.head(status, fields));
     }
-    write(this.#queuedBytes === 0 ? responder.pad() : responder.data(this.#take()));
+    write(this.#queuedBytes === 0 ? responder.silence() : responder.data(this.#take()));
   }
 
   /** As much as one frame holds. */

@@ -132,6 +132,8 @@ export class ResponseReader {
   }
 
   #onData(data: Uint8Array, key: AttestedKey): void {
+    // The silence of a constant rate.
+    if (data.length === 0 && this.#exchange.prelude.flags.constantRate) return;
     const piece = this.#body.push(data);
     if (piece.head !== undefined) {
       checkResponseHead(piece.head, bad);

@@ -143,11 +143,18 @@ export class ResponseSealer implements AnswerSealer {
     return this.data(bytes);
   }
 
-  /** A frame that says nothing; `paddedBytes` is rounded up to the size of any other frame. At a constant rate also before the head. */
+  /** A frame that says nothing; `paddedBytes` is rounded up to the size of any other frame. */
   pad(paddedBytes = 0): Uint8Array {
-    const isWaiting = this.#isConstant && this.#stage === 'head';
-    if (!isWaiting) this.#advance(['content'], 'content');
+    this.#advance(['content'], 'content');
+    assert(!this.#isConstant, 'its type would tell that nothing is said');
     return this.#seal(FRAME.pad, new Uint8Array(), paddedBytes);
+  }
+
+  /** At a constant rate, before the head too: a frame that from outside says as much as any other. */
+  silence(): Uint8Array {
+    assert(this.#isConstant, 'silence has its frames at a constant rate alone');
+    if (this.#stage !== 'head') this.#advance(['content'], 'content');
+    return this.#seal(FRAME.data, new Uint8Array());
   }
 
   /** Unsealed, and not in resp_hash: how far this answer is. */

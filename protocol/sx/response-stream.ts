@@ -27,15 +27,7 @@ export const OPENING_BYTES = 48;
 const KID_BYTES = 16;
 
 /** What has been seen last; decides what may follow. */
-type Stage =
-  | 'opened'
-  | 'waiting'
-  | 'content'
-  | 'trailer'
-  | 'receipt'
-  | 'ledger'
-  | 'final'
-  | 'gateway-error';
+type Stage = 'opened' | 'content' | 'trailer' | 'receipt' | 'ledger' | 'final' | 'gateway-error';
 
 /** Frame type → stages in which it may stand, and the stage after it. Spec: P§10.3. */
 interface Rule {
@@ -52,7 +44,7 @@ const isSealedLength = (length: number): boolean =>
   (length - TAG_BYTES) % RESPONSE_PADDING_BYTES === 0;
 
 const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
-  [FRAME.data, { after: ['opened', 'waiting', 'content'], to: 'content', length: isSealedLength }],
+  [FRAME.data, { after: ['opened', 'content'], to: 'content', length: isSealedLength }],
   [FRAME.pad, { after: ['content'], to: 'content', length: isSealedLength }],
   [FRAME.trailer, { after: ['content'], to: 'trailer', length: isSealedLength }],
   [
@@ -81,7 +73,7 @@ const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
   [
     FRAME.gatewayError,
     {
-      after: ['opened', 'waiting', 'content', 'trailer', 'receipt', 'ledger'],
+      after: ['opened', 'content', 'trailer', 'receipt', 'ledger'],
       to: 'gateway-error',
       length: (n) => n >= 1 && n <= GATEWAY_ERROR_CODE_MAX_BYTES,
       fromGateway: true,
@@ -90,22 +82,17 @@ const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
 ]);
 
 /** Frames that stand in a tick of their own. Spec: P§10.8. */
-const PACED: readonly number[] = [FRAME.data, FRAME.pad, FRAME.trailer];
+const PACED: readonly number[] = [FRAME.data, FRAME.trailer];
 
-/** At a constant rate there may be padding before there is anything to say, and nobody tells how far it is. */
+/** At a constant rate no type tells whether anything is said, and nobody how far it is. */
 const CONSTANT_RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
-  ...[...RULES].filter(([type]) => type !== FRAME.meter),
+  ...[...RULES].filter(([type]) => type !== FRAME.meter && type !== FRAME.pad),
   ...PACED.map((type): [number, Rule] => {
     const rule = RULES.get(type);
     assert(rule !== undefined, 'a rule for every type');
     return [type, { ...rule, length: (n) => n === CONSTANT_FRAME_BYTES + TAG_BYTES }];
   }),
 ]);
-const CONSTANT_WAITING: Rule = {
-  after: ['opened', 'waiting'],
-  to: 'waiting',
-  length: (n) => n === CONSTANT_FRAME_BYTES + TAG_BYTES,
-};
 
 export interface ResponseStreamPorts {
   readonly onOpening: (kid: Bytes<16>, nonce: Bytes<32>) => void;
@@ -187,7 +174,7 @@ export class ResponseStream {
 
   #accept(type: number, length: number): void {
     if (this.#stage === 'final' || this.#stage === 'gateway-error') throw sxError('sx.trailing');
-    const rule = this.#ruleOf(type);
+    const rule = (this.#isConstant ? CONSTANT_RULES : RULES).get(type);
     if (rule === undefined) throw sxError('sx.response', 'frame type');
     if (rule.fromGateway && this.#from === 'worker') throw sxError('sx.response', 'frame type');
     const isFirst = this.#lastAlone && type === FRAME.trailer && this.#stage === 'opened';
@@ -196,12 +183,6 @@ export class ResponseStream {
     if (this.#isConstant) this.#pace(type);
     this.#count(type);
     if (rule.to !== 'same') this.#stage = rule.to;
-  }
-
-  #ruleOf(type: number): Rule | undefined {
-    if (!this.#isConstant) return RULES.get(type);
-    const isWaiting = this.#stage === 'opened' || this.#stage === 'waiting';
-    return type === FRAME.pad && isWaiting ? CONSTANT_WAITING : CONSTANT_RULES.get(type);
   }
 
   /** What ends an answer stands only where many answers end. */

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- leakage`: what somebody learns who sees of sealed answers only how many bytes come when. The same
- * questions are asked again and again at the model's own pace and at a constant rate; an observer who has seen all other
+ * `npm run bench -- leakage`: what a gateway learns that reads of sealed answers what it can: how many bytes come when, and the
+ * types of their frames. The same questions are asked again and again at the model's own pace and at a constant rate; an observer who has seen all other
  * answers with their questions guesses the question of each. Spec: P§10.4, P§10.8; gateways-and-e2ee §7.7.
  * @module
  */
@@ -8,6 +8,8 @@
 import { utf8 } from '../../core/bytes.ts';
 import { sealedFetch, type SealedFetch } from '../../client/index.ts';
 import { assert } from '../../core/errors.ts';
+import { FRAME } from '../../protocol/sx/frames.ts';
+import { ResponseStream } from '../../protocol/sx/response-stream.ts';
 import { startStack, STACK_MODEL, type Stack } from '../support/stack.ts';
 import type { Bench, BenchResult } from './bench.ts';
 
@@ -33,6 +35,8 @@ type Pace = 'own' | 'constant';
 interface Arrival {
   readonly atMs: number;
   readonly bytes: number;
+  /** Of frames that ended in it. */
+  readonly types: readonly number[];
 }
 
 interface Recording {
@@ -41,7 +45,7 @@ interface Recording {
 }
 
 /** A `fetch` that writes down when bytes of a sealed answer came. */
-function tapped(record: (arrival: Arrival) => void): typeof fetch {
+function tapped(pace: Pace, record: (arrival: Arrival) => void): typeof fetch {
   return async (input, init) => {
     const startMs = performance.now();
     const response = await fetch(input, init);
@@ -49,10 +53,18 @@ function tapped(record: (arrival: Arrival) => void): typeof fetch {
     if (response.headers.get('content-type') !== 'application/vnd.sx1.res' || body === null) {
       return response;
     }
+    let types: number[] = [];
+    const frames = new ResponseStream({
+      from: 'gateway',
+      constantRate: pace === 'constant',
+      ports: { onOpening: () => undefined, onFrame: (type) => void types.push(type) },
+    });
     const watched = body.pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({
         transform: (chunk, controller) => {
-          record({ atMs: performance.now() - startMs, bytes: chunk.length });
+          types = [];
+          frames.push(chunk);
+          record({ atMs: performance.now() - startMs, bytes: chunk.length, types });
           controller.enqueue(chunk);
         },
       }),
@@ -71,7 +83,7 @@ class Observed {
     this.#fetch = sealedFetch({
       policy: { root: stack.rootFile },
       constantRate: pace === 'constant',
-      fetch: tapped((arrival) => this.#record(arrival)),
+      fetch: tapped(pace, (arrival) => this.#record(arrival)),
     });
   }
 
@@ -127,7 +139,16 @@ function features({ arrivals }: Recording): readonly number[] {
     ...quantiles(gaps),
     ...quantiles(sizes),
     ...QUANTILES.map((part) => sizes[Math.floor(part * (sizes.length - 1))] ?? 0),
+    ...[FRAME.data, FRAME.pad].flatMap((type) => timesOf(type, arrivals)),
   ];
+}
+
+/** How many of a type there are, and when the first and the last came. */
+function timesOf(type: number, arrivals: readonly Arrival[]): readonly number[] {
+  const times = arrivals.flatMap(({ atMs, types }) =>
+    types.filter((got) => got === type).map(() => atMs),
+  );
+  return [times.length, times[0] ?? 0, times.at(-1) ?? 0];
 }
 
 function quantiles(values: readonly number[]): readonly number[] {

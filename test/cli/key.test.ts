@@ -83,6 +83,10 @@ test('what is wrong is said, and changes nothing', () => {
   const { apiKey } = made();
   const mistaken = veilgate('revoke', lab.dataDir, apiKey);
   assert.equal(mistaken.status, 2);
-  assert.equal(veilgate('create', lab.dataDir, '--label', 'a\u001b[2Jb').status, 2);
+  assert.match(mistaken.err, /want key_/);
+  assert.ok(!`${mistaken.out}${mistaken.err}`.includes(apiKey.slice(3)), 'the key is not repeated');
+  const moving = veilgate('create', lab.dataDir, '--label', 'a\u001b[2Jb');
+  assert.equal(moving.status, 2);
+  assert.ok(!moving.err.includes('\u001b'), 'nor what moves a cursor');
   assert.equal(veilgate('create', lab.dataDir, '--label', 'x'.repeat(65)).status, 2);
 });

@@ -1,7 +1,8 @@
 /** Answers, refusals and failures of a worker that was asked for a constant rate: all in the same frames. Spec: P§10.8. @module */
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
+import type { EngineEvent } from '../../enclave-worker/engine.ts';
 import {
   exchangeFixture,
   jsonOf,
@@ -42,6 +43,8 @@ function assertPaced(wire: Wire, steps = 1): void {
   assert.equal(wire.written[0]?.length, OPENING_BYTES + FRAME_BYTES);
   for (const bytes of wire.written.slice(1, steps * STEP - 1)) {
     assert.equal(bytes.length, FRAME_BYTES);
+    // All that stands in the clear: no frame tells whether it says anything.
+    assert.equal(Buffer.from(bytes.subarray(0, 4)).toString('hex'), '00001010');
   }
 }
 
@@ -109,4 +112,53 @@ test('an engine that is faster than the pace waits for it', async () => {
   // What may be held, and one piece.
   assert.ok(ahead > 0 && ahead < 16_384 + 2 * 4500, String(ahead));
   assertPaced(wire, 2);
+});
+
+test('a whole answer that would come after the deadline is not begun, and what it took is charged', async () => {
+  const { exchange, seal } = exchangeFixture({
+    limits: LIMITS,
+    engine: scriptedEngine(async function* script() {
+      yield { kind: 'started' };
+      // At this pace, over two minutes.
+      yield { kind: 'text', text: 'x'.repeat(10_000_000) };
+      yield { kind: 'end', reason: 'stop' };
+    }),
+  });
+  const wire = openWire();
+  const sealed = seal(QUESTION, { ...RATE, stream: false, deadlineMs: 100_000 });
+  const answer = await exchange(sealed, wire);
+  assert.equal(answer.status, 504);
+  assert.ok(answer.final);
+  assert.equal(answer.receipt?.receipt.outcome, 'error');
+  assert.equal(answer.receipt.receipt.usage.completion, 1);
+  assertPaced(wire);
+});
+
+test('an answer that cannot be ended leaves no timer behind', { timeout: 60_000 }, async () => {
+  const engine = scriptedEngine(() => assert.fail('not played'));
+  const { deps, exchange, seal } = exchangeFixture({
+    engine: {
+      ...engine,
+      generate: () => ({
+        usage: () => assert.fail('nobody has counted'),
+        events: (async function* play(): AsyncGenerator<EngineEvent> {
+          yield { kind: 'started' };
+          yield { kind: 'text', text: 'one' };
+          throw new Error('broken');
+        })(),
+      }),
+    },
+  });
+  const wire = openWire();
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    await assert.rejects(exchange(seal({ ...QUESTION, stream: true }, RATE), wire));
+    const { length } = wire.written;
+    assert.equal(length, 1);
+    mock.timers.tick(1000);
+    assert.equal(wire.written.length, length);
+  } finally {
+    mock.timers.reset();
+  }
+  assert.equal(deps.load.active, 0);
 });

@@ -182,6 +182,8 @@ export interface Wire {
   readonly written: Uint8Array[];
   status: number;
   ended: boolean;
+  /** What `cutAfter` was told. */
+  cutAfterMs: number | undefined;
   /** What `write` answers. */
   room: boolean;
   /** Called by `drained`. */
@@ -196,6 +198,7 @@ export function openWire(asked: Pick<LinkCall, 'meterEvery'> = {}): Wire {
     written: [],
     status: 0,
     ended: false,
+    cutAfterMs: undefined,
     room: true,
     onDrain: () => Promise.resolve(),
     sink: {
@@ -214,6 +217,9 @@ export function openWire(asked: Pick<LinkCall, 'meterEvery'> = {}): Wire {
       drained: () => wire.onDrain(),
       end: () => {
         wire.ended = true;
+      },
+      cutAfter: (delayMs) => {
+        wire.cutAfterMs = delayMs;
       },
     },
   };

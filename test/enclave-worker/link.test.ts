@@ -52,6 +52,11 @@ before(async () => {
         sink.write(bytes);
         await sink.drained();
       }
+      if (bytes[0] === 3) {
+        sink.cutAfter(200);
+        while (!gone.aborted) if (!sink.write(new Uint8Array(65_536))) await sink.drained();
+        onGone();
+      }
       sink.end();
     },
     receiptOf: (id) => (id === RECEIPT_ID ? new Uint8Array(445) : undefined),
@@ -139,6 +144,32 @@ test('anybody may ask whether the worker is well', async () => {
   assert.equal(answer.status, 200);
   assert.equal(answer.body.length, 0);
 });
+
+test(
+  'a gateway that does not read is cut off when its time is over',
+  { timeout: 60_000 },
+  async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    onGone = resolve;
+    const { certificatePem: cert, privateKeyPem } = certificate;
+    const socket = connect({
+      host: '127.0.0.1',
+      port: link.port,
+      cert,
+      key: privateKeyPem,
+      rejectUnauthorized: false,
+    });
+    try {
+      socket.on('error', () => undefined);
+      socket.write(
+        'POST /sx/v1/exchange HTTP/1.1\r\nHost: w\r\nContent-Type: application/vnd.sx1.req\r\nContent-Length: 1\r\n\r\n\x03',
+      );
+      await promise;
+    } finally {
+      socket.destroy();
+    }
+  },
+);
 
 test('receipts are found by the lower-case hex of their msg_id', async () => {
   const get = (id: string) =>

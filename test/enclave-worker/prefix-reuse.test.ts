@@ -212,3 +212,36 @@ test('a request that was refused leaves nothing behind', async () => {
   });
   assert.equal((await ask(loaded, MINE)).cached, 0);
 });
+
+test('a request that ended before anything was evaluated leaves its place as it was', async () => {
+  const loaded = await fresh();
+  const [sequence] = sequences;
+  assert.ok(sequence !== undefined);
+  const pool = new SequencePool([sequence]);
+  for (let at = 0; at < 3; at++) {
+    const taken = await pool.take(MINE, []);
+    assert.ok(taken !== undefined);
+    pool.empty(sequence);
+  }
+  assert.equal((await ask({ ...loaded, pool }, MINE)).cached, 0);
+});
+
+test('a place in which a failed decode has left cells is found, and the pool says so', async () => {
+  await fresh();
+  const [sequence] = sequences;
+  assert.ok(sequence !== undefined);
+  const tokens = model.model.tokenize(SYSTEM);
+  const pool = new SequencePool([sequence]);
+  await pool.take(MINE, tokens);
+  await sequence.evaluateWithoutGeneratingNewTokens(tokens);
+  // What the library then knows of it.
+  Object.assign(sequence, { _nextTokenIndex: 0, _contextTokens: [] });
+  try {
+    pool.empty(sequence);
+    await pool.broken;
+    await assert.rejects(pool.take(OTHER, tokens));
+  } finally {
+    Object.assign(sequence, { _nextTokenIndex: tokens.length, _contextTokens: tokens });
+    await sequence.clearHistory();
+  }
+});

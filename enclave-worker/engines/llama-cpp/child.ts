@@ -48,6 +48,8 @@ async function load(message: LoadMessage): Promise<void> {
     const path = await copyVerified(message.modelPath, message.privateDir, message.modelSha256Hex);
     await assertGgufHeader(path);
     loaded = await loadModel(path, message);
+    // The parent starts another one.
+    void loaded.pool.broken.then(() => process.exit(1));
     // The mapping stays; the name goes, so nothing is left on any file system when this process ends.
     await rm(path, { force: true });
     send({ kind: 'ready' });

@@ -7,6 +7,7 @@
  */
 
 import type { LlamaContextSequence, Token } from 'node-llama-cpp';
+import { deferred } from '../../../core/deferred.ts';
 import { PREFIX_KEEP_MS, PREFIX_TOKENS_MIN } from '../../limits.ts';
 
 interface Place {
@@ -29,6 +30,7 @@ const EMPTY: Promise<void> = Promise.resolve();
 export class SequencePool {
   /** Oldest first. */
   #free: Place[];
+  readonly #broken = deferred<void>();
 
   constructor(sequences: readonly LlamaContextSequence[]) {
     this.#free = sequences.map((sequence) => ({
@@ -37,6 +39,11 @@ export class SequencePool {
       keptAtMs: 0,
       emptied: EMPTY,
     }));
+  }
+
+  /** Resolves when a sequence cannot be emptied: whatever runs on it from then on fails, and only a new process helps. */
+  get broken(): Promise<void> {
+    return this.#broken.promise;
   }
 
   /** Undefined: none is free. */
@@ -64,9 +71,9 @@ export class SequencePool {
 
   /** Back at once; whoever takes it waits until nothing is left in it. */
   empty(sequence: LlamaContextSequence): void {
-    const emptied = sequence.clearHistory();
-    // Told to whoever takes it.
-    emptied.catch(() => undefined);
+    const emptied = cleared(sequence);
+    // Told to whoever takes it, too.
+    emptied.catch(() => this.#broken.resolve());
     this.#free.push({ sequence, namespace: undefined, keptAtMs: 0, emptied });
   }
 
@@ -109,6 +116,18 @@ export class SequencePool {
     await sequence.clearHistory();
     return 0;
   }
+}
+
+/**
+ * The library takes nothing out of a sequence that it believes to be empty. A decode that failed half-way has left cells there, and
+ * llama.cpp refuses every other one on top of them; so one token shows that there are none.
+ */
+async function cleared(sequence: LlamaContextSequence): Promise<void> {
+  if (sequence.nextTokenIndex === 0) {
+    const [token] = sequence.model.tokenize('a');
+    if (token !== undefined) await sequence.evaluateWithoutGeneratingNewTokens([token]);
+  }
+  await sequence.clearHistory();
 }
 
 /** Of the prompt, without its last token, which has to be evaluated for what comes after it. */

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { concat, utf8 } from '../../../core/bytes.ts';
+import { concat, toHex, utf8 } from '../../../core/bytes.ts';
 import { ResponseRelay } from '../../../protocol/sx/clear.ts';
 import { ConstantRate } from '../../../protocol/sx/constant-rate.ts';
-import { clearFrame, FRAME } from '../../../protocol/sx/frames.ts';
+import { clearFrame, FRAME, HEADER_BYTES } from '../../../protocol/sx/frames.ts';
 import { openRequest } from '../../../protocol/sx/open.ts';
 import { ResponseReader, type ResponseEvent } from '../../../protocol/sx/read-response.ts';
 import { KEEPALIVE_FRAME } from '../../../protocol/sx/respond.ts';
@@ -75,8 +75,12 @@ class Stage {
     this.rate.head(200, [['content-type', 'text/event-stream']]);
   }
 
+  end(): Promise<void> {
+    return this.rate.end(this.#gone.signal);
+  }
+
   async finish(): Promise<void> {
-    await this.rate.end(this.#gone.signal);
+    await this.end();
     this.writes.push({ atMs: this.nowMs, bytes: concat(...this.last()) });
   }
 
@@ -92,9 +96,12 @@ class Stage {
     ];
   }
 
-  /** When, and how much. */
-  get seen(): readonly (readonly [number, number])[] {
-    return this.writes.map(({ atMs, bytes }) => [atMs, bytes.length]);
+  /** When, how much, and what is in the clear: type and length of the frame. */
+  get seen(): readonly (readonly [number, number, string])[] {
+    return this.writes.map(({ atMs, bytes }, at) => {
+      const frame = bytes.subarray(at === 0 ? OPENING_BYTES : 0);
+      return [atMs, bytes.length, toHex(frame.subarray(0, HEADER_BYTES))];
+    });
   }
 
   read(): { readonly text: string; readonly events: readonly ResponseEvent[] } {
@@ -139,6 +146,7 @@ test('two answers that have nothing in common but the second in which they end l
     Array.from({ length: STEP }, (_, at) => 1000 + at * TICK_MS),
   );
   assert.equal(new Set(sizes.slice(1, -1)).size, 1);
+  assert.equal(new Set(quick.seen.map(([, , header]) => header)).size, 1);
 });
 
 test('the first frame leaves before there is anything to say, and the status is inside', async () => {
@@ -267,7 +275,17 @@ test('an answer at its own pace is no answer to whoever asked for a constant rat
   refused(sealed, plain.kid, opening, clearFrame(FRAME.pad, new Uint8Array(128 + 16)));
 });
 
-test('its end stands only where many answers end, with padding before the head alone beside keepalives', async () => {
+test('a frame whose type says that nothing is said has no place in it', async () => {
+  const stage = await answered(async (made) => made.begin());
+  const [first, ...rest] = stage.writes.map(({ bytes }) => bytes);
+  assert.ok(first);
+  const pad = clearFrame(FRAME.pad, new Uint8Array(4096 + 16));
+  refused(stage.sealed, stage.opened.kid, first.subarray(0, OPENING_BYTES), pad);
+  refused(stage.sealed, stage.opened.kid, first, ...rest.slice(1), pad);
+  refuses(() => stage.opened.responder.pad(), 'internal.invariant');
+});
+
+test('its end stands only where many answers end, with no keepalive once it has begun', async () => {
   const stage = await answered(async (made) => made.begin());
   const [first, ...rest] = stage.writes.map(({ bytes }) => bytes);
   const last = rest.pop();
@@ -280,11 +298,12 @@ test('its end stands only where many answers end, with padding before the head a
   refused(stage.sealed, stage.opened.kid, first, ...rest, meter);
 });
 
-test('and at its own pace there is no padding before the head', () => {
+test('and at its own pace there is neither padding before the head nor silence', () => {
   const worker = new StageWorker('X25519');
   const sealed = seal([worker]);
   const { responder } = worker.open(sealed.bytes);
   refuses(() => responder.pad(), 'internal.invariant');
+  refuses(() => responder.silence(), 'internal.invariant');
   const opening = responder.head(200, []).subarray(0, OPENING_BYTES);
   const reader = new ResponseReader(sealed.exchange);
   reader.push(opening);
@@ -299,4 +318,46 @@ test('a worker does not meter what it paces, and does not end it elsewhere', asy
   const { responder } = stage.opened;
   refuses(() => responder.meter({ signer, usage: USAGE, seq: 1 }), 'internal.invariant');
   refuses(() => stage.last(), 'internal.invariant');
+});
+
+test('what goes wrong in a tick is told to whoever ends the answer, and to no timer', async () => {
+  const stage = new Stage();
+  stage.rate.head(200, [['set-cookie', 'a=b']]);
+  stage.rate.write(new Uint8Array(20_000));
+  const room = stage.rate.room();
+  await stage.run(1000);
+  await room;
+  assert.equal(stage.writes.length, 1, 'the frame at once, and none after the failure');
+  await assert.rejects(stage.end(), { code: 'sx.inner' });
+});
+
+test('also when it is being ended', async () => {
+  const stage = new Stage();
+  stage.rate.head(200, [['set-cookie', 'a=b']]);
+  const ended = assert.rejects(stage.end(), { code: 'sx.inner' });
+  await stage.run(1000);
+  await ended;
+});
+
+test('and when its reader goes meanwhile', async () => {
+  const stage = new Stage();
+  stage.rate.head(200, [['set-cookie', 'a=b']]);
+  const ended = assert.rejects(stage.end(), { code: 'sx.inner' });
+  stage.leave();
+  await ended;
+});
+
+test('it says beforehand when an answer will have left', async () => {
+  for (const bytes of [0, 1, 60_000, 200_000]) {
+    const stage = new Stage();
+    await stage.run(170);
+    const dueMs = stage.nowMs + stage.rate.lastsMs(bytes);
+    stage.begin();
+    stage.rate.write(new Uint8Array(bytes));
+    const finished = stage.finish();
+    await stage.run(10_000);
+    await finished;
+    const endMs = stage.writes.at(-1)?.atMs ?? 0;
+    assert.ok(endMs <= dueMs && endMs > dueMs - 2 * TICK_MS, `${bytes}: ${endMs}, ${dueMs}`);
+  }
 });

@@ -81,6 +81,8 @@ function wireOf(sink: SealedSink): ExchangeSink {
     write: (bytes) => sink.write(bytes),
     drained: () => sink.drain(),
     end: () => sink.end(),
+    // Whoever asks here reads.
+    cutAfter: () => undefined,
   };
 }
 
