@@ -9,6 +9,7 @@ import {
   JinjaTemplateChatWrapper,
   type ChatWrapper,
   type Llama,
+  type LlamaContextSequence,
   type LlamaEmbeddingContext,
   type LlamaModel,
 } from 'node-llama-cpp';
@@ -42,7 +43,10 @@ export interface Embedder {
 /** A context for embeddings evaluates an input in one piece, and memory for a piece grows with its length. */
 const EMBEDDING_TOKENS_MAX = 8192;
 
-/** Throws `engine.template`, or whatever the library throws. Some broken files abort the process instead. */
+/**
+ * Throws `engine.template`, or whatever the library throws. Some broken files abort the process instead, and so does a GPU that
+ * this build of llama.cpp has no code for: with its first token, so one is tried before anybody is served.
+ */
 export async function loadModel(path: string, options: LoadMessage): Promise<LoadedModel> {
   const llama = await getLlama({
     gpu: options.gpu,
@@ -67,6 +71,9 @@ export async function loadModel(path: string, options: LoadMessage): Promise<Loa
   const sequences = Array.from({ length: options.sequences }, () =>
     context.getSequence({ contextShift: { strategy: refuseShift } }),
   );
+  const [first] = sequences;
+  assert(first !== undefined, 'a sequence for every place');
+  await tryOut(first, model);
   return {
     llama,
     model,
@@ -77,6 +84,15 @@ export async function loadModel(path: string, options: LoadMessage): Promise<Loa
     pool: new SequencePool(sequences),
     embedder: options.serves.includes('embeddings') ? await embedderOf(model, options) : undefined,
   };
+}
+
+/** One token, and nothing of it is kept. */
+async function tryOut(sequence: LlamaContextSequence, model: LlamaModel): Promise<void> {
+  const { bos, eos } = model.tokens;
+  const token = bos ?? eos ?? model.tokenize('a')[0];
+  assert(token !== undefined, 'a model has tokens');
+  for await (const _ of sequence.evaluate([token], { temperature: 0, yieldEogToken: true })) break;
+  await sequence.clearHistory();
 }
 
 /** The library's default drops the beginning of the prompt in silence. Lengths are checked so that this is not reached. */
