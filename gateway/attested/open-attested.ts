@@ -34,7 +34,7 @@ export interface OpenAttestedInput {
 
 /** Before anything is opened. Throws `gateway.config`. */
 export function assertAttestable(config: GatewayConfig, quotes: QuoteSource | undefined): void {
-  const { attested, plaintext, listen } = config;
+  const { attested, plaintext, listen, policyFile, publication } = config;
   if (attested === null) {
     if (plaintext === 'attested') throw gatewayError('gateway.config', 'plaintext: not attested');
     return;
@@ -46,9 +46,14 @@ export function assertAttestable(config: GatewayConfig, quotes: QuoteSource | un
   if (listen.certificateFile !== null || listen.keyFile !== null) {
     throw gatewayError('gateway.config', 'attested: a key from a file is known to its owner');
   }
-  // Simulated machines protect nothing, so there is nothing to lose by it.
-  if (listen.httpPort !== null && !quotes.simulated) {
+  // Simulated machines protect nothing, so there is nothing to lose by what follows.
+  if (quotes.simulated) return;
+  if (listen.httpPort !== null) {
     throw gatewayError('gateway.config', 'attested: clear text (httpPort) is read on the way');
+  }
+  // Prompts would be sealed to a worker that its operator made up.
+  if (policyFile !== null || publication?.allowDevelopment === true) {
+    throw gatewayError('gateway.config', 'attested: a policy for simulated workers');
   }
 }
 
