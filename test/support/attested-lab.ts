@@ -215,7 +215,7 @@ export async function startSwitchboard(port: number): Promise<Switchboard> {
   };
 }
 
-function portOf(address: string | AddressInfo | null): number {
+export function portOf(address: string | AddressInfo | null): number {
   if (typeof address !== 'object' || address === null) throw new Error('a TCP listener has a port');
   return address.port;
 }
