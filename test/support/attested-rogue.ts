@@ -25,8 +25,8 @@ import { DEMO_GATEWAY_WORKLOAD } from '../../enclave-worker/evidence/simulator/d
 import { createSimulator } from '../../enclave-worker/evidence/simulator/simulator.ts';
 import { OwnEvidence } from '../../gateway/attested/own-evidence.ts';
 import { GATEWAY_EVENTS } from '../../gateway/events.ts';
-import { portOf } from './attested-lab.ts';
 import { writePolicy } from './gateway-lab.ts';
+import { portOf } from './relay.ts';
 
 export interface AttestedRogue {
   /** `https://localhost:port`. */
@@ -77,7 +77,7 @@ export async function startAttestedRogue(
   const policy = writePolicy(folder, simulator.rootSha256());
   const apps: AttestedGatewayFetch[] = [];
   return {
-    origin: `https://localhost:${portOf(server.address())}`,
+    origin: `https://localhost:${portOf(server)}`,
     app: (options = {}) => {
       const app = attestedGatewayFetch({ policy, gateway: gatewayAudOf(identity), ...options });
       apps.push(app);
