@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { ask, openAttestedLab, startImpostor } from '../support/attested-lab.ts';
 import { portOf } from '../support/relay.ts';
@@ -55,7 +55,7 @@ test('a proxy of the environment is not asked, and a stranger’s key is refused
   const lab = await openAttestedLab();
   const impostor = await startImpostor({ evidenceOf: lab.origin });
   let proxied = 0;
-  const proxy = createServer((socket) => {
+  const proxy = createServer().on('connection', (socket) => {
     proxied++;
     socket.destroy();
   });
