@@ -43,6 +43,8 @@ export interface ExchangeRequest {
   readonly outputTokens: number | undefined;
   /** Channel id or SHA-256 of the API key. */
   readonly payer: Bytes<32>;
+  /** Asked each time that the request is sealed. Absent: drawn. */
+  readonly nextMsgId?: () => Promise<Bytes<16>>;
 }
 
 /** Where verified keys come from: a `Session`. */
@@ -113,7 +115,7 @@ async function attempts(
   via: Via,
 ): Promise<OpenedAnswer> {
   const known = await options.session.keys(request.model, via.signal);
-  const first = seal(options, request, known);
+  const first = seal(options, request, known, await request.nextMsgId?.());
   try {
     return await deliver(options, first, via);
   } catch (error) {
@@ -123,7 +125,7 @@ async function attempts(
     // The same keys again would fail again; a gateway cannot make the client spin.
     const tried = new Set(first.keys.map((key) => key.kid.join()));
     if (fresh.every((key) => tried.has(key.kid.join()))) throw error;
-    return deliver(options, seal(options, request, fresh), via);
+    return deliver(options, seal(options, request, fresh, await request.nextMsgId?.()), via);
   }
 }
 
@@ -166,6 +168,7 @@ function seal(
   options: ExchangeOptions,
   request: ExchangeRequest,
   known: readonly AttestedKey[],
+  msgId: Bytes<16> | undefined,
 ): SealedTo {
   const allowed = options.allowedKems ?? DEFAULT_KEMS;
   const serving = known.filter((key) => serves(key, request.path));
@@ -188,6 +191,7 @@ function seal(
       ttlS: TTL_S,
       deadlineMs: options.deadlineMs ?? DEADLINE_MS,
       nowMs: options.clock(),
+      ...(msgId === undefined ? {} : { msgId }),
       flags: { receiptRequired: true, constantRate: options.constantRate ?? false },
       allowedKems: allowed,
     }),

@@ -6,7 +6,7 @@ export const CANDIDATES_MAX = 64;
 export const MODELS_MAX = 64;
 export const GATEWAYS_MAX = 8;
 
-export const REQUEST_BODY_MAX_BYTES = 8_000_000;
+export const REQUEST_BODY_MAX_BYTES = 33_000_000;
 export const ANSWER_MAX_BYTES = 67_108_864;
 export const GATEWAY_DOCUMENT_MAX_BYTES = 65_536;
 export const MODEL_LIST_MAX_BYTES = 1_048_576;

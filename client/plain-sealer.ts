@@ -4,7 +4,7 @@
  * @module
  */
 
-import { fixed } from '../core/bytes.ts';
+import { fixed, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import type { EvidenceBundle } from '../attestation/evidence.ts';
@@ -39,6 +39,7 @@ export interface PlainCall {
   readonly path: string;
   readonly body: Uint8Array;
   readonly payer: Uint8Array;
+  readonly nextMsgId?: () => Promise<Bytes<16>>;
 }
 
 export interface OpenedHead {
@@ -83,6 +84,7 @@ export function plainSealer(options: PlainSealerOptions): PlainSealer {
         headers: [['content-type', 'application/json']] as const,
         body: call.body,
         payer: fixed(call.payer, 32, 'payer'),
+        ...(call.nextMsgId === undefined ? {} : { nextMsgId: call.nextMsgId }),
       };
       const answer = await exchange({ ...options, session }, request, {
         send,

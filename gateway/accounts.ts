@@ -12,6 +12,7 @@ import type { Caveat } from '../settlement/pass.ts';
 import type { VerifiedVoucher } from '../settlement/voucher.ts';
 import { gatewayError } from './errors.ts';
 import { ACCOUNT_STATES_MAX, API_KEYS_MAX } from './limits.ts';
+import type { RateStanding } from './rate-headers.ts';
 import type { ApiKeyRecord, Store } from './store/store.ts';
 
 export interface Account {
@@ -48,6 +49,8 @@ export interface AccountLimits {
 export interface Accounts {
   /** Of an `Authorization` header. Throws `gateway.unauthorized`. */
   authenticate(authorization: string | undefined): Account;
+  /** What is left of its rate; changes nothing. */
+  standing(account: Account, nowMs: number): RateStanding;
   /** Takes a slot until the returned function is called. Throws `gateway.rate`, `gateway.concurrency`. */
   enter(account: Account, nowMs: number): () => void;
 }
@@ -146,6 +149,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       }
       return lookUp(apiKey);
     },
+    standing: ({ keyId }, nowMs) => standingOf(states.get(keyId), limits, nowMs),
     enter: ({ keyId }, nowMs) => {
       const state = stateOf(states, keyId, limits, nowMs);
       refill(state, limits, nowMs);
@@ -183,7 +187,28 @@ function forgetIdle(states: Map<string, AccountState>): void {
 const MS_PER_MINUTE = 60_000;
 
 function refill(state: AccountState, limits: AccountLimits, nowMs: number): void {
-  const gained = ((nowMs - state.atMs) * limits.requestsPerMinute) / MS_PER_MINUTE;
-  state.left = Math.min(limits.requestsPerMinute, state.left + Math.max(0, gained));
+  state.left = leftOf(state, limits, nowMs);
   state.atMs = nowMs;
+}
+
+function leftOf(state: AccountState, limits: AccountLimits, nowMs: number): number {
+  const gained = ((nowMs - state.atMs) * limits.requestsPerMinute) / MS_PER_MINUTE;
+  return Math.min(limits.requestsPerMinute, state.left + Math.max(0, gained));
+}
+
+function standingOf(
+  state: AccountState | undefined,
+  limits: AccountLimits,
+  nowMs: number,
+): RateStanding {
+  const limit = limits.requestsPerMinute;
+  const left = state === undefined ? limit : leftOf(state, limits, nowMs);
+  const msFor = (requests: number): number =>
+    Math.ceil((Math.max(0, requests) * MS_PER_MINUTE) / limit);
+  return {
+    limit,
+    remaining: Math.floor(left),
+    fullInMs: msFor(limit - left),
+    nextInMs: msFor(1 - left),
+  };
 }

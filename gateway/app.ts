@@ -6,6 +6,7 @@
 
 import { getRequestListener } from '@hono/node-server';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Bytes } from '../core/bytes.ts';
 import { systemClock, type Clock } from '../core/clock.ts';
 import { createLifecycle, type Lifecycle } from '../core/node/lifecycle.ts';
 import { codeOf, createLog, type LogDestination } from '../core/node/log.ts';
@@ -30,6 +31,7 @@ import { GATEWAY_EVENTS, type GatewayLog } from './events.ts';
 import { serveEhbp } from './ehbp/ehbp-route.ts';
 import { EXCHANGE_PATH, handleSealed } from './exchange-route.ts';
 import { documentSource, loadIdentity, type GatewayIdentity } from './identity.ts';
+import { Idempotency } from './idempotency.ts';
 import { BODY_BYTES_IN_FLIGHT_MAX, SILENCE_MARGIN_MS } from './limits.ts';
 import { keepHouse, openAdmin } from './house.ts';
 import { listen, type ListenerLimits } from './listeners.ts';
@@ -44,6 +46,7 @@ import { openPayments, type Payments } from './payments/open-payments.ts';
 import { PaymentRecovery } from './payments/recovery.ts';
 import { openPolicies, type Policies } from './policy/open-policies.ts';
 import { RefusedEvidence } from './policy/refused-evidence.ts';
+import { givenRequestId, newRequestId, REQUEST_ID_HEADER } from './request-id.ts';
 import { ReceiptRecovery } from './receipt-recovery.ts';
 import { respondMethodNotAllowed } from './respond-clear.ts';
 import type { SealedSink } from './sealed-sink.ts';
@@ -382,11 +385,18 @@ function requestHandler(
   const onControl = getRequestListener(control.fetch, { overrideGlobalObjects: false });
   const sealer = config.plaintext === 'refuse' ? undefined : deps.sealer?.(parts);
   const bodies = new BodyBudget(BODY_BYTES_IN_FLIGHT_MAX);
+  const bodyMaxBytes = config.limits.plainBodyMaxBytes;
+  const find = (requestId: Bytes<16>) => cashier.find(requestId);
+  const idempotency = new Idempotency({ sign: identity.sign, find });
   const openAi = {
+    bodyMaxBytes,
     ...(sealer === undefined ? {} : { sealer }),
     ...(attested === undefined ? {} : { onProven: attested.proofs.keep.bind(attested.proofs) }),
     authenticate: (request: IncomingMessage) =>
-      plainCaller({ dispatch, bodies, payers, demand, network }, request),
+      plainCaller(
+        { dispatch, bodies, payers, demand, network, bodyMaxBytes, idempotency },
+        request,
+      ),
     onFailure: (error: unknown, stage: string) =>
       log.event('plain.failed', { code: codeOf(error), stage }),
     clock,
@@ -396,6 +406,8 @@ function requestHandler(
   const ehbp = config.ehbp === 'serve' ? { ...sealed, network } : undefined;
   const { origins } = config.cors;
   return (request: IncomingMessage, response: ServerResponse) => {
+    const givenId = givenRequestId(request.headers[REQUEST_ID_HEADER]);
+    response.setHeader(REQUEST_ID_HEADER, givenId ?? newRequestId());
     if (answerCors(origins, request, response)) return;
     if (request.url === EXCHANGE_PATH) {
       if (request.method === 'POST') void handleSealed(sealed, request, response);

@@ -36,7 +36,7 @@ export type AttemptEnd =
     }
   /** The answer had begun and cannot be completed. `fault`: whose time-out or mistake it was. */
   | { readonly kind: 'broken'; readonly code: string; readonly fault: 'worker' | 'client' }
-  | { readonly kind: 'aborted'; readonly relayed: boolean };
+  | { readonly kind: 'aborted'; readonly sent: boolean };
 
 export interface AttemptInput {
   readonly worker: LiveWorker;
@@ -92,7 +92,7 @@ class Attempt {
   constructor(input: AttemptInput) {
     this.#input = input;
     this.#relay = input.form.relay(input.key.kid, input.request);
-    this.#onAbort = () => this.#finish({ kind: 'aborted', relayed: this.#relayed });
+    this.#onAbort = () => this.#finish({ kind: 'aborted', sent: true });
     this.#onCut = () => this.#cut();
     this.#deadline = {
       atMs: Math.min(input.untilMs, input.clock() + input.limits.firstSealedTimeoutMs),
@@ -103,7 +103,7 @@ class Attempt {
   run(): Promise<AttemptEnd> {
     const { signal, worker, form, sealed, deadlines, metering } = this.#input;
     if (signal.aborted) {
-      this.#onAbort();
+      this.#finish({ kind: 'aborted', sent: false });
       return this.#done.promise;
     }
     signal.addEventListener('abort', this.#onAbort, { once: true });
@@ -186,7 +186,9 @@ class Attempt {
     try {
       this.#step(chunk);
     } catch (error) {
-      this.#fail(error instanceof VeilError ? error.code : 'internal.invariant', 'failed');
+      const code = error instanceof VeilError ? error.code : 'internal.invariant';
+      // How much there is to say was asked for by the client: who asks for more than is passed on owes it all the same.
+      this.#fail(code, code === 'sx.limit' ? 'neutral' : 'failed');
     }
   }
 

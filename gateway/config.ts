@@ -18,6 +18,7 @@ import {
 } from './limits.ts';
 import { fixed, fromHex } from '../core/bytes.ts';
 import { STATEMENT_LIFETIME_MAX_S } from '../attestation/statement-checks.ts';
+import { PLAIN_BODY_LIMIT_BYTES, PLAIN_BODY_MAX_BYTES } from './openai/limits.ts';
 import { hasCode } from '../core/errors.ts';
 import { amount, parseAmount } from '../settlement/money.ts';
 import { WORKER_CHANNELS_MAX } from '../settlement/settler/policy.ts';
@@ -217,6 +218,8 @@ export const GATEWAY_CONFIG = z.strictObject({
       firstSealedTimeoutMs: duration.default(FIRST_SEALED_TIMEOUT_MS),
       idleTimeoutMs: duration.default(IDLE_TIMEOUT_MS),
       slowReaderTimeoutMs: duration.default(SLOW_READER_TIMEOUT_MS),
+      /** Of a request that this gateway seals; sealed ones are bounded by the protocol. */
+      plainBodyMaxBytes: positive(PLAIN_BODY_LIMIT_BYTES).default(PLAIN_BODY_MAX_BYTES),
     })
     .prefault({}),
   closeGraceMs: duration.default(30_000),

@@ -6,8 +6,7 @@
 
 import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { randomBytes } from '#primitives';
-import { toBase64Url, toHex } from '../core/bytes.ts';
+import { toBase64Url } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { codeOf } from '../core/node/log.ts';
 import type { PublicationState } from '../attestation/publication/memory.ts';
@@ -22,7 +21,8 @@ import { CONTROL_BODY_MAX_BYTES, EVIDENCE_CANDIDATES_MAX } from './limits.ts';
 import { channelRoutes } from './payments/channel-routes.ts';
 import type { Payments } from './payments/open-payments.ts';
 import { paymentRoutes } from './payments/routes.ts';
-import { clearErrorOf } from './respond-clear.ts';
+import { givenRequestId, newRequestId, REQUEST_ID_HEADER } from './request-id.ts';
+import { clearErrorOf, RETRY_SOON } from './respond-clear.ts';
 import { revocationStaple, servedDocument, staple } from './policy/served.ts';
 import type { Challenges } from './workers/challenges.ts';
 import type { Registrar } from './workers/register.ts';
@@ -52,16 +52,13 @@ export interface ControlDeps {
 
 type Env = { Variables: { requestId: string } };
 
-const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
-
 export function createControl(deps: ControlDeps): Hono<Env> {
   const app = new Hono<Env>();
   app.use(async (context, next) => {
-    const given = context.req.header('x-request-id') ?? '';
-    const requestId = REQUEST_ID.test(given) ? given : `req_${toHex(randomBytes(16))}`;
+    const requestId = givenRequestId(context.req.header(REQUEST_ID_HEADER)) ?? newRequestId();
     context.set('requestId', requestId);
     await next();
-    context.res.headers.set('x-request-id', requestId);
+    context.res.headers.set(REQUEST_ID_HEADER, requestId);
     context.res.headers.set('cache-control', 'no-store');
   });
   app.use(
@@ -136,7 +133,7 @@ function addHealth(app: Hono<Env>, deps: ControlDeps): void {
     const stale = deps.staleBecause() ?? null;
     const ready = missing.length === 0 && stale === null && !deps.closing.aborted;
     const status = ready ? 'ready' : 'not_ready';
-    return context.json({ status, missing, stale }, ready ? 200 : 503);
+    return context.json({ status, missing, stale }, ready ? 200 : 503, ready ? {} : RETRY_SOON);
   });
 }
 

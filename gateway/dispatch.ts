@@ -305,7 +305,8 @@ class Exchange {
         else cashier.release(msgId);
         return this.#breakOff(end.code, worker);
       case 'aborted':
-        recovery.start(worker, request, key);
+        if (end.sent) recovery.start(worker, request, key);
+        else cashier.release(msgId);
         this.#sink.end();
         return { outcome: 'aborted', workerId: worker.workerId };
       default:

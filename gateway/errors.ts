@@ -63,6 +63,12 @@ export const gatewayError = defineErrors({
     recovery: 'fix_request',
     public: 'The content type of the request is not the one of this path.',
   },
+  /** HTTP/1.0 has no end of an answer but that of its connection: one that was cut would look whole. */
+  'gateway.http_version': {
+    status: 505,
+    recovery: 'fix_request',
+    public: 'This path needs HTTP/1.1 or HTTP/2, from every proxy on the way.',
+  },
   'gateway.body': {
     status: 400,
     recovery: 'fix_request',

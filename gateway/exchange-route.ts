@@ -12,8 +12,10 @@ import type { BodyBudget } from './body-budget.ts';
 import { dispatchSealed, type DispatchDeps } from './dispatch.ts';
 import { drained } from './drained.ts';
 import { gatewayError } from './errors.ts';
+import { endUnread } from './over-http2.ts';
 import type { PaymentRefusal } from './payments/cashier.ts';
 import type { Payers } from './payments/payers.ts';
+import { rateHeaders, waitHeaders, type RateStanding } from './rate-headers.ts';
 import { respondClear } from './respond-clear.ts';
 import type { SealedSink } from './sealed-sink.ts';
 
@@ -39,15 +41,19 @@ export async function handleSealed(
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });
+  const { dispatch } = deps;
   let giveBack: (() => void) | undefined;
   try {
     // The key or voucher first: a stranger's body is not read at all.
     const account = await deps.payers.identify(request.headers);
     const size = declaredSize(request);
+    // Whoever left while that was looked up is heard of no more: its body would be waited for, for ever.
+    if (gone.signal.aborted) throw gatewayError('gateway.aborted');
     giveBack = deps.bodies.take(account.keyId, size);
     const sealed = await readExactly(request, size);
-    const sink = new ResponseSink(response, deps.demand);
-    await dispatchSealed(deps.dispatch, sealed, account, gone.signal, sink);
+    const standing = () => dispatch.accounts.standing(account, dispatch.clock());
+    const sink = new ResponseSink(response, deps.demand, standing);
+    await dispatchSealed(dispatch, sealed, account, gone.signal, sink);
   } catch (error) {
     refuse(request, response, codeOf(error) ?? 'internal.invariant');
   } finally {
@@ -55,12 +61,8 @@ export async function handleSealed(
   }
 }
 
-/** What was not read of the body must not become the next request: the connection ends with the answer. */
 function refuse(request: IncomingMessage, response: ServerResponse, code: string): void {
-  if (!request.complete && !response.headersSent) {
-    response.setHeader('connection', 'close');
-    response.once('finish', () => request.destroy());
-  }
+  if (!response.headersSent) endUnread(request, response);
   respondClear(response, code);
 }
 
@@ -96,9 +98,16 @@ class ResponseSink implements SealedSink {
   readonly #response: ServerResponse;
   readonly #demand: ExchangeRouteDeps['demand'];
 
-  constructor(response: ServerResponse, demand: ExchangeRouteDeps['demand']) {
+  readonly #standing: () => RateStanding;
+
+  constructor(
+    response: ServerResponse,
+    demand: ExchangeRouteDeps['demand'],
+    standing: () => RateStanding,
+  ) {
     this.#response = response;
     this.#demand = demand;
+    this.#standing = standing;
   }
 
   head(kid: Uint8Array): void {
@@ -108,6 +117,7 @@ class ResponseSink implements SealedSink {
       'content-type': RESPONSE_TYPE,
       'cache-control': 'no-store',
       'sx-kid': toHex(kid),
+      ...rateHeaders(this.#standing()),
     });
   }
 
@@ -124,6 +134,11 @@ class ResponseSink implements SealedSink {
   }
 
   fail(code: string, refusal?: PaymentRefusal): void {
-    respondClear(this.#response, code, refusal === undefined ? {} : this.#demand(refusal));
+    const standing = this.#standing();
+    respondClear(this.#response, code, {
+      ...rateHeaders(standing),
+      ...(code === 'gateway.rate' ? waitHeaders(standing) : {}),
+      ...(refusal === undefined ? {} : this.#demand(refusal)),
+    });
   }
 }

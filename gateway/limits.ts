@@ -19,6 +19,24 @@ export const REFUSED_LINGER_MS = 1000;
 /** Of a refused body, what is read and dropped so that the refusal arrives. */
 export const REFUSED_BODY_MAX_BYTES = 33_554_432;
 export const REFUSED_BODY_LINGER_MS = 5000;
+// HTTP/2. An SDK keeps one connection and cancels what it no longer needs, all at once at worst.
+export const HTTP2_STREAMS_PER_CONNECTION_MAX = 128;
+/** Over all connections: as many requests at once as HTTP/1.1 could bring, and as many again. */
+export const HTTP2_STREAMS_MAX = CONNECTIONS_MAX * 2;
+/** What a peer may send ahead of its reader. A connection has no more than one of its streams. */
+export const HTTP2_WINDOW_BYTES = 65_535;
+export const HTTP2_HEADERS_MAX = 128;
+export const HTTP2_SESSION_MEMORY_MIB = 10;
+/** In one frame. */
+export const HTTP2_SETTINGS_MAX = 16;
+export const HTTP2_RESETS_BURST = HTTP2_STREAMS_PER_CONNECTION_MAX * 2;
+export const HTTP2_RESETS_PER_S = 32;
+export const HTTP2_INVALID_FRAMES_MAX = 32;
+export const HTTP2_REJECTED_STREAMS_MAX = 100;
+/** PING and SETTINGS, each of which is answered. Honest ones measure a path with a ping a second at most. */
+export const HTTP2_CONTROL_FRAMES_BURST = 64;
+export const HTTP2_CONTROL_FRAMES_PER_S = 8;
+
 export const CONTROL_BODY_MAX_BYTES = 2_097_152;
 /** Bodies of control routes being read at once. */
 export const CONTROL_BODIES_MAX = 32;
@@ -26,8 +44,8 @@ export const CONTROL_BODY_TIMEOUT_MS = 5000;
 
 // Exchanges.
 export const EXCHANGES_MAX = 2048;
-/** Sealed request bodies in memory, all together. */
-export const BODY_BYTES_IN_FLIGHT_MAX = 268_435_456;
+/** Request bodies in memory, all together; an account has an eighth, in which the largest request has room. */
+export const BODY_BYTES_IN_FLIGHT_MAX = 536_870_912;
 /** From forwarding to the first sealed frame; keepalives do not extend it. */
 export const FIRST_SEALED_TIMEOUT_MS = 120_000;
 /** Between two pieces of an answer. */
@@ -55,6 +73,9 @@ export const CHANNEL_REFUSALS_MAX = 2;
 /** Of receipts that this gateway missed, in one answer and in one round. */
 export const MISSED_RECEIPTS_PAGE = 256;
 export const MISSED_RECEIPTS_PAGES_MAX = 80;
+
+/** Of one Idempotency-Key, while the ledger remembers those that came to nothing. */
+export const IDEMPOTENT_ATTEMPTS_MAX = 16;
 
 // Workers.
 export const WORKERS_MAX = 1024;

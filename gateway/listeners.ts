@@ -1,13 +1,16 @@
 /**
  * The sockets: HTTP and HTTPS with the same handler and the same limits, and the admin port on loopback. Node refuses
- * conflicting lengths and bad framing itself; slow headers and slow bodies end here. Spec: RFC 9112 §6.3, §11.
+ * conflicting lengths and bad framing itself; slow headers and slow bodies end here. Over TLS, HTTP/2 too.
+ * Spec: RFC 9112 §6.3, §11; RFC 9113 §3.2.
  * @module
  */
 
 import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
-import { createServer as createHttps } from 'node:https';
+import type { Http2SecureServer } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { assert } from '../core/errors.ts';
+import { createHttp2Server, type Http2Limits } from './http2.ts';
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
   CONNECTIONS_MAX,
@@ -19,6 +22,7 @@ import {
   REQUEST_TIMEOUT_MS,
   SILENCE_TIMEOUT_MS,
 } from './limits.ts';
+import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts';
 import type { TlsIdentity } from './tls-identity.ts';
 
 export interface ListenerLimits {
@@ -46,14 +50,20 @@ export interface ListenInput {
   readonly limits?: ListenerLimits;
   /** A connection on which nothing moves for so long is cut; more than the longest silence of an honest exchange. */
   readonly silenceTimeoutMs?: number;
+  readonly http2?: Pick<Http2Limits, 'idleTimeoutMs' | 'streamsMax'>;
 }
 
 export async function listen(input: ListenInput): Promise<Listener> {
   const server = createServer(input);
   server.maxConnections = CONNECTIONS_MAX;
   // Also ends a peer that asks and never reads: its answers fill the socket, and then nothing moves.
-  server.timeout = input.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS;
+  server.setTimeout(input.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS);
   server.on('clientError', (_error, socket) => refuse(socket));
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(input.port, input.host, () => {
@@ -63,7 +73,7 @@ export async function listen(input: ListenInput): Promise<Listener> {
   });
   const address = server.address();
   assert(typeof address === 'object' && address !== null, 'a TCP listener has a port');
-  return { port: address.port, close: (deadline) => closeServer(server, deadline) };
+  return { port: address.port, close: (deadline) => closeServer(server, sockets, deadline) };
 }
 
 /**
@@ -78,10 +88,12 @@ function refuse(socket: Duplex): void {
   }
   const late = setTimeout(cut, REFUSED_LINGER_MS);
   socket.once('close', () => clearTimeout(late));
-  socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n', cut);
+  const id = `${REQUEST_ID_HEADER}: ${newRequestId()}\r\n`;
+  socket.end(`HTTP/1.1 400 Bad Request\r\nconnection: close\r\n${id}\r\n`, cut);
 }
 
-function createServer({ tls, handler, limits = LISTENER_LIMITS }: ListenInput): Server {
+function createServer(input: ListenInput): Server | Http2SecureServer {
+  const { tls, handler, limits = LISTENER_LIMITS } = input;
   const options = {
     maxHeaderSize: HEADER_MAX_BYTES,
     headersTimeout: limits.headersTimeoutMs,
@@ -92,7 +104,7 @@ function createServer({ tls, handler, limits = LISTENER_LIMITS }: ListenInput): 
     noDelay: true,
   };
   if (tls === undefined) return createHttp(options, handler);
-  return createHttps(
+  return createHttp2Server(
     {
       ...options,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
@@ -101,14 +113,26 @@ function createServer({ tls, handler, limits = LISTENER_LIMITS }: ListenInput): 
       minVersion: 'TLSv1.2',
     },
     handler,
+    {
+      requestTimeoutMs: limits.requestTimeoutMs,
+      silenceTimeoutMs: input.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS,
+      ...input.http2,
+    },
   );
 }
 
-function closeServer(server: Server, deadline: AbortSignal): Promise<void> {
+/** Over HTTP/2 every connection is told with GOAWAY: what runs may end, and nothing new begins on it. */
+function closeServer(
+  server: Server | Http2SecureServer,
+  sockets: ReadonlySet<Socket>,
+  deadline: AbortSignal,
+): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    server.closeIdleConnections();
-    const cut = (): void => server.closeAllConnections();
+    if ('closeIdleConnections' in server) server.closeIdleConnections();
+    const cut = (): void => {
+      for (const socket of sockets) socket.destroy();
+    };
     if (deadline.aborted) cut();
     else deadline.addEventListener('abort', cut, { once: true });
   });

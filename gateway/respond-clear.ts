@@ -25,7 +25,10 @@ const TYPES: Readonly<Record<number, string>> = {
   429: 'rate_limit_error',
 };
 
-const RETRY_AFTER_MS = 1000;
+/** SDKs of one kind read the first, of another the second; one retries 429 only where it is told when. */
+export const RETRY_SOON = { 'retry-after': '1', 'retry-after-ms': '1000' } as const;
+/** Come back with the same request: never without a time. */
+const COME_BACK: readonly number[] = [429, 503];
 
 export interface ClearError {
   readonly status: number;
@@ -41,8 +44,8 @@ export function clearErrorOf(code: string): ClearError {
     headers: {
       'content-type': 'application/json',
       'cache-control': 'no-store',
-      ...(recovery === 'retry_later'
-        ? { 'retry-after': '1', 'retry-after-ms': String(RETRY_AFTER_MS) }
+      ...(recovery === 'retry_later' || COME_BACK.includes(status)
+        ? RETRY_SOON
         : { 'x-should-retry': 'false' }),
     },
     body: {

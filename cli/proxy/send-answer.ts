@@ -8,7 +8,7 @@
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { drained } from '../../gateway/drained.ts';
-import { newRequestId } from '../../gateway/openai/respond.ts';
+import { newRequestId } from '../../gateway/request-id.ts';
 import { beginsLastEvent } from '../../client/done-gate.ts';
 import { failureResponse } from '../../client/failure-response.ts';
 import { equalPublic } from '../../core/bytes.ts';

@@ -21,10 +21,14 @@ export function wholeAnswers(fetch: SdkFetch): SdkFetch {
   return async (input, init) => {
     const isStream = asksForStream(input, init);
     const response = await fetch(input, init);
-    if (isStream === undefined || response.body === null || !response.ok) return response;
+    if (isStream === undefined || !response.ok) return response;
+    // As of 204, to which an SDK has no questions: whoever writes the status writes that.
+    if (response.body === null) throw sxError('sx.truncated');
     const headers = new Headers(response.headers);
     // An SDK that reads zero here does not look any further.
     headers.delete('content-length');
+    // Nor does one that reads of another type parse what it is given: half an object would be a text.
+    headers.set('content-type', isStream ? 'text/event-stream' : 'application/json');
     const { status, statusText } = response;
     const body = response.body.pipeThrough(isStream ? toItsMark() : notNothing());
     return new Response(body, { status, statusText, headers });
@@ -54,17 +58,42 @@ function asksForStream(
 
 function toItsMark(): TransformStream<Uint8Array, Uint8Array> {
   const gate = new DoneGate();
+  const last = new LastEvent();
   return new TransformStream({
     transform: (chunk, controller) => {
       // Chunks are authenticated and numbered: where the mark is, all before it has come.
-      if (!gate.isClosed) gate.pass(chunk);
+      if (gate.isClosed) last.take(chunk);
+      else {
+        gate.pass(chunk);
+        if (gate.isClosed) last.take(gate.release());
+      }
       controller.enqueue(chunk);
     },
     flush: () => {
-      if (!gate.isClosed) throw sxError('sx.truncated');
+      if (!last.isWhole) throw sxError('sx.truncated');
     },
   });
 }
+
+/** The mark only begins it, and it may be longer than a chunk: of one without its empty line SDKs say nothing. */
+class LastEvent {
+  #atLineStart = false;
+  #isWhole = false;
+
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  take(bytes: Uint8Array): void {
+    for (const byte of bytes) {
+      const isLineEnd = byte === LINE_FEED;
+      this.#isWhole ||= isLineEnd && this.#atLineStart;
+      this.#atLineStart = isLineEnd;
+    }
+  }
+}
+
+const LINE_FEED = 0x0a;
 
 function notNothing(): TransformStream<Uint8Array, Uint8Array> {
   let isNothing = true;

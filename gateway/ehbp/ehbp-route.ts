@@ -25,12 +25,13 @@ import { dispatch, type DispatchDeps } from '../dispatch.ts';
 import { gatewayError } from '../errors.ts';
 import { withBearer } from '../openai/plain-caller.ts';
 import { respondFailure, respondJson } from '../openai/respond.ts';
+import { isCutOff } from '../over-http2.ts';
 import type { PaymentRefusal } from '../payments/cashier.ts';
 import type { Headers } from '../payments/edge.ts';
 import type { Payers } from '../payments/payers.ts';
 import { EHBP_FORM } from '../sealed-form.ts';
 import type { LiveWorker } from '../workers/registry.ts';
-import { askedBounds, ehbpPrelude } from './bounds.ts';
+import { askedBounds, ehbpPrelude, type EhbpFacts } from './bounds.ts';
 import { EhbpSink, respondEhbpError } from './ehbp-sink.ts';
 
 export const EHBP_PREFIX = '/e/';
@@ -115,26 +116,28 @@ async function handleEhbp(
   { kid, path }: { readonly kid: Bytes<16>; readonly path: EndpointPath },
   { request, response }: HttpExchange,
 ): Promise<void> {
+  const { bodies, payers } = deps;
   const gone = new AbortController();
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });
   let giveBack: (() => void) | undefined;
   try {
+    assertTellsEnd(request);
     // The key or voucher first: a stranger's body is not read at all.
-    const account = await deps.payers.identify(withBearer(request.headers));
+    const account = await payers.identify(withBearer(request.headers));
     const enc = encapsulatedKey(request);
     const asked = askedBounds(request.headers);
     const msgId = ehbpMessageId(kid, enc);
     const { key } = await workerOf(deps, kid, msgId);
     const size = declaredSize(request);
-    // As it comes, and once more with what is put before it.
-    giveBack = deps.bodies.take(account.keyId, size * 2);
-    const body = await readBody(request);
-    const nowMs = deps.dispatch.clock();
-    const bodyBytes = body.length;
-    const prelude = ehbpPrelude({ key, kid, enc, path, bodyBytes, account, asked, nowMs });
-    const sealed = encodeEhbpEnvelope({ prelude, kid, enc, path, body });
+    // Whoever left while that was looked up is heard of no more: its body would be waited for, for ever.
+    if (gone.signal.aborted) throw gatewayError('gateway.aborted');
+    giveBack = bodies.take(account.keyId, size);
+    const sealed = await readSealed({ key, kid, enc, path, account, asked }, request, deps);
+    giveBack();
+    // What was announced, or only possible, is not held for as long as the answer takes.
+    giveBack = bodies.take(account.keyId, sealed.length);
     const { demand, network } = deps;
     const pays = account.means.kind !== 'none';
     const sink = new EhbpSink(response, { demand, network, pays, msgId });
@@ -152,10 +155,27 @@ async function handleEhbp(
   }
 }
 
-/** What was not read of the body must not become the next request: the connection ends with the answer. */
+/** The request as the worker takes it. Both are there for one turn of the loop; the body as it came is let go. Throws `gateway.*`, `sx.price`. */
+async function readSealed(
+  facts: Omit<EhbpFacts, 'bodyBytes' | 'nowMs'>,
+  request: IncomingMessage,
+  { dispatch: { clock } }: EhbpRouteDeps,
+): Promise<Uint8Array> {
+  const { kid, enc, path } = facts;
+  const body = await readBody(request);
+  const prelude = ehbpPrelude({ ...facts, bodyBytes: body.length, nowMs: clock() });
+  return encodeEhbpEnvelope({ prelude, kid, enc, path, body });
+}
+
+/** EHBP has no end mark, so a broken connection must not look like an end. Throws `gateway.http_version`. */
+function assertTellsEnd({ httpVersionMajor, httpVersionMinor }: IncomingMessage): void {
+  if (httpVersionMajor === 1 && httpVersionMinor === 0) throw gatewayError('gateway.http_version');
+}
+
+/** What was not read of the body must not become the next request: the connection ends with the answer, or the stream. */
 function refuse(request: IncomingMessage, response: ServerResponse, code: string): void {
   if (!request.complete && !response.headersSent) {
-    response.setHeader('connection', 'close');
+    if (request.httpVersionMajor === 1) response.setHeader('connection', 'close');
     response.once('finish', () => request.destroy());
   }
   respondEhbpError(response, code);
@@ -192,7 +212,7 @@ function declaredSize({ headers }: IncomingMessage): number {
   }
   if (headers['content-encoding'] !== undefined) throw gatewayError('gateway.media_type');
   const size = Number(headers['content-length'] ?? EHBP_BODY_MAX_BYTES);
-  if (size > EHBP_BODY_MAX_BYTES) throw gatewayError('gateway.too_large');
+  if (!(size <= EHBP_BODY_MAX_BYTES)) throw gatewayError('gateway.too_large');
   return size;
 }
 
@@ -211,7 +231,8 @@ function readBody(request: IncomingMessage): Promise<Uint8Array> {
   });
   request.once('end', () => {
     request.off('close', cut);
-    resolve(body.bytes());
+    if (isCutOff(request)) cut();
+    else resolve(body.bytes());
   });
   request.once('error', cut);
   request.once('close', cut);

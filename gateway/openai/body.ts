@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Gatherer } from '../../core/bytes.ts';
 import { defineErrors } from '../../core/errors.ts';
+import { isCutOff } from '../over-http2.ts';
 
 export const bodyError = defineErrors({
   'body.too_large': {
@@ -56,6 +57,10 @@ function collect(request: IncomingMessage, maxBytes: number): Promise<Uint8Array
   });
   const cut = (): void => reject(bodyError('body.aborted'));
   request.once('end', () => {
+    if (isCutOff(request)) {
+      cut();
+      return;
+    }
     // It comes after every body, and an error is dear to make for nobody.
     request.off('close', cut);
     resolve(body.bytes());

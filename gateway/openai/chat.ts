@@ -7,6 +7,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toHex } from '../../core/bytes.ts';
+import { hasCode, VeilError } from '../../core/errors.ts';
 import { completionId, settlementChunk } from '../../protocol/openai/completion.ts';
 import { engineEndpointAt, type EndpointPath } from '../../protocol/openai/endpoints.ts';
 import { decodeEnvelope } from '../../protocol/openai/envelope.ts';
@@ -15,10 +16,13 @@ import { SSE_HEADERS, SSE_PING, sseEvent } from '../../protocol/openai/sse.ts';
 import { spokenEnd, spokenFailure, spokenSettlement } from '../../protocol/spoken-failure.ts';
 import { PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
 import { drained } from '../drained.ts';
+import { breakOff, endUnread } from '../over-http2.ts';
 import { paymentFailureOf, settledJson, type Settled } from '../payments/edge.ts';
-import { dropRest } from '../refused-body.ts';
 import { readJsonBody } from './body.ts';
-import { CHAT_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
+import { PLAIN_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
+import type { NextMsgId } from '../idempotency.ts';
+import { rateHeaders, waitHeaders, type RateStanding } from '../rate-headers.ts';
+import { givenRequestId, REQUEST_ID_HEADER } from '../request-id.ts';
 import { respondFailure } from './respond.ts';
 import type { SealedSink } from '../sealed-sink.ts';
 import type { AnswerProof, PlainHead, PlainSink, SealedSend, Sealer } from './sealer.ts';
@@ -37,6 +41,10 @@ export interface PlainCaller {
   /** It is told what each request cost. */
   readonly pays: boolean;
   readonly send: (exchange: PlainExchange) => Promise<void>;
+  /** Of a request that must not run twice. */
+  readonly nextMsgId?: NextMsgId;
+  /** What is left of its rate. */
+  readonly standing: () => RateStanding;
   /** Why it was refused for payment, if it was. */
   readonly refusal: () => OpenAiFailure | undefined;
   /** Value of the header PAYMENT-RESPONSE. */
@@ -67,7 +75,9 @@ export async function handlePlain(
   path: EndpointPath,
   { request, response }: HttpExchange,
 ): Promise<void> {
-  const answer = new PlainAnswer(path, response, deps.pingIntervalMs ?? PING_INTERVAL_MS);
+  const givenId = givenRequestId(request.headers[REQUEST_ID_HEADER]);
+  const pingIntervalMs = deps.pingIntervalMs ?? PING_INTERVAL_MS;
+  const answer = new PlainAnswer({ path, response, pingIntervalMs, givenId });
   const left = new AbortController();
   // Every connection closes in the end; the app has left when that was before the end of its answer.
   response.once('close', () => {
@@ -80,8 +90,9 @@ export async function handlePlain(
       return;
     }
     caller = await deps.authenticate(request);
-    const { payer, send, pays, paymentResponse } = caller;
-    const body = await readJsonBody(request, deps.bodyMaxBytes ?? CHAT_BODY_MAX_BYTES);
+    const { payer, send, pays, paymentResponse, nextMsgId, standing } = caller;
+    answer.standing = standing;
+    const body = await readJsonBody(request, deps.bodyMaxBytes ?? PLAIN_BODY_MAX_BYTES);
     // Refused here, before a reservation is made for it; the sealer reads the same members again.
     const { model } = decodeEnvelope(path, body, body.length);
     const onSettled = (settled: Settled): void => {
@@ -90,15 +101,19 @@ export async function handlePlain(
     const carry: SealedSend = (sealed, sink, signal) => send({ sealed, sink, signal, onSettled });
     const { onProven } = deps;
     if (onProven !== undefined) answer.proven = (proof) => onProven(proof, payer);
-    await deps.sealer.exchange({ path, body, payer }, carry, answer, left.signal);
+    const plain = { path, body, payer, ...(nextMsgId === undefined ? {} : { nextMsgId }) };
+    await deps.sealer.exchange(plain, carry, answer, left.signal);
     answer.complete();
   } catch (error) {
     if (left.signal.aborted) return;
     deps.onFailure?.(error, answer.stage);
-    answer.fail(caller?.refusal() ?? paymentFailureOf(error) ?? failureOf(error));
+    answer.fail(
+      caller?.refusal() ?? paymentFailureOf(error) ?? failureOf(error),
+      repeatedId(error),
+    );
   } finally {
     answer.stop();
-    if (!request.complete) dropRest(request);
+    endUnread(request, response);
   }
 }
 
@@ -115,22 +130,38 @@ function isPassed(name: string, value: string): boolean {
   return PASSED_HEADERS.includes(name) && (name !== 'x-should-retry' || value === 'false');
 }
 
+const TOO_MANY_REQUESTS = 429;
 const LINE_FEED = 0x0a;
 const MS_PER_S = 1000;
+
+interface PlainAnswerOptions {
+  readonly path: EndpointPath;
+  readonly response: ServerResponse;
+  readonly pingIntervalMs: number;
+  /** The app's own name for its request. */
+  readonly givenId: string | undefined;
+}
 
 class PlainAnswer implements PlainSink {
   readonly #path: EndpointPath;
   readonly #response: ServerResponse;
   readonly #pingIntervalMs: number;
+  readonly #givenId: string | undefined;
   #ping: NodeJS.Timeout | undefined;
   proven: ((proof: AnswerProof) => void) | undefined;
   #head: PlainHead | undefined;
   #betweenEvents = true;
+  /** Set by others before this answer, such as CORS: a refusal keeps them. */
+  readonly #headersBefore: readonly string[];
+  /** Once it is known who asks. */
+  standing: (() => RateStanding) | undefined;
 
-  constructor(path: EndpointPath, response: ServerResponse, pingIntervalMs: number) {
+  constructor({ path, response, pingIntervalMs, givenId }: PlainAnswerOptions) {
     this.#path = path;
     this.#response = response;
     this.#pingIntervalMs = pingIntervalMs;
+    this.#givenId = givenId;
+    this.#headersBefore = response.getHeaderNames();
   }
 
   get stage(): 'before-head' | 'after-head' {
@@ -150,7 +181,9 @@ class PlainAnswer implements PlainSink {
     response.setHeader('sx-evidence', toHex(head.statementHash));
     response.setHeader('sx-policy', toHex(head.policyDigest));
     if (head.simulated) response.setHeader('sx-simulated', 'true');
-    response.setHeader('x-request-id', head.requestId);
+    response.setHeader(REQUEST_ID_HEADER, this.#givenId ?? head.requestId);
+    response.setHeader('sx-request-id', head.requestId);
+    this.#showRate();
     if (!this.#streams()) return;
     for (const [name, value] of SSE_HEADERS) response.setHeader(name, value);
     response.flushHeaders();
@@ -201,26 +234,42 @@ class PlainAnswer implements PlainSink {
   }
 
   refuse(failure: OpenAiFailure): void {
-    respondFailure(this.#response, spokenFailure(this.#path, failure));
+    const spoken = spokenFailure(this.#path, failure);
+    const standing = this.#showRate();
+    const wait =
+      standing === undefined || failure.status !== TOO_MANY_REQUESTS ? {} : waitHeaders(standing);
+    const headers = [...spoken.headers, ...Object.entries(wait)];
+    respondFailure(this.#response, { ...spoken, headers });
+  }
+
+  #keeps(name: string): boolean {
+    return name === REQUEST_ID_HEADER || this.#headersBefore.includes(name);
+  }
+
+  #showRate(): RateStanding | undefined {
+    const standing = this.standing?.();
+    if (standing === undefined || this.#response.headersSent) return undefined;
+    for (const [name, value] of Object.entries(rateHeaders(standing))) {
+      this.#response.setHeader(name, value);
+    }
+    return standing;
   }
 
   /**
-   * Before the status line: an HTTP error, so that typed errors and retries work. After it: an error event, and the
-   * connection ends without the closing chunk, so that even a reader who skips events sees that this was not all.
+   * Before the status line: an HTTP error, so that typed errors and retries work. After it: an error event, and no end that
+   * looks like one, so that even a reader who skips events sees that this was not all.
    */
-  fail(failure: OpenAiFailure): void {
+  fail(failure: OpenAiFailure, repeated?: string): void {
     const response = this.#response;
     if (!response.headersSent) {
-      for (const name of response.getHeaderNames()) response.removeHeader(name);
+      const own = response.getHeaderNames().filter((name) => !this.#keeps(name));
+      for (const name of own) response.removeHeader(name);
+      if (repeated !== undefined) response.setHeader('sx-request-id', repeated);
       this.refuse(failure);
       return;
     }
-    const { socket } = response;
-    if (!this.#streams()) {
-      response.destroy();
-      return;
-    }
-    response.write(spokenEnd(this.#path, failure), () => socket?.end());
+    if (this.#streams()) breakOff(response, spokenEnd(this.#path, failure));
+    else response.destroy();
   }
 
   stop(): void {
@@ -235,6 +284,13 @@ class PlainAnswer implements PlainSink {
   #streams(): boolean {
     return this.#head?.headers.some(isEventStream) ?? false;
   }
+}
+
+/** The exchange that its key was used for before: what it came to is at `/v1/settlements`. */
+function repeatedId(error: unknown): string | undefined {
+  if (!hasCode(error, 'sx.replay') || !(error instanceof VeilError)) return undefined;
+  const { requestId } = error.facts;
+  return typeof requestId === 'string' ? `sx_${requestId}` : undefined;
 }
 
 function isEventStream([name, value]: readonly [string, string]): boolean {

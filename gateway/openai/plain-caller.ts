@@ -7,13 +7,15 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { OpenAiFailure } from '../../protocol/openai/errors.ts';
 import type { BodyBudget } from '../body-budget.ts';
+import type { Idempotency } from '../idempotency.ts';
 import { dispatchSealed, type DispatchDeps } from '../dispatch.ts';
+import { gatewayError } from '../errors.ts';
+import { isCutOff } from '../over-http2.ts';
 import type { PaymentRefusal } from '../payments/cashier.ts';
 import { paymentFailure, paymentResponse, type Headers } from '../payments/edge.ts';
 import type { Payers } from '../payments/payers.ts';
 import type { SealedSink } from '../sealed-sink.ts';
 import type { PlainCaller } from './chat.ts';
-import { CHAT_BODY_MAX_BYTES } from './limits.ts';
 
 export interface PlainCallerDeps {
   readonly dispatch: DispatchDeps;
@@ -21,6 +23,8 @@ export interface PlainCallerDeps {
   readonly payers: Payers;
   readonly demand: (refusal: PaymentRefusal) => Headers;
   readonly network: string | undefined;
+  readonly bodyMaxBytes: number;
+  readonly idempotency: Idempotency;
 }
 
 export const NOBODY = new Uint8Array(32);
@@ -38,12 +42,19 @@ export async function plainCaller(
   request: IncomingMessage,
 ): Promise<PlainCaller> {
   const account = await deps.payers.identify(withBearer(request.headers));
-  const declared = Number(request.headers['content-length'] ?? CHAT_BODY_MAX_BYTES);
+  // Whoever left while that was looked up is heard of no more, and would give nothing back.
+  if (request.destroyed || isCutOff(request)) throw gatewayError('gateway.aborted');
+  const { bodyMaxBytes, dispatch } = deps;
+  const payer = account.payer ?? NOBODY;
+  const nextMsgId = deps.idempotency.idsFor(request.headers, payer);
+  const declared = Number(request.headers['content-length'] ?? bodyMaxBytes);
   // The body's reader refuses more than the limit; without a length the limit is what may come.
-  request.once('close', deps.bodies.take(account.keyId, Math.min(declared, CHAT_BODY_MAX_BYTES)));
+  request.once('close', deps.bodies.take(account.keyId, Math.min(declared, bodyMaxBytes)));
   let refusal: OpenAiFailure | undefined;
   return {
-    payer: account.payer ?? NOBODY,
+    payer,
+    ...(nextMsgId === undefined ? {} : { nextMsgId }),
+    standing: () => dispatch.accounts.standing(account, dispatch.clock()),
     pays: account.means.kind !== 'none',
     refusal: () => refusal,
     paymentResponse: (settled) => paymentResponse(settled, deps.network),
@@ -60,7 +71,7 @@ export async function plainCaller(
           sink.fail(code);
         },
       };
-      await dispatchSealed(deps.dispatch, sealed, account, signal, heard);
+      await dispatchSealed(dispatch, sealed, account, signal, heard);
     },
   };
 }

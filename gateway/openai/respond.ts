@@ -5,15 +5,8 @@
  */
 
 import type { ServerResponse } from 'node:http';
-import { toHex } from '../../core/bytes.ts';
 import type { FrontFailure } from '../../protocol/openai/chat-front.ts';
-import { randomBytes } from '#primitives';
-
-const REQUEST_ID_BYTES = 16;
-
-export function newRequestId(): string {
-  return `req_${toHex(randomBytes(REQUEST_ID_BYTES))}`;
-}
+import { newRequestId } from '../request-id.ts';
 
 /** For the time before the status line. Does nothing once the client has left. */
 export function respondFailure(response: ServerResponse, failure: FrontFailure): void {

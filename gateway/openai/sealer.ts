@@ -5,6 +5,7 @@
  */
 
 import type { EvidenceBundle } from '../../attestation/evidence.ts';
+import type { NextMsgId } from '../idempotency.ts';
 import type { SealedSink } from '../sealed-sink.ts';
 
 /** An OpenAI request that this gateway can read. */
@@ -14,6 +15,8 @@ export interface PlainRequest {
   readonly body: Uint8Array;
   /** Channel id or SHA-256 of the API key; 32 bytes. */
   readonly payer: Uint8Array;
+  /** Message ids in place of drawn ones. Absent: this request may be asked again. */
+  readonly nextMsgId?: NextMsgId;
 }
 
 /** Status and headers that the worker sealed, and who it was. */

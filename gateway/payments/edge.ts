@@ -12,7 +12,7 @@ import type { SignedReceipt } from '../../protocol/receipt.ts';
 import type { Asset } from '../../settlement/money.ts';
 import { parseStatementUnverified } from '../../settlement/statement.ts';
 import { encodePaymentResponse } from '../../settlement/x402.ts';
-import { edgeCode, specOf } from '../respond-clear.ts';
+import { edgeCode, RETRY_SOON, specOf } from '../respond-clear.ts';
 
 /** What one request came to. */
 export interface Settled {
@@ -29,7 +29,7 @@ export function paymentFailure(code: string, headers: Headers = {}): OpenAiFailu
   const { status, public: message, recovery } = specOf(code);
   const type = status === 402 ? 'payment_required' : 'permission_error';
   const retry: OpenAiFailure['headers'] =
-    recovery === 'retry_later' ? [['retry-after', '1']] : [['x-should-retry', 'false']];
+    recovery === 'retry_later' ? Object.entries(RETRY_SOON) : [['x-should-retry', 'false']];
   return {
     ...openAiError(status, type, edgeCode(code), message),
     headers: [...retry, ...Object.entries(headers)],

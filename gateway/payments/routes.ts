@@ -41,7 +41,7 @@ export interface TopUps {
   readonly minimum: Amount;
 }
 
-const REQUEST_ID = /^(?:req_|chatcmpl-)?([0-9a-f]{32})$/;
+const REQUEST_ID = /^(?:sx_|req_|chatcmpl-)?([0-9a-f]{32})$/;
 const VOUCHER_CHARS = 154;
 const VOUCHER_BODY = z.strictObject({ voucher: z.string().length(VOUCHER_CHARS) });
 

@@ -11,14 +11,14 @@ export const CLOCK_SKEW_MAX_MS = 60_000;
 export const DEADLINE_MAX_MS = 1_800_000;
 
 /** The inner request (BHTTP), before padding. Padmé leaves a power of two as it is. */
-export const INNER_REQUEST_MAX_BYTES = 8_388_608;
+export const INNER_REQUEST_MAX_BYTES = 33_554_432;
 /** One frame's plaintext: data length, data and padding together. */
 export const FRAME_PLAINTEXT_MAX_BYTES = 65_536;
 export const REQUEST_PAD_FRAMES_MAX = 16;
 /** Padded data frames, PAD and FINAL. */
-export const REQUEST_FRAMES_MAX = 160;
+export const REQUEST_FRAMES_MAX = 544;
 /** Prelude, eight X-Wing recipients, commit, frames with headers and tags. */
-export const REQUEST_WIRE_MAX_BYTES = 8_454_144;
+export const REQUEST_WIRE_MAX_BYTES = 33_619_968;
 
 /** Floor of request padding: the shortest prompts all look alike. */
 export const REQUEST_PADDING_FLOOR_BYTES = 256;

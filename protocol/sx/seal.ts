@@ -44,6 +44,8 @@ export interface SealInput {
   readonly ttlS: number;
   readonly deadlineMs: number;
   readonly nowMs: number;
+  /** Default: drawn. The same one again is the same request: nothing runs twice. */
+  readonly msgId?: Bytes<16>;
   /** Default: a receipt is required; no constant rate; failover after a lost connection is allowed. */
   readonly flags?: {
     readonly constantRate?: boolean;
@@ -90,7 +92,7 @@ export function sealRequest(input: SealInput): SealedRequest {
 export function sealRequestWith(input: SealInput, entropy: SealEntropy): SealedRequest {
   const { keys } = input;
   const first = checkKeys(input);
-  const prelude = makePrelude(input, first, entropy.msgId());
+  const prelude = makePrelude(input, first, input.msgId ?? entropy.msgId());
   const inner = encodeInner(input.request, first.policyDigest);
 
   const preludeBytes = encodePrelude(prelude);

@@ -16,7 +16,8 @@ export interface BenchResult {
 export interface Bench {
   readonly name: string;
   readonly summary: string;
-  readonly run: () => Promise<BenchResult> | BenchResult;
+  /** With what stands behind its name on the command line. */
+  readonly run: (args: readonly string[]) => Promise<BenchResult> | BenchResult;
 }
 
 interface Entry {
@@ -38,8 +39,10 @@ const BENCHES: readonly Entry[] = [
   { name: 'client-package', file: 'client-package.ts' },
   { name: 'browser', file: 'browser.ts' },
   { name: 'e2e', file: 'e2e.ts' },
+  { name: 'engine', file: 'engine.ts' },
   { name: 'grammar', file: 'grammar.ts' },
   { name: 'leakage', file: 'leakage.ts' },
+  { name: 'peers', file: 'peers.ts' },
 ];
 
 async function load({ file }: Entry): Promise<Bench> {
@@ -64,7 +67,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const bench = await load(entry);
   const loadedMiB = process.memoryUsage().rss / MIB;
-  const { figures, lines } = await bench.run();
+  const { figures, lines } = await bench.run(args.filter((arg) => arg !== name));
   const memory = { loadedMiB, peakMiB: (process.resourceUsage().maxRSS * 1024) / MIB };
   if (args.includes('--json')) outputLine(JSON.stringify({ bench: name, ...figures, memory }));
   else for (const line of [...lines, memoryLine(memory)]) outputLine(line);

@@ -25,7 +25,7 @@ import { z } from 'zod';
 import type { Bench, BenchResult } from './bench.ts';
 import { cpuUs, STREAM_CHUNKS, told } from './gateway-process.ts';
 
-type Kind = 'json' | 'stream';
+export type Kind = 'json' | 'stream';
 const LEVELS: readonly { readonly concurrency: number; readonly requests: number }[] = [
   { concurrency: 1, requests: 400 },
   { concurrency: 16, requests: 1200 },
@@ -124,7 +124,7 @@ function one(agent: Agent, port: number, { path, headers, body }: Shot): Promise
 
 const EVIDENCE = z.looseObject({ candidates: z.array(z.looseObject({ evidence: z.unknown() })) });
 
-async function attestedKeys(
+export async function attestedKeys(
   port: number,
   aud: string,
   dataDir: string,
@@ -170,12 +170,12 @@ function chatBody(kind: Kind): Uint8Array {
   );
 }
 
-interface Setting {
+export interface Setting {
   readonly keys: readonly AttestedKey[];
   readonly apiKey: string;
 }
 
-function sealedShots({ keys, apiKey }: Setting, kind: Kind, count: number): readonly Shot[] {
+export function sealedShots({ keys, apiKey }: Setting, kind: Kind, count: number): readonly Shot[] {
   return Array.from({ length: count }, () => ({
     path: '/sx/v1/exchange',
     headers: { 'content-type': 'application/vnd.sx1.req', authorization: `Bearer ${apiKey}` },
@@ -196,7 +196,7 @@ function sealedShots({ keys, apiKey }: Setting, kind: Kind, count: number): read
   }));
 }
 
-function plainShots({ apiKey }: Setting, kind: Kind, count: number): readonly Shot[] {
+export function plainShots({ apiKey }: Setting, kind: Kind, count: number): readonly Shot[] {
   const shot: Shot = {
     path: '/v1/chat/completions',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import OpenAI from 'openai';
 import { wholeAnswers } from '../../client/index.ts';
 
 const ADDRESS = `https://gateway.test/e/${'0'.repeat(32)}/v1/chat/completions`;
@@ -51,6 +52,28 @@ test('without it it is an error, whatever the headers say', async () => {
   }
 });
 
+test('a stream is not whole before its last event is', async () => {
+  const url = ADDRESS.replace('chat/completions', 'responses');
+  const asked = '{"model":"m","stream":true,"input":"x"}';
+  // With all of an answer in it, it may take several chunks.
+  const pieces = ['event: response.completed\ndata: {"response":{"a":', '"b"}}\n', '\n', ':  \n'];
+  assert.equal(await read(asked, pieces, {}, url), pieces.join(''));
+  for (const kept of [1, 2]) {
+    await refusesAsync(read(asked, pieces.slice(0, kept), {}, url), 'sx.truncated');
+  }
+});
+
+test('a status that has no body is no answer', async () => {
+  for (const status of [204, 205]) {
+    const fetch = wholeAnswers(() => Promise.resolve(new Response(null, { status })));
+    for (const body of [STREAM, WHOLE]) {
+      await refusesAsync(fetch(ADDRESS, { method: 'POST', body }), 'sx.truncated');
+    }
+    const models = await fetch('https://gateway.test/v1/models');
+    assert.equal(models.status, status);
+  }
+});
+
 test('an answer in one piece must not be nothing', async () => {
   assert.equal(await read(WHOLE, ['{}']), '{}');
   await refusesAsync(read(WHOLE, [], { headers: { 'content-length': '0' } }), 'sx.truncated');
@@ -59,6 +82,21 @@ test('an answer in one piece must not be nothing', async () => {
   );
   const response = await text(ADDRESS, { method: 'POST', body: WHOLE });
   assert.equal(response.headers.get('content-length'), null);
+});
+
+test('half an object is an error of whoever parses it, whatever the headers call it', async () => {
+  const headers = { 'content-type': 'text/plain' };
+  const half = (): Promise<Response> => Promise.resolve(new Response('{"choices":[', { headers }));
+  const ask = (fetch: typeof globalThis.fetch): Promise<unknown> =>
+    new OpenAI({
+      baseURL: ADDRESS.replace('/chat/completions', ''),
+      apiKey: 'k',
+      maxRetries: 0,
+      fetch,
+    }).chat.completions.create({ model: 'm', messages: [{ role: 'user', content: 'hi' }] });
+  await assert.rejects(ask(wholeAnswers(half)), SyntaxError);
+  // Without it the SDK is content.
+  assert.equal(await ask(half), '{"choices":[');
 });
 
 test('errors, and what was asked without a body, pass as they are', async () => {

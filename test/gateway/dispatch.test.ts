@@ -6,10 +6,13 @@ import { after, before, test } from 'node:test';
 import { randomBytes } from '#primitives';
 import { fromUtf8, toHex } from '../../core/bytes.ts';
 import { parseJson } from '../../core/json.ts';
+import { keyHashOf } from '../../gateway/accounts.ts';
+import { parseClearRequest } from '../../protocol/sx/clear.ts';
 import { ResponseReader, type ResponseEvent } from '../../protocol/sx/read-response.ts';
 import type { SealedRequest } from '../../protocol/sx/seal.ts';
 import { exchange, openLab, type Lab, type RawAnswer } from '../support/gateway-lab.ts';
 import { answering, receiptOf, type Script, type SxWorker } from '../support/sx-worker.ts';
+import { until } from '../support/until.ts';
 
 let lab: Lab;
 let good: SxWorker;
@@ -331,4 +334,25 @@ test('a request sealed for another payer is refused before anybody is asked', as
 
 test('an exchange leaves no slot taken', () => {
   for (const worker of lab.gateway.registry.all()) assert.equal(worker.load.inFlight, 0);
+});
+
+test('of a client that left before anything was sent nothing is held', async () => {
+  const sealed = lab.seal(lab.keysOf(good));
+  const { msgId } = parseClearRequest(sealed.bytes).prelude;
+  const seenBefore = good.seen.count;
+  const account = { keyId: 'lab', payer: keyHashOf(lab.apiKey), means: { kind: 'none' } } as const;
+  let isOver = false;
+  const outcome = await lab.gateway.exchange(sealed.bytes, account, AbortSignal.abort(), {
+    head: () => assert.fail('answered'),
+    write: () => assert.fail('answered'),
+    drain: () => Promise.resolve(),
+    end: () => {
+      isOver = true;
+    },
+    fail: (code) => assert.fail(code),
+  });
+  assert.equal(outcome.outcome, 'aborted');
+  assert.ok(isOver);
+  await until(async () => (await lab.gateway.ledger.findRequest(msgId))?.state === 'released');
+  assert.equal(good.seen.count, seenBefore);
 });

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { fromUtf8 } from '../../core/bytes.ts';
 import { createApiKey } from '../../gateway/accounts.ts';
+import { REQUEST_WIRE_MAX_BYTES } from '../../protocol/sx/limits.ts';
 import { BodyBudget } from '../../gateway/body-budget.ts';
 import { listen } from '../../gateway/listeners.ts';
 import {
@@ -77,7 +78,10 @@ const HEAD = () =>
   `POST /sx/v1/exchange HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${lab.apiKey}\r\ncontent-type: application/vnd.sx1.req\r\n`;
 
 test('a body larger than the protocol is refused by its length alone', async () => {
-  assert.match(await raw(`${HEAD()}content-length: 8454145\r\n\r\n`), /413.*gateway\.too_large/s);
+  assert.match(
+    await raw(`${HEAD()}content-length: ${REQUEST_WIRE_MAX_BYTES + 1}\r\n\r\n`),
+    /413.*gateway\.too_large/s,
+  );
 });
 
 test('a body without a length is 411', async () => {
@@ -152,7 +156,7 @@ test('one account that announces bodies and sends none does not shut the others 
     socket.on('error', () => undefined);
     socket.write(
       `POST /sx/v1/exchange HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${greedy.apiKey}\r\n` +
-        'content-type: application/vnd.sx1.req\r\ncontent-length: 8388608\r\n\r\nx',
+        `content-type: application/vnd.sx1.req\r\ncontent-length: ${REQUEST_WIRE_MAX_BYTES}\r\n\r\nx`,
     );
   }
   const { bytes } = sealFor(honest.apiKey, lab.keysOf(worker));

@@ -12,6 +12,7 @@ import {
   ResponseDecoder,
   type BinaryRequest,
 } from '../../protocol/bhttp.ts';
+import { INNER_REQUEST_MAX_BYTES } from '../../protocol/sx/limits.ts';
 import { sxError } from '../../protocol/sx/errors.ts';
 import { checkResponseHead, decodeInner, encodeInner } from '../../protocol/sx/inner.ts';
 import { TEST_POLICY_DIGEST } from '../support/attested-key.ts';
@@ -115,7 +116,11 @@ test('what a worker would refuse does not leave the client', () => {
     encodeInner({ path: '/v1/chat/completions', headers, body: utf8('') }, TEST_POLICY_DIGEST);
   refuses(make([['sx-policy', 'A'.repeat(43)]]), 'sx.inner');
   refuses(make([['authorization', 'Bearer key']]), 'sx.inner');
-  const huge = { path: '/v1/chat/completions', headers: [], body: new Uint8Array(8_388_608) };
+  const huge = {
+    path: '/v1/chat/completions',
+    headers: [],
+    body: new Uint8Array(INNER_REQUEST_MAX_BYTES),
+  };
   refuses(() => encodeInner(huge, TEST_POLICY_DIGEST), 'sx.inner');
 });
 

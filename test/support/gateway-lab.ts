@@ -25,8 +25,9 @@ export interface Lab {
   readonly gateway: Gateway;
   readonly url: string;
   readonly port: number;
-  readonly adminPort: number;
+  /** 0 unless the configuration asks for one. */
   readonly httpsPort: number;
+  readonly adminPort: number;
   readonly apiKey: string;
   readonly provider: EvidenceProvider;
   readonly logLines: readonly string[];

@@ -37,14 +37,35 @@ const STEADY = 10;
  * positive, and the output rows of the control tokens are negative there and nowhere else.
  */
 export function tinyModel(shape: TinyModelShape = TINY_SHAPE): Gguf {
+  return randomModel(shape, { stored: 'f32', next: noise(shape.seed) });
+}
+
+const TABLE_VALUES = 1_048_573;
+
+/** As large as asked, in eight bits, of values that repeat: for measuring, where it matters how many there are. */
+export function largeModel(shape: TinyModelShape): Gguf {
+  const fresh = noise(shape.seed);
+  const table = Float32Array.from({ length: TABLE_VALUES }, fresh);
+  let at = 0;
+  const next = (): number => {
+    at = at + 1 === TABLE_VALUES ? 0 : at + 1;
+    return table[at] ?? 0;
+  };
+  return randomModel(shape, { stored: 'q8_0', next });
+}
+
+interface Randomness {
+  readonly stored: 'f32' | 'q8_0';
+  readonly next: () => number;
+}
+
+function randomModel(shape: TinyModelShape, { stored, next }: Randomness): Gguf {
+  const file = { name: 'random', shape, vocabulary: BYTE_VOCABULARY, stored };
   return {
-    metadata: llamaMetadata({
-      name: 'tiny-random',
-      shape,
-      vocabulary: BYTE_VOCABULARY,
-      stored: 'f32',
-    }),
-    tensors: tensorsOf(shape, BYTE_VOCABULARY.tokens.length),
+    metadata: llamaMetadata(file),
+    tensors: tensorsOf(shape, BYTE_VOCABULARY.tokens.length, next).map((tensor) =>
+      tensor.shape.length > 1 ? { ...tensor, stored } : tensor,
+    ),
   };
 }
 
@@ -54,9 +75,12 @@ export function tinyModel(shape: TinyModelShape = TINY_SHAPE): Gguf {
  */
 const BYTE_VOCABULARY: Vocabulary = { ...vocabularyOf([]), merges: [['\u0100', '\u0101']] };
 
-function tensorsOf(shape: TinyModelShape, vocabularySize: number): readonly GgufTensor[] {
-  const { width, seed } = shape;
-  const next = noise(seed);
+function tensorsOf(
+  shape: TinyModelShape,
+  vocabularySize: number,
+  next: () => number,
+): readonly GgufTensor[] {
+  const { width } = shape;
   const values = (dims: readonly number[]): Float32Array =>
     new Float32Array(dims.reduce((product, dim) => product * dim, 1));
   const random = (dims: readonly number[]): Float32Array => values(dims).map(() => next() * 0.3);

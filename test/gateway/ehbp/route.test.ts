@@ -25,6 +25,7 @@ import {
   type WorkerMore,
 } from '../../support/gateway-lab.ts';
 import type { EhbpTurn, SxWorker } from '../../support/sx-worker.ts';
+import { until } from '../../support/until.ts';
 
 interface Opened {
   readonly lab: Lab;
@@ -162,6 +163,29 @@ test('a body without a length is read up to the limit', async (context) => {
   // Refused while it still comes: a client sees the answer, or that nobody reads on.
   const status = await endless.then((response) => response.status).catch(() => 413);
   assert.equal(status, 413);
+});
+
+test('a body without a length takes no more memory than it has while it is answered', async (context) => {
+  const turns: EhbpTurn[] = [];
+  const { lab, caller } = await opened(context, {}, { onEhbp: (turn) => void turns.push(turn) });
+  // Each could have been so large that an account has no room for as many.
+  const answers: Promise<Response>[] = [];
+  for (let at = 0; at < 5; at++) {
+    const { enc, body } = await caller.seal();
+    answers.push(
+      fetch(`${lab.url}${caller.path}`, {
+        method: 'POST',
+        headers: ehbpHeaders(lab, enc),
+        body: inPieces(body),
+        duplex: 'half',
+      }),
+    );
+    const answered = answers.map(async (answer) => (await answer).status);
+    await Promise.race([until(() => turns.length === at + 1), ...answered]);
+    assert.equal(turns.length, at + 1);
+  }
+  for (const turn of turns) wholeStream(turn);
+  for (const answer of answers) assert.equal((await answer).status, 200);
 });
 
 async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -57,6 +57,7 @@ async function serve(
       refusal: () => undefined,
       paymentResponse: () => '',
       send: () => Promise.resolve(),
+      standing: () => ({ limit: 60, remaining: 59, fullInMs: 1000, nextInMs: 0 }),
     }),
     ...(script === 'sealed-only' ? {} : { sealer }),
     ...more,

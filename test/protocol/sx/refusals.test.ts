@@ -6,6 +6,7 @@ import { concat, fixed, u64be } from '../../../core/bytes.ts';
 import { VeilError } from '../../../core/errors.ts';
 import { randomBytes } from '#primitives';
 import { setupSender } from '../../../protocol/hpke.ts';
+import { REQUEST_WIRE_MAX_BYTES } from '../../../protocol/sx/limits.ts';
 import { encodeInner } from '../../../protocol/sx/inner.ts';
 import { sxError } from '../../../protocol/sx/errors.ts';
 import { FRAME, FrameSealer } from '../../../protocol/sx/frames.ts';
@@ -346,7 +347,9 @@ test('a frame longer than the limit is refused by its header alone', () => {
 
 test('a request longer than the wire limit is refused before it is parsed', () => {
   const worker = new StageWorker('X25519');
-  refuses(() => worker.open(new Uint8Array(8_454_145)), 'sx.refused', { reason: 'size' });
+  refuses(() => worker.open(new Uint8Array(REQUEST_WIRE_MAX_BYTES + 1)), 'sx.refused', {
+    reason: 'size',
+  });
 });
 
 test('a full replay set refuses new work and forgets nothing', () => {

@@ -66,6 +66,7 @@ function callerOf({ deps }: Fixture): PlainCaller {
   return {
     payer: new Uint8Array(32),
     pays: false,
+    standing: () => ({ limit: 1, remaining: 1, fullInMs: 0, nextInMs: 0 }),
     refusal: () => undefined,
     paymentResponse: () => '',
     send: async ({ sealed, sink, signal }) =>
