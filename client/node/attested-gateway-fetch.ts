@@ -56,7 +56,7 @@ export interface AttestedGatewayOptions {
 export type AttestedProofResult =
   | {
       readonly outcome: 'kept';
-      /** As in `x-request-id`. */
+      /** As in `sx-request-id`. */
       readonly requestId: string;
       readonly encode: () => Uint8Array;
     }
@@ -225,7 +225,8 @@ class AttestedOrigin {
     headers.set('sx-authenticated', 'true');
     headers.set('sx-gateway', gateway.aud);
     if (gateway.simulated) headers.set('sx-simulated', 'true');
-    const requestId = headers.get('x-request-id') ?? '';
+    // `x-request-id` is the app's own name for it where it gave one.
+    const requestId = headers.get('sx-request-id') ?? headers.get('x-request-id') ?? '';
     const isKept =
       this.#options.onProof !== undefined && status === 200 && REQUEST_ID.test(requestId);
     const stream = isKept ? this.#kept(use, body, { ...asked, requestId }) : body;
