@@ -20,7 +20,7 @@ import {
   type GatewaySettlement,
 } from '../protocol/gateway-document.ts';
 import { gatewayError } from './errors.ts';
-import { certificateSpki, readCertificate, type TlsIdentity } from './tls-identity.ts';
+import { certificateSpki, isPair, readCertificate, type TlsIdentity } from './tls-identity.ts';
 
 export interface GatewayIdentity {
   readonly publicKey: Bytes<32>;
@@ -86,7 +86,7 @@ export async function loadDevelopmentTls(options: DevelopmentTlsOptions): Promis
   const keyPath = join(dataDir, TLS_KEY_FILE);
   const kept = readCertificate(certificatePath, keyPath);
   const nowMs = clock();
-  if (kept !== undefined && kept.expiresMs > nowMs + DAY_MS) return kept;
+  if (kept !== undefined && kept.expiresMs > nowMs + DAY_MS && isPair(kept)) return kept;
   const signed = await selfSigned('veilgate development', options);
   saveOver(keyPath, signed.privateKeyPem);
   saveOver(certificatePath, signed.certificatePem);

@@ -1,5 +1,6 @@
 /** Under what certificate and which addresses a gateway is reached, by its configuration. @module */
 
+import { isIPv6 } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import type { GatewayConfig } from './config.ts';
 import { gatewayError } from './errors.ts';
@@ -32,4 +33,27 @@ export function baseUrls(
     ...(open.httpsPort === undefined ? [] : [`https://${host}:${open.httpsPort}`]),
     ...(open.httpPort === undefined ? [] : [`http://${host}:${open.httpPort}`]),
   ];
+}
+
+const EVERY_INTERFACE: readonly string[] = ['0.0.0.0', '[::]'];
+
+/** For which names and addresses clients ask, as `URL.hostname` writes them. Throws `gateway.config`. */
+export function askedHosts({ listen: where }: GatewayConfig): readonly string[] {
+  const { host, hostNames, baseUrls: urls } = where;
+  const ofUrls = urls.map((url) => new URL(url).hostname);
+  const named = [...hostNames.map(asAsked), ...ofUrls];
+  const hosts = [...new Set(named.length === 0 ? [asAsked(host)] : named)];
+  // A statement that names nobody's question would be refused by every client.
+  if (hosts.every((one) => EVERY_INTERFACE.includes(one))) {
+    throw gatewayError('gateway.config', 'listen.hostNames: want a name that clients ask for');
+  }
+  return hosts;
+}
+
+function asAsked(name: string): string {
+  const url = URL.parse(`https://${isIPv6(name) ? `[${name}]` : name}`);
+  if (url === null || url.host !== url.hostname || url.href !== `${url.origin}/`) {
+    throw gatewayError('gateway.config', 'listen.hostNames: want host names and addresses');
+  }
+  return url.hostname;
 }

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { sha256 } from '#primitives';
 import type { Bytes } from '../core/bytes.ts';
@@ -26,6 +26,11 @@ export function certificateSpki(certificatePem: string, privateKeyPem: string): 
     spkiSha256: sha256(spki),
     expiresMs: certificate.validToDate.getTime(),
   };
+}
+
+/** Of two files each may be of another start. Throws for a key that cannot be read. */
+export function isPair({ certificatePem, privateKeyPem }: TlsIdentity): boolean {
+  return new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(privateKeyPem));
 }
 
 /** Undefined when one of the files is not there. Throws `gateway.config` when they cannot be used. */

@@ -5,17 +5,20 @@
  */
 
 import { z } from 'zod';
-import { fromBase64, toBase64Url, utf8, type Bytes } from '../../core/bytes.ts';
+import { fromBase64, toBase64Url, toHex, utf8, type Bytes } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
 import {
   decodeGatewayEvidence,
   type GatewayEvidence,
 } from '../../attestation/gateway/gateway-evidence.ts';
+import { decodeEvidence, encodeEvidence } from '../../attestation/evidence.ts';
+import { parsePrelude } from '../../protocol/sx/prelude.ts';
 import { fetchDocuments } from '../documents.ts';
 import { clientError } from '../errors.ts';
 import { fetchBounded, type Fetch } from '../fetch-bounded.ts';
 import { ANSWER_PROOF_MAX_BYTES, BILL_MAX_BYTES, GATEWAY_EVIDENCE_MAX_BYTES } from '../limits.ts';
+import { parseBill } from '../pay/bill.ts';
 import type { Published } from '../trust.ts';
 
 const OWN_EVIDENCE_PATH = '/.well-known/veilgate/evidence';
@@ -70,15 +73,22 @@ export interface AnswerProofParts {
 
 const ANSWER_PROOF = z.strictObject({
   fmt: z.literal('veilgate.answer-proof/1'),
-  evidence: z.looseObject({}),
+  evidence: z.unknown(),
   bill: z.string().max(BILL_MAX_BYTES * 2),
 });
 
-/** What the gateway keeps of an answer. Throws `client.proof`. */
-export function parseAnswerProof(bytes: Uint8Array): AnswerProofParts {
+/**
+ * What the gateway keeps of an answer. Only that it can be read and is about this answer: a kept file does not say which one
+ * the app meant. Throws `client.proof`.
+ */
+export function parseAnswerProof(bytes: Uint8Array, requestId: string): AnswerProofParts {
   try {
-    const { evidence, bill } = ANSWER_PROOF.parse(parseJson(bytes, ANSWER_PROOF_MAX_BYTES));
-    return { evidence: utf8(JSON.stringify(evidence)), bill: fromBase64(bill) };
+    const shown = ANSWER_PROOF.parse(parseJson(bytes, ANSWER_PROOF_MAX_BYTES));
+    const bill = fromBase64(shown.bill);
+    const { msgId } = parsePrelude(parseBill(bill).request.prelude);
+    if (`sx_${toHex(msgId)}` !== requestId) throw clientError('client.proof', 'another answer’s');
+    const evidence = encodeEvidence(decodeEvidence(shown.evidence));
+    return { evidence: utf8(JSON.stringify(evidence)), bill };
   } catch (cause) {
     if (!(cause instanceof VeilError) && !(cause instanceof z.ZodError)) throw cause;
     throw clientError('client.proof', 'the gateway’s', { cause });

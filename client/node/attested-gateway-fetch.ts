@@ -56,7 +56,7 @@ export interface AttestedGatewayOptions {
 export type AttestedProofResult =
   | {
       readonly outcome: 'kept';
-      /** As in `x-request-id`. */
+      /** As in `sx-request-id`. */
       readonly requestId: string;
       readonly encode: () => Uint8Array;
     }
@@ -225,9 +225,10 @@ class AttestedOrigin {
     headers.set('sx-authenticated', 'true');
     headers.set('sx-gateway', gateway.aud);
     if (gateway.simulated) headers.set('sx-simulated', 'true');
-    const requestId = headers.get('x-request-id') ?? '';
+    // `x-request-id` is the app's own name for it where it gave one.
+    const requestId = headers.get('sx-request-id') ?? headers.get('x-request-id') ?? '';
     const isKept =
-      this.#options.onProof !== undefined && status === 200 && requestId.startsWith('sx_');
+      this.#options.onProof !== undefined && status === 200 && REQUEST_ID.test(requestId);
     const stream = isKept ? this.#kept(use, body, { ...asked, requestId }) : body;
     return new Response(BODILESS_STATUSES.includes(status) ? null : stream, { status, headers });
   }
@@ -263,9 +264,9 @@ class AttestedOrigin {
   ): Promise<AttestedProofResult> {
     const { gateway, evidence, challenge } = admission;
     const { basis } = trust;
+    const signal = AbortSignal.timeout(DOCUMENT_TIMEOUT_MS);
     try {
       if (basis === undefined) throw clientError('client.proof', 'no policy of its own');
-      const signal = AbortSignal.timeout(DOCUMENT_TIMEOUT_MS);
       const answer = await fetchOver(this.#poolTo(gateway.tlsSpkiSha256), {
         method: 'GET',
         path: `/v1/proofs/${requestId}`,
@@ -274,7 +275,7 @@ class AttestedOrigin {
       });
       const bytes = await readWhole(answer.body, ANSWER_PROOF_MAX_BYTES);
       if (answer.status !== 200) throw clientError('client.proof', `status ${answer.status}`);
-      const worker = parseAnswerProof(bytes);
+      const worker = parseAnswerProof(bytes, requestId);
       const encode = (): Uint8Array =>
         encodeAttestedProof({
           gateway: {
@@ -287,9 +288,10 @@ class AttestedOrigin {
         });
       return { outcome: 'kept', requestId, encode };
     } catch (error) {
-      if (!(error instanceof VeilError)) throw error;
+      if (!(error instanceof VeilError) && !signal.aborted) throw error;
       // The answer is whole; whoever keeps proofs hears that of this one there is none.
-      return { outcome: 'missing', requestId, code: error.code };
+      const code = error instanceof VeilError ? error.code : 'client.unreachable';
+      return { outcome: 'missing', requestId, code };
     }
   }
 
@@ -308,6 +310,9 @@ interface ProofTexts {
   readonly request: Bytes<32>;
   readonly response: Bytes<32>;
 }
+
+/** Of the answer of a model; anything else could be another path. */
+const REQUEST_ID = /^sx_[0-9a-f]{32}$/;
 
 /** Of the connection, which is ours, or what would have the answer come compressed. */
 const NOT_PASSED: readonly string[] = [

@@ -11,6 +11,7 @@ import type { GatewayConfig } from '../config.ts';
 import { gatewayError } from '../errors.ts';
 import type { GatewayLog } from '../events.ts';
 import { makeAttestedTls } from '../identity.ts';
+import { askedHosts } from '../own-addresses.ts';
 import type { TlsIdentity } from '../tls-identity.ts';
 import { AnswerProofs } from './answer-proofs.ts';
 import { OwnEvidence } from './own-evidence.ts';
@@ -34,7 +35,7 @@ export interface OpenAttestedInput {
 
 /** Before anything is opened. Throws `gateway.config`. */
 export function assertAttestable(config: GatewayConfig, quotes: QuoteSource | undefined): void {
-  const { attested, plaintext, listen } = config;
+  const { attested, plaintext, listen, policyFile, publication } = config;
   if (attested === null) {
     if (plaintext === 'attested') throw gatewayError('gateway.config', 'plaintext: not attested');
     return;
@@ -46,9 +47,15 @@ export function assertAttestable(config: GatewayConfig, quotes: QuoteSource | un
   if (listen.certificateFile !== null || listen.keyFile !== null) {
     throw gatewayError('gateway.config', 'attested: a key from a file is known to its owner');
   }
-  // Simulated machines protect nothing, so there is nothing to lose by it.
-  if (listen.httpPort !== null && !quotes.simulated) {
+  askedHosts(config);
+  // Simulated machines protect nothing, so there is nothing to lose by what follows.
+  if (quotes.simulated) return;
+  if (listen.httpPort !== null) {
     throw gatewayError('gateway.config', 'attested: clear text (httpPort) is read on the way');
+  }
+  // Prompts would be sealed to a worker that its operator made up.
+  if (policyFile !== null || publication?.allowDevelopment === true) {
+    throw gatewayError('gateway.config', 'attested: a policy for simulated workers');
   }
 }
 
@@ -62,7 +69,7 @@ export async function openAttested(
   const tls = await makeAttestedTls({ dataDir, hostNames: listen.hostNames, clock });
   const own = new OwnEvidence({
     source: quotes,
-    hosts: hostsOf(config),
+    hosts: askedHosts(config),
     keys: { identity, tls, ledger: ledgerKeys },
     workload: attested.workload,
     lifetimeS: attested.lifetimeS,
@@ -73,12 +80,4 @@ export async function openAttested(
   const kept = own.keep(lifecycle.closing);
   lifecycle.onClose('own evidence', () => kept);
   return { tls, own, proofs: new AnswerProofs(clock) };
-}
-
-/** Under which clients reach it, as `URL.hostname` writes them. */
-function hostsOf({ listen }: GatewayConfig): readonly string[] {
-  const ofUrls = listen.baseUrls.map((url) => new URL(url).hostname);
-  const named = [...listen.hostNames.map((name) => name.toLowerCase()), ...ofUrls];
-  const own = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
-  return [...new Set(named.length === 0 ? [own] : named)];
 }

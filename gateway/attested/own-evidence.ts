@@ -73,8 +73,9 @@ export class OwnEvidence {
 
   /** The same keys in a statement that answers a verifier's challenge. One at a time. Throws `gateway.quote`. */
   async answering(challenge: Bytes<32>, signal: AbortSignal): Promise<GatewayEvidence> {
-    this.#countChallenge();
+    // Before it is counted: what costs no quote must not use up those of the minute.
     if (this.#isQuoting) throw gatewayError('gateway.quote', 'another challenge is being answered');
+    this.#countChallenge();
     this.#isQuoting = true;
     try {
       return (await this.#make(challenge, signal)).evidence;
@@ -140,7 +141,13 @@ export class OwnEvidence {
       workload,
     });
     const limit = AbortSignal.any([signal, AbortSignal.timeout(OWN_QUOTE_TIMEOUT_MS)]);
-    const { quote, endorsements } = await source.quote(gatewayReportDataOf(statement), limit);
+    const reportData = gatewayReportDataOf(statement);
+    const { quote, endorsements } = await source
+      .quote(reportData, limit)
+      .catch((cause: unknown) => {
+        if (cause instanceof VeilError || !limit.aborted) throw cause;
+        throw gatewayError('gateway.quote', 'stopped, or too late', { cause });
+      });
     const evidence = gatewayEvidence({ tee, statement, quote }, endorsements);
     if (evidence === undefined) {
       throw gatewayError('gateway.quote', 'endorsements of another kind of machine');

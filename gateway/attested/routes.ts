@@ -4,14 +4,15 @@
  * @module
  */
 
-import { Hono } from 'hono';
+import { Hono, type Context } from 'hono';
+import type { IncomingHttpHeaders } from 'node:http';
 import { fixed, fromBase64Url, toBase64, type Bytes } from '../../core/bytes.ts';
 import { VeilError } from '../../core/errors.ts';
 import { encodeEvidence } from '../../attestation/evidence.ts';
 import { encodeGatewayEvidence } from '../../attestation/gateway/gateway-evidence.ts';
 import type { PublicationState } from '../../attestation/publication/memory.ts';
 import { gatewayError } from '../errors.ts';
-import { NOBODY } from '../openai/plain-caller.ts';
+import { NOBODY, withBearer } from '../openai/plain-caller.ts';
 import { headersOf } from '../payments/account-json.ts';
 import type { Payers } from '../payments/payers.ts';
 import { staple } from '../policy/served.ts';
@@ -41,7 +42,7 @@ export function attestedRoutes({ own, proofs, payers, published }: AttestedRoute
     return context.json({ evidence: encodeGatewayEvidence(evidence), publication });
   });
   app.get('/v1/proofs/:requestId', async (context) => {
-    const { payer } = await payers.identify(headersOf(context));
+    const { payer } = await payers.identify(callerHeaders(context));
     const proof = proofs.find(context.req.param('requestId'), payer ?? NOBODY);
     if (proof === undefined) throw gatewayError('gateway.no_proof');
     const { evidence, bill } = proof;
@@ -52,6 +53,12 @@ export function attestedRoutes({ own, proofs, payers, published }: AttestedRoute
     });
   });
   return app;
+}
+
+/** As the request for the answer showed who asks, so that whoever got one may fetch its proof. */
+function callerHeaders(context: Context): IncomingHttpHeaders {
+  const key = context.req.header('x-api-key');
+  return withBearer({ ...headersOf(context), ...(key !== undefined && { 'x-api-key': key }) });
 }
 
 /** Throws `gateway.body`. */

@@ -26,6 +26,9 @@ test('what ordinary TLS believes gets neither the prompt nor the key of the acco
     assert.equal(impostor.caught.length, 1);
     assert.equal(await refusalOf(await lab.app()(...ask(origin))), 'client.gateway_key');
     assert.equal(impostor.caught.length, 1);
+    // Whoever answers the question for evidence learns no more than that it was asked.
+    assert.ok(impostor.asked.length > 0);
+    assert.ok(!/secret|authorization|cookie/i.test(impostor.asked.join('\n')));
   } finally {
     await believing.destroy();
     await impostor.close();

@@ -149,6 +149,44 @@ test('a proof is for whoever asked: another account gets none', async () => {
   }
 });
 
+test('an app that names its requests itself gets their proofs, under the id of the exchange', async () => {
+  const proofs: AttestedProofResult[] = [];
+  const { client, fetch } = stack.attested({ onProof: (proof) => void proofs.push(proof) });
+  try {
+    const ownId = `sx_${'0'.repeat(32)}`;
+    const { response } = await client.chat.completions
+      .create(ASKED, { headers: { 'x-request-id': ownId } })
+      .withResponse();
+    assert.equal(response.headers.get('x-request-id'), ownId);
+    const [proof] = proofs;
+    assert.equal(proof?.outcome, 'kept');
+    assert.equal(proof?.requestId, response.headers.get('sx-request-id'));
+    assert.notEqual(proof?.requestId, ownId);
+  } finally {
+    await fetch.close();
+  }
+});
+
+test('whoever shows a key as Anthropic’s API has it gets proofs too', async () => {
+  const proofs: AttestedProofResult[] = [];
+  const { fetch } = stack.attested({ onProof: (proof) => void proofs.push(proof) });
+  try {
+    const response = await fetch(`${stack.attestedUrl}/messages`, {
+      method: 'POST',
+      headers: { 'x-api-key': stack.apiKey, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: STACK_MODEL, max_tokens: 24, messages: ASKED.messages }),
+    });
+    assert.equal(response.status, 200);
+    await response.text();
+    assert.deepEqual(
+      proofs.map(({ outcome }) => outcome),
+      ['kept'],
+    );
+  } finally {
+    await fetch.close();
+  }
+});
+
 test('a worker’s error comes through as an error, and has no proof', async () => {
   const proofs: AttestedProofResult[] = [];
   const { client, fetch } = stack.attested({ onProof: (proof) => void proofs.push(proof) });

@@ -87,6 +87,8 @@ export interface Impostor {
   readonly spkiSha256: Bytes<32>;
   /** Everything that was sent to it but questions for evidence and signed documents. */
   readonly caught: readonly string[];
+  /** Questions for evidence, with their headers. */
+  readonly asked: readonly string[];
   close(): Promise<void>;
 }
 
@@ -109,11 +111,13 @@ export async function startImpostor(options: ImpostorOptions = {}): Promise<Impo
     notAfterMs: nowMs + 86_400_000,
   });
   const caught: string[] = [];
+  const asked: string[] = [];
   const server = createHttps(
     { cert: signed.certificatePem, key: signed.privateKeyPem },
     (request, response) => {
       const path = request.url ?? '';
       if (request.method === 'GET' && path.startsWith('/.well-known/')) {
+        asked.push(`${path} ${JSON.stringify(request.headers)}`);
         void answerShown(options, path, response);
         return;
       }
@@ -134,6 +138,7 @@ export async function startImpostor(options: ImpostorOptions = {}): Promise<Impo
     certificatePem: signed.certificatePem,
     spkiSha256: signed.spkiSha256,
     caught,
+    asked,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

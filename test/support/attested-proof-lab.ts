@@ -16,7 +16,7 @@ import {
   type GatewayFaults,
 } from './gateway-evidence.ts';
 import { proofOf, type ProofLies } from './proof-lab.ts';
-import { createTestPki, NOW_MS, type TestPki } from './tdx/pki.ts';
+import { createTestPki, type TestPki } from './tdx/pki.ts';
 
 export interface AttestedLies {
   readonly response?: ProofLies;
@@ -39,7 +39,8 @@ export async function attestedProofOf(lies: AttestedLies = {}): Promise<Attested
       document: { tlsSpkiSha256: [TLS_SPKI], ...lies.response?.bill?.document },
     },
   });
-  const document = verifyGatewayDocument(parseBill(response.bill).gateway, NOW_MS);
+  const { gateway: shown, atMs } = parseBill(response.bill);
+  const document = verifyGatewayDocument(shown, atMs);
   const evidence = await buildGatewayEvidence(authority, {
     ...lies.gateway,
     statement: {

@@ -50,6 +50,7 @@ test('the proof of an honest run holds, and nothing of it is skipped', async () 
     [
       'waived statement.nonce',
       'waived policy.simulated',
+      'waived gateway.key',
       'waived statement.nonce',
       'waived policy.simulated',
     ],
@@ -78,6 +79,13 @@ test('a gateway that was not pinned is waived in words', async () => {
     open.map(({ id }) => id),
     ['statement.aud', 'policy.root', 'gateway.id'],
   );
+});
+
+test('that the connection was to the gateway is the word of whoever made the file, and says so', async () => {
+  const { all } = outcomes(await attestedProofOf());
+  const key = all.find(({ id }) => id === 'gateway.key');
+  assert.ok(key?.outcome === 'waived');
+  assert.equal(key.by, 'whoever made the file');
 });
 
 test('a worker under another policy than the gateway’s is said, not refused: the gateway chose it', async () => {

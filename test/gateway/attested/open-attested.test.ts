@@ -43,6 +43,11 @@ const REFUSED: readonly (readonly [what: string, more: Partial<GatewayConfigInpu
   ['no TLS at all', { listen: { httpPort: null, httpsPort: null } }],
   ['a certificate from a file', { listen: { ...LISTEN, certificateFile: '/c' } }],
   ['a key from a file', { listen: { ...LISTEN, keyFile: '/k' } }],
+  ['a policy for simulated workers', { policyFile: '/p' }],
+  [
+    'a publication that may bring one',
+    { publication: { rootFile: '/r', directory: '/d', allowDevelopment: true } },
+  ],
   ['plaintext as if attested, and not attested', { attested: null, plaintext: 'attested' }],
 ];
 
@@ -54,6 +59,15 @@ for (const [what, more] of REFUSED) {
     );
   });
 }
+
+test('a simulated machine may have both: it protects nothing', () => {
+  const config = configOf({ listen: { ...LISTEN, httpPort: 8080 }, policyFile: '/p' });
+  assertAttestable(config, { ...QUOTES, simulated: true });
+});
+
+test('signed policies for real machines are what it judges its workers by', () => {
+  assertAttestable(configOf({ publication: { rootFile: '/r', directory: '/d' } }), QUOTES);
+});
 
 test('without a way to its machine it refuses to start', () => {
   assert.throws(

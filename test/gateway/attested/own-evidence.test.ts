@@ -102,12 +102,37 @@ test('challenges are answered one at a time, and so many a minute', async () => 
   const first = own.answering(challenge, NEVER);
   await assert.rejects(own.answering(challenge, NEVER), isQuoteError);
   await first;
-  for (let asked = 2; asked < OWN_CHALLENGES_PER_MINUTE_MAX; asked++) {
+  for (let asked = 1; asked < OWN_CHALLENGES_PER_MINUTE_MAX; asked++) {
     await own.answering(challenge, NEVER);
   }
   await assert.rejects(own.answering(challenge, NEVER), isQuoteError);
   clock.advance(60_000);
   await own.answering(challenge, NEVER);
+});
+
+test('whoever asks while another is answered uses up nothing', async () => {
+  const { own } = open();
+  const challenge = sha256(Uint8Array.of(1));
+  const first = own.answering(challenge, NEVER);
+  for (let asked = 0; asked < OWN_CHALLENGES_PER_MINUTE_MAX; asked++) {
+    await assert.rejects(own.answering(challenge, NEVER), isQuoteError);
+  }
+  await first;
+  await own.answering(challenge, NEVER);
+});
+
+test('a stranger who leaves before the quote is there is no failure of the gateway', async () => {
+  const { own, lines } = open({
+    quote: (_reportData, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      }),
+  });
+  const leave = new AbortController();
+  const asked = own.answering(sha256(Uint8Array.of(1)), leave.signal);
+  leave.abort();
+  await assert.rejects(asked, isQuoteError);
+  assert.match(lines.join(''), /gateway\.evidence_failed.*gateway\.quote/);
 });
 
 test('what a machine says of its trouble is logged as a code and not told to strangers', async () => {
