@@ -48,8 +48,8 @@ export function streamOf(response: ServerResponse): ServerHttp2Stream | undefine
 }
 
 /**
- * What was not read of the body must not become the next request. Over HTTP/2 its stream ends with the answer; over HTTP/1.1 it is
- * read and dropped within bounds, because a connection that ends with bytes unread may take the answer with it.
+ * What was not read of the body must not become the next request, nor be sent any further: with the answer its connection
+ * ends, or its stream.
  */
 export function endUnread(request: IncomingMessage, response: ServerResponse): void {
   if (request.complete) return;
@@ -58,7 +58,17 @@ export function endUnread(request: IncomingMessage, response: ServerResponse): v
     stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
     return;
   }
-  dropRest(request);
+  if (!response.headersSent) response.setHeader('connection', 'close');
+  response.once('finish', () => request.destroy());
+}
+
+/**
+ * The same where the answer has to arrive: a connection that ends with bytes unread may take it along, so over HTTP/1.1 they are
+ * read and dropped, within bounds.
+ */
+export function dropUnread(request: IncomingMessage, response: ServerResponse): void {
+  if (streamOf(response) !== undefined) endUnread(request, response);
+  else if (!request.complete) dropRest(request);
 }
 
 /** The last bytes of an answer that is not whole: its reader must see an error, also where it skips what they say. */

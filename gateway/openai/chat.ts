@@ -16,7 +16,7 @@ import { SSE_HEADERS, SSE_PING, sseEvent } from '../../protocol/openai/sse.ts';
 import { spokenEnd, spokenFailure, spokenSettlement } from '../../protocol/spoken-failure.ts';
 import { PAYMENT_RESPONSE_HEADER } from '../../settlement/x402.ts';
 import { drained } from '../drained.ts';
-import { breakOff, endUnread } from '../over-http2.ts';
+import { breakOff, dropUnread } from '../over-http2.ts';
 import { paymentFailureOf, settledJson, type Settled } from '../payments/edge.ts';
 import { readJsonBody } from './body.ts';
 import { PLAIN_BODY_MAX_BYTES, PING_INTERVAL_MS } from './limits.ts';
@@ -113,7 +113,7 @@ export async function handlePlain(
     );
   } finally {
     answer.stop();
-    endUnread(request, response);
+    dropUnread(request, response);
   }
 }
 
