@@ -279,6 +279,9 @@ export async function selfSign(input: SelfSignedInput): Promise<SelfSigned> {
         signingKeyUsage(),
         plain(usages),
         ...(names.length > 0 ? [plain(new SubjectAlternativeNameExtension(names))] : []),
+        // Among several of one name a verifier finds the right one by its key.
+        await subjectKeyId(keys.publicKey),
+        await authorityKeyId(keys.publicKey),
       ],
     },
     keys.privateKey,
