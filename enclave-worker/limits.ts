@@ -51,7 +51,7 @@ export const LINK_CONNECTIONS_MAX = 512;
 /** Silent connections of strangers must not keep the gateway out; Node's default is two minutes. */
 export const LINK_HANDSHAKE_TIMEOUT_MS = 5000;
 export const LINK_HEADERS_TIMEOUT_MS = 10_000;
-/** For the whole request; the largest is 8 MiB. */
+/** For the whole request; the largest is 32 MiB. */
 export const LINK_REQUEST_TIMEOUT_MS = 60_000;
 /** Longer than the gateway keeps an idle connection, so that it is never the worker that closes one in use. */
 export const LINK_KEEP_ALIVE_MS = 75_000;

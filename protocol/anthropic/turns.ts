@@ -11,7 +11,7 @@ import { ChatTurns } from '../openai/chat-turns.ts';
 
 const TURNS_MAX = 4096;
 const BLOCKS_MAX = 1024;
-/** The sealed request is at most 8 MiB, so no text in it is longer. */
+/** Of one text; a request may hold several. */
 const TEXT_MAX_CHARS = 8_388_608;
 const ID_MAX_CHARS = 256;
 

@@ -65,7 +65,7 @@ export type ChatDecision = Decision<ChatRequest>;
 
 const MESSAGES_MAX = 4096;
 const PARTS_MAX = 1024;
-/** The sealed request is at most 8 MiB, so no text in it is longer. */
+/** Of one text; a request may hold several. */
 const TEXT_MAX_CHARS = 8_388_608;
 const TOP_LOGPROBS_MAX = 20;
 const NAME_MAX_CHARS = 256;

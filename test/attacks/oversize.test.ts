@@ -8,7 +8,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat, utf8 } from '../../core/bytes.ts';
 import { FRAME, type FrameSealer } from '../../protocol/sx/frames.ts';
-import { RECIPIENTS_MAX, REQUEST_FRAMES_MAX } from '../../protocol/sx/limits.ts';
+import {
+  RECIPIENTS_MAX,
+  REQUEST_FRAMES_MAX,
+  REQUEST_WIRE_MAX_BYTES,
+} from '../../protocol/sx/limits.ts';
 import { exchangeFixture, MODEL_ID, scriptedEngine } from '../enclave-worker/exchange-fixture.ts';
 import { sendTo } from '../support/attacked-worker.ts';
 import {
@@ -50,7 +54,7 @@ const pads = (count: number) => (sealer: FrameSealer) => [
 
 for (const [what, bytes] of [
   ['a prelude alone', () => fixture.seal(BODY).bytes.subarray(0, 112)],
-  ['more than the wire takes', () => new Uint8Array(8_454_145)],
+  ['more than the wire takes', () => new Uint8Array(REQUEST_WIRE_MAX_BYTES + 1)],
   [
     'a table for sixteen and junk behind it',
     () => {
@@ -87,7 +91,9 @@ for (const count of [17, 100_000]) {
 
 test('D3: more DATA frames than fit are a bare refusal', async () => {
   const empty = (sealer: FrameSealer) => [
-    ...Array.from({ length: REQUEST_FRAMES_MAX }, () => sealer.seal(FRAME.data, new Uint8Array(), 3)),
+    ...Array.from({ length: REQUEST_FRAMES_MAX }, () =>
+      sealer.seal(FRAME.data, new Uint8Array(), 3),
+    ),
     finalFrame(sealer),
   ];
   assert.deepEqual(await refusedFrames(empty), [400, 0]);

@@ -17,6 +17,7 @@ import { audOf } from '../../protocol/gateway-document.ts';
 import { SETTLED_MAX_BYTES, SETTLED_TYPE } from '../../protocol/settled.ts';
 import { makeLinkKey } from '../../enclave-worker/keys.ts';
 import { openLink, type Link } from '../../enclave-worker/link.ts';
+import { REQUEST_WIRE_MAX_BYTES } from '../../protocol/sx/limits.ts';
 import { untilAborted } from './exchange-fixture.ts';
 import { linkCertificate } from './gateway-fixture.ts';
 
@@ -239,7 +240,10 @@ test('other paths, methods and types are refused', async () => {
 test('a body beyond the largest request is refused unread', async () => {
   const before = received.length;
   // The link closes without reading: the sender sees the status or a broken connection, never an answer.
-  const outcome = await call({ as: certificate, body: new Uint8Array(9_000_000) }).then(
+  const outcome = await call({
+    as: certificate,
+    body: new Uint8Array(REQUEST_WIRE_MAX_BYTES + 1),
+  }).then(
     (answer) => answer.status,
     () => 413,
   );
