@@ -16,7 +16,7 @@ import { sxError } from '../sx/errors.ts';
 import { FRAME_PLAINTEXT_MAX_BYTES, RESPONSE_PADDING_BYTES } from '../sx/limits.ts';
 import { responsePlaintextBytes } from '../sx/padding.ts';
 import type { Prelude } from '../sx/prelude.ts';
-import { assertWithinBounds, type AnswerSealer, type ReceiptInput } from '../sx/respond.ts';
+import { signAnswer, type AnswerSealer, type ReceiptInput } from '../sx/respond.ts';
 
 export interface EhbpResponderInput {
   readonly kid: Bytes<16>;
@@ -110,16 +110,8 @@ export class EhbpSealer implements AnswerSealer {
     const end = this.#stage === 'content' ? this.last(NOTHING) : NOTHING;
     this.#advance(['last'], 'receipted');
     const { prelude, th } = this.#input;
-    const { signer, ...fields } = input;
-    const signed = signer.sign({
-      ...fields,
-      requestId: prelude.msgId,
-      kid: this.kid,
-      payerRef: prelude.payerRef,
-      reqHash: th,
-      respHash: this.#hash.digest(),
-    });
-    assertWithinBounds(signed, prelude);
+    const answered = { kid: this.kid, prelude, th, respHash: this.#hash.digest() };
+    const signed = signAnswer(input, answered);
     this.#receiptHash = signed.hash;
     return { bytes: concat(end, clearFrame(FRAME.receipt, signed.payload)), signed };
   }

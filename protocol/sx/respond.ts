@@ -190,16 +190,8 @@ export class ResponseSealer implements AnswerSealer {
     if (this.#isConstant) {
       assert(this.frames % CONSTANT_FRAMES_STEP === 0, 'an end where many answers end');
     }
-    const { signer, ...fields } = input;
-    const signed = signer.sign({
-      ...fields,
-      requestId: prelude.msgId,
-      kid: this.kid,
-      payerRef: prelude.payerRef,
-      reqHash: th,
-      respHash: this.#hash.digest(),
-    });
-    assertWithinBounds(signed, prelude);
+    const answered = { kid: this.kid, prelude, th, respHash: this.#hash.digest() };
+    const signed = signAnswer(input, answered);
     this.#receiptHash = signed.hash;
     return { bytes: concat(end, clearFrame(FRAME.receipt, signed.payload)), signed };
   }
@@ -213,8 +205,27 @@ export class ResponseSealer implements AnswerSealer {
   }
 }
 
+/** Which request was answered, and with what. */
+interface AnsweredRequest {
+  readonly kid: Bytes<16>;
+  readonly prelude: Prelude;
+  readonly th: Bytes<32>;
+  readonly respHash: Bytes<32>;
+}
+
+/** The receipt of an answer, in whatever form it was asked for. */
+export function signAnswer(
+  { signer, ...fields }: ReceiptInput,
+  { kid, prelude, th, respHash }: AnsweredRequest,
+): SignedReceipt {
+  const { msgId: requestId, payerRef } = prelude;
+  const signed = signer.sign({ ...fields, requestId, kid, payerRef, reqHash: th, respHash });
+  assertWithinBounds(signed, prelude);
+  return signed;
+}
+
 /** The worker enforces the client's bounds while it generates; a receipt beyond them is a bug and is not sent. */
-export function assertWithinBounds({ receipt }: SignedReceipt, prelude: Prelude): void {
+function assertWithinBounds({ receipt }: SignedReceipt, prelude: Prelude): void {
   const { usage, amount } = receipt;
   assert(usage.prompt + usage.cached <= prelude.maxPrompt, 'prompt within the bound');
   assert(usage.completion + usage.reasoning <= prelude.maxOutput, 'output within the bound');
