@@ -1,7 +1,7 @@
 /**
  * `veilgate verify-response BUNDLE`: does the proof of an answer hold, years later and offline: policy, evidence and
- * collateral, receipt, settlement, texts. Exit status: 0 it holds, 1 it does not, 2 a file cannot be read or wrong usage.
- * Spec: docs/response-proof.md.
+ * collateral, receipt, settlement, texts. Exit status: 0 it holds, 1 it does not, 2 a file cannot be read or wrong usage, 3 it
+ * holds by its own word. Spec: docs/response-proof.md.
  * @module
  */
 
@@ -12,7 +12,7 @@ import type { ProofPins } from '../client/proof/check-response.ts';
 import { readFiles, type ResponseFiles } from './response/read-files.ts';
 import { proofJson } from './response/json.ts';
 import { reportLines } from './response/report.ts';
-import { verifyProof } from './response/verify.ts';
+import { verifyProof, type Verified } from './response/verify.ts';
 
 const HELP = `
 BUNDLE: what the client hands to onProof for an answer (veilgate.response/1), or
@@ -24,13 +24,14 @@ evidence with the vendor's collateral of that day, the receipt, the bill.
 Anybody can make a bundle of a root, a gateway and a machine of his own, so say
 what you know by other ways: --root the root of your policy keys (any document
 of the chain), --gateway-id, --policy for an unsigned policy. What is not said
-is shown as waived. A client that worked offline did not ask how old its policy
+is shown as waived, and then the bundle holds by its own word only. A client that worked offline did not ask how old its policy
 was: such a bundle holds only with --accept-offline.
 
 --request and --response: the bodies as the app sent and got them. Their hashes
 are the word of whoever kept the bundle; the receipt signs what was sealed.
 
-Exit status: 0 it holds; 1 it does not; 2 a file cannot be read, or wrong usage.`;
+Exit status: 0 it holds; 1 it does not; 2 a file cannot be read, or wrong usage;
+3 it holds, but by a root, policy or gateway that nobody here named.`;
 
 interface Options extends ResponseFiles {
   readonly policy?: string;
@@ -58,6 +59,7 @@ export function registerVerifyResponseCommand(program: Command): void {
 }
 
 const USAGE_STATUS = 2;
+const OWN_WORD_STATUS = 3;
 
 function verify(path: string, options: Options): void {
   const digest = options.policy === undefined ? undefined : digestOf(options.policy);
@@ -85,7 +87,12 @@ function verify(path: string, options: Options): void {
     const shown = options.all === true ? 'all' : 'notable';
     for (const line of reportLines(verified, shown)) outputLine(line);
   }
-  process.exitCode = verified.holds ? 0 : 1;
+  process.exitCode = statusOf(verified);
+}
+
+function statusOf({ holds, checked }: Verified): number {
+  if (!holds) return 1;
+  return checked.unpinned.length === 0 ? 0 : OWN_WORD_STATUS;
 }
 
 /** Null for what is none. */

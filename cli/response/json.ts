@@ -12,6 +12,7 @@ export function proofJson({ proof, checked, via, holds }: Verified): Json {
   return {
     format: 'veilgate.response-report/1',
     holds,
+    unpinned: [...checked.unpinned],
     appraisedAt: formatInstant(proof.appraisedAtMs),
     root: rootSha256 === undefined ? null : `sha256:${toHex(rootSha256)}`,
     gateway: gateway ?? null,

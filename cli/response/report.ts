@@ -4,7 +4,11 @@ import { toHex } from '../../core/bytes.ts';
 import { formatInstant } from '../../core/clock.ts';
 import { paint, printable } from '../../core/node/terminal.ts';
 import type { Check } from '../../attestation/verdict.ts';
-import { PROOF_SECTIONS, type CheckedProof } from '../../client/proof/check-response.ts';
+import {
+  PROOF_SECTIONS,
+  type CheckedProof,
+  type PinnedCheck,
+} from '../../client/proof/check-response.ts';
 import type { ResponseProof } from '../../client/proof/response-proof.ts';
 import type { Verified } from './verify.ts';
 import { showLines } from '../receipt/show.ts';
@@ -79,10 +83,7 @@ function wordsOf(check: Check): string {
 
 function conclusion({ holds, checked, via }: Verified): string {
   if (!holds) return paint('red', 'does not hold');
-  const { sections, verdict } = checked;
-  const open = [...sections.policy, ...sections.bill].filter(
-    ({ id, outcome }) => outcome === 'waived' && PINS.includes(id),
-  );
+  const { sections, verdict, unpinned } = checked;
   const isSimulated = verdict?.simulated === true || via?.verdict?.simulated === true;
   const simulated = isSimulated ? ', of a simulated machine' : '';
   const offline = sections.policy.some(
@@ -90,10 +91,21 @@ function conclusion({ holds, checked, via }: Verified): string {
   );
   const aged = offline ? ', under a policy whose age the client did not ask' : '';
   const colour = simulated === '' && aged === '' ? 'green' : 'yellow';
-  if (open.length === 0) return paint(colour, `holds${simulated}${aged}`);
-  const word = ', by the word of the root, policy and gateway in it';
+  if (unpinned.length === 0) return paint(colour, `holds${simulated}${aged}`);
+  const whose = unpinned.map((pin) => IN_IT[pin]).join(' and ');
+  const missing = unpinned.map((pin) => PIN_OPTIONS[pin]).join(' and ');
+  const word = `, but only by the word of the ${whose} in it, which anybody can choose: say ${missing}`;
   return paint('yellow', `holds${simulated}${aged}${word}`);
 }
 
-/** What nobody but the person who verifies can know. */
-const PINS: readonly string[] = ['policy.root', 'policy.digest', 'gateway.id'];
+const IN_IT: Readonly<Record<PinnedCheck, string>> = {
+  'policy.root': 'root',
+  'policy.digest': 'policy',
+  'gateway.id': 'gateway',
+};
+
+const PIN_OPTIONS: Readonly<Record<PinnedCheck, string>> = {
+  'policy.root': '--root',
+  'policy.digest': '--policy',
+  'gateway.id': '--gateway-id',
+};

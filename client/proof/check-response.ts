@@ -42,9 +42,15 @@ export interface ProofPins extends PolicyPins {
 export const PROOF_SECTIONS = ['policy', 'evidence', 'time', 'receipt', 'bill', 'texts'] as const;
 export type ProofSection = (typeof PROOF_SECTIONS)[number];
 
+/** What nobody but the person who verifies can know. */
+const PINNED_CHECKS = ['policy.root', 'policy.digest', 'gateway.id'] as const;
+export type PinnedCheck = (typeof PINNED_CHECKS)[number];
+
 export interface CheckedProof {
   /** No check failed, and the evidence is admitted. */
   readonly holds: boolean;
+  /** Checks that only a pin could make and none did. Unless empty, whoever made the proof chose what it holds by. */
+  readonly unpinned: readonly PinnedCheck[];
   readonly sections: Readonly<Record<ProofSection, readonly Check[]>>;
   /** Of the worker; undefined where there was nothing to judge it by. */
   readonly verdict: Verdict | undefined;
@@ -87,11 +93,13 @@ export function checkProof(
     texts: textChecks(proof, pins),
   };
   const isAdmitted = worker.appraisal?.outcome === 'admitted';
-  const fails = Object.values(sections)
-    .flat()
-    .some(({ outcome }) => outcome === 'fail');
+  const checks = Object.values(sections).flat();
+  const fails = checks.some(({ outcome }) => outcome === 'fail');
   return {
     holds: isAdmitted && !fails,
+    unpinned: PINNED_CHECKS.filter((pin) =>
+      checks.some(({ id, outcome }) => id === pin && outcome === 'waived'),
+    ),
     sections,
     verdict: worker.appraisal?.verdict,
     bill,

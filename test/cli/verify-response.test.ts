@@ -44,6 +44,7 @@ const CHECK = z.looseObject({ id: z.string(), outcome: z.string() });
 const REPORT = z.strictObject({
   format: z.literal('veilgate.response-report/1'),
   holds: z.boolean(),
+  unpinned: z.array(z.enum(['policy.root', 'policy.digest', 'gateway.id'])),
   appraisedAt: z.string(),
   root: z.string().nullable(),
   gateway: z.string().nullable(),
@@ -76,11 +77,21 @@ test('a proof that holds ends with 0, and says who, by whose word, and that the 
   assert.match(verify(path, ...pins, '--all').stdout, /pass {5}quote\.signature/);
 });
 
-test('without pins it holds by the word of those it names, and says so', async () => {
-  const { status, stdout } = verify(await saved('unpinned.json'));
-  assert.equal(status, 0);
+test('what holds by its own word only does not end with 0, and says which option is missing', async () => {
+  const path = await saved('unpinned.json');
+  const { status, stdout } = verify(path);
+  assert.equal(status, 3);
   assert.match(stdout, /waived {3}policy\.root/);
-  assert.match(stdout, /by the word of the root, policy and gateway in it/);
+  assert.match(
+    stdout,
+    /^holds.* by the word of the root and gateway in it,.*: say --root and --gateway-id$/m,
+  );
+  const rooted = verify(path, '--root', root);
+  assert.equal(rooted.status, 3);
+  assert.match(rooted.stdout, /by the word of the gateway in it,.*: say --gateway-id$/m);
+  const known = verify(path, '--gateway-id', BILL_AUD, '--json');
+  assert.equal(known.status, 3);
+  assert.match(known.stdout, /"unpinned":\s*\[\s*"policy\.root"\s*\]/);
 });
 
 test('a client that asked nobody for the age of its policy holds only where that is accepted', async () => {
