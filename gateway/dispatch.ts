@@ -7,7 +7,7 @@
 
 import { constantTimeEqual } from '#primitives';
 import { revokedAmong } from '../attestation/policy/revocations.ts';
-import { toHex } from '../core/bytes.ts';
+import { toHex, type Bytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { VeilError } from '../core/errors.ts';
 import { gatewayErrorFrame, type ClearRequest } from '../protocol/sx/clear.ts';
@@ -74,16 +74,15 @@ export function dispatchSealed(
 
 /** The same for a request of any form; ends with `end`, `cut` or `fail` of the sink. */
 export async function dispatch(deps: DispatchDeps, call: SealedCall): Promise<DispatchOutcome> {
-  const { sink } = call;
   const exchange = new Exchange(deps, call);
   deps.load.active++;
   deps.counters.active(deps.load.active);
   try {
     return exchange.report(await exchange.run());
   } catch (error) {
-    const code = error instanceof VeilError ? error.code : 'internal.invariant';
-    sink.fail(code);
-    return exchange.report({ outcome: 'refused', code });
+    return exchange.report(
+      exchange.stop(error instanceof VeilError ? error.code : 'internal.invariant'),
+    );
   } finally {
     deps.load.active--;
     deps.counters.active(deps.load.active);
@@ -99,10 +98,13 @@ class Exchange {
   readonly #sink: SealedSink;
   readonly #startMs: number;
   #held: Extract<Reserved, { outcome: 'reserved' }> | undefined;
+  #ours: Bytes<16> | undefined;
   #requestId = '';
   #attempts = 0;
   #firstMs = 0;
   #bytesOut = 0;
+  #answer: 'none' | 'begun' | 'over' = 'none';
+  #workerId = '';
 
   constructor(deps: DispatchDeps, { form, sealed, account, signal, sink }: SealedCall) {
     this.#deps = deps;
@@ -112,16 +114,30 @@ class Exchange {
     this.#signal = signal;
     this.#startMs = deps.clock();
     this.#sink = {
-      head: (kid, open) => sink.head(kid, open),
+      head: (kid, open) => {
+        this.#answer = 'begun';
+        sink.head(kid, open);
+      },
       write: (bytes) => {
         this.#bytesOut += bytes.length;
         return sink.write(bytes);
       },
       drain: () => sink.drain(),
-      end: () => sink.end(),
-      ...(sink.cut && { cut: (code: string) => sink.cut?.(code) }),
+      end: () => {
+        this.#answer = 'over';
+        sink.end();
+      },
+      ...(sink.cut && {
+        cut: (code: string) => {
+          this.#answer = 'over';
+          sink.cut?.(code);
+        },
+      }),
       settled: (settled) => sink.settled?.(settled),
-      fail: (code, refusal) => sink.fail(code, refusal),
+      fail: (code, refusal) => {
+        this.#answer = 'over';
+        sink.fail(code, refusal);
+      },
     };
   }
 
@@ -146,6 +162,23 @@ class Exchange {
       return refused ?? (await this.#serve(request, workers));
     } finally {
       leave();
+    }
+  }
+
+  /** Whoever waits is told, whatever they have of the answer; what is reserved is left for recovery to ask about. */
+  stop(code: string): DispatchOutcome {
+    const workerId = this.#workerId;
+    // Only of what this exchange holds: of a repeat the first one may still be running.
+    if (this.#ours !== undefined) this.#deps.cashier.leave(this.#ours);
+    switch (this.#answer) {
+      case 'none':
+        return this.#refuse(code);
+      case 'begun':
+        return this.#breakOff(code, workerId);
+      case 'over':
+        return { outcome: 'broken', code, workerId };
+      default:
+        return this.#answer satisfies never;
     }
   }
 
@@ -192,6 +225,7 @@ class Exchange {
     const reserved = await this.#deps.cashier.reserve(this.#account, request, workers);
     if (reserved.outcome === 'reserved') {
       this.#held = reserved;
+      this.#ours = request.prelude.msgId;
       return undefined;
     }
     if (reserved.outcome === 'replayed') throw sxError('sx.replay');
@@ -246,6 +280,7 @@ class Exchange {
     const { clock, deadlines, limits, counters } = this.#deps;
     const { prelude } = request;
     this.#attempts++;
+    this.#workerId = worker.workerId;
     noteChosen(worker.load);
     const end = await attempt({
       worker,
@@ -303,7 +338,7 @@ class Exchange {
         // A client that stalls is a client that left: the worker may still be owed.
         if (end.fault === 'client') recovery.start(worker, request, key);
         else cashier.release(msgId);
-        return this.#breakOff(end.code, worker);
+        return this.#breakOff(end.code, worker.workerId);
       case 'aborted':
         if (end.sent) recovery.start(worker, request, key);
         else cashier.release(msgId);
@@ -335,7 +370,10 @@ class Exchange {
     } catch (error) {
       // FINAL says that the exchange is settled, so it must not leave when it is not.
       this.#deps.cashier.leave(receipt.receipt.requestId);
-      return this.#breakOff(error instanceof VeilError ? error.code : 'gateway.store', worker);
+      return this.#breakOff(
+        error instanceof VeilError ? error.code : 'gateway.store',
+        worker.workerId,
+      );
     }
     for (const bytes of end.release(line)) this.#sink.write(bytes);
     this.#sink.end();
@@ -347,12 +385,12 @@ class Exchange {
     return { outcome: 'refused', code };
   }
 
-  #breakOff(code: string, worker: LiveWorker): DispatchOutcome {
+  #breakOff(code: string, workerId: string): DispatchOutcome {
     if (this.#sink.cut === undefined) {
       this.#sink.write(gatewayErrorFrame(frameCode(code)));
       this.#sink.end();
     } else this.#sink.cut(code);
-    return { outcome: 'broken', code, workerId: worker.workerId };
+    return { outcome: 'broken', code, workerId };
   }
 }
 

@@ -209,6 +209,20 @@ for (const [name, code, script] of BROKEN) {
   });
 }
 
+test('a fault of our own in a begun answer ends it in an error frame, and leaves it to recovery', async (t) => {
+  const { ledger } = lab.gateway;
+  const release = t.mock.method(ledger, 'release', () => {
+    throw new Error('a fault of our own');
+  });
+  const { answer, sealed } = await withFallback(beginning(({ response }) => void response.end()));
+  assert.equal(release.mock.callCount(), 1);
+  assert.equal(answer.status, 200);
+  assert.throws(() => read(sealed, answer));
+  assert.ok(fromUtf8Loose(answer.body).includes('internal'), 'the code of the error frame');
+  assert.ok(!fromUtf8Loose(answer.body).includes('a fault of our own'));
+  assert.equal((await ledger.findRequest(sealed.msgId))?.state, 'reserved');
+});
+
 function fromUtf8Loose(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(-200));
 }
