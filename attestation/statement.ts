@@ -17,21 +17,16 @@ import {
   utf8,
   type Bytes,
 } from '../core/bytes.ts';
-import { VeilError } from '../core/errors.ts';
-import { canonicalJson, parseStrictJson, type Json, type JsonObject } from '../core/json.ts';
+import { canonicalJson } from '../core/json.ts';
 import { base64UrlField } from './byte-fields.ts';
-import { statementError } from './errors.ts';
-import { describeIssues } from './issues.ts';
+import { readStated, STATED_INSTANT } from './read-stated.ts';
 import { KEM_IDS, type KemName, type TeeName } from './verdict.ts';
 
 export const STATEMENT_FORMAT = 'veilgate.statement/1';
 /** An X-Wing key takes 1622 characters; everything else is short. */
 export const STATEMENT_MAX_BYTES = 8192;
-const STATEMENT_MAX_DEPTH = 4;
 const AUDIENCE_MAX_CHARS = 256;
 const DEVICES_MAX = 64;
-/** Seconds since 1970; well inside what a clock in milliseconds can hold. */
-const INSTANT_MAX_S = 2 ** 40;
 /** Public key sizes: RFC 7748; draft-connolly-cfrg-xwing-kem §5. */
 export const KEM_PUBLIC_KEY_BYTES = { 'X-Wing': 1216, X25519: 32 } as const;
 
@@ -71,8 +66,6 @@ export interface Statement {
   readonly card?: Bytes<32>;
 }
 
-const INSTANT = z.int().min(0).max(INSTANT_MAX_S);
-
 const HPKE_KEY = z.discriminatedUnion('kem', [
   z.strictObject({
     kem: z.literal('X-Wing'),
@@ -88,8 +81,8 @@ const SCHEMA = z.strictObject({
     .min(1)
     .max(AUDIENCE_MAX_CHARS)
     .regex(/^[\x21-\x7e]+$/, 'want visible ASCII'),
-  iat: INSTANT,
-  exp: INSTANT,
+  iat: STATED_INSTANT,
+  exp: STATED_INSTANT,
   nonce: base64UrlField(32),
   tee: z.enum(['tdx', 'snp']),
   keys: z.strictObject({
@@ -114,33 +107,11 @@ const SCHEMA = z.strictObject({
     .nullable(),
   card: base64UrlField(32).exactOptional(),
 });
+const FORM = { format: STATEMENT_FORMAT, maxBytes: STATEMENT_MAX_BYTES, schema: SCHEMA };
 
 /** Checks the form only. Throws `statement.malformed`, `statement.format`, `statement.schema`. */
 export function parseStatement(bytes: Uint8Array): Statement {
-  const value = strictJson(bytes);
-  if (isObject(value) && typeof value['fmt'] === 'string' && value['fmt'] !== STATEMENT_FORMAT) {
-    throw statementError('statement.format', `want ${STATEMENT_FORMAT}`);
-  }
-  const decoded = SCHEMA.safeParse(value);
-  if (!decoded.success) throw statementError('statement.schema', describeIssues(decoded.error));
-  return decoded.data;
-}
-
-function strictJson(bytes: Uint8Array): Json {
-  try {
-    return parseStrictJson(bytes, {
-      maxBytes: STATEMENT_MAX_BYTES,
-      maxDepth: STATEMENT_MAX_DEPTH,
-      numbers: 'integers',
-    }).value;
-  } catch (error) {
-    if (!(error instanceof VeilError)) throw error;
-    throw statementError('statement.malformed', error.code, { cause: error });
-  }
-}
-
-function isObject(value: Json): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return readStated(bytes, FORM);
 }
 
 export type StatementFields = Omit<Statement, 'fmt'>;

@@ -26,6 +26,10 @@ export const jsonError = defineErrors({
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export type JsonObject = { readonly [name: string]: Json };
 
+export function isJsonObject(value: Json): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 export interface StrictJsonOptions {
   readonly maxBytes: number;
   readonly maxDepth?: number;

@@ -8,21 +8,16 @@
 import { sha256, sha512 } from '#primitives';
 import { z } from 'zod';
 import { ascii, concat, toBase64Url, utf8, type Bytes } from '../../core/bytes.ts';
-import { VeilError } from '../../core/errors.ts';
-import { canonicalJson, parseStrictJson, type Json, type JsonObject } from '../../core/json.ts';
+import { canonicalJson } from '../../core/json.ts';
 import { base64UrlField } from '../byte-fields.ts';
-import { statementError } from '../errors.ts';
-import { describeIssues } from '../issues.ts';
+import { readStated, STATED_INSTANT } from '../read-stated.ts';
 import type { TeeName } from '../verdict.ts';
 
 export const GATEWAY_STATEMENT_FORMAT = 'veilgate.gateway-statement/1';
 export const GATEWAY_STATEMENT_MAX_BYTES = 8192;
-const STATEMENT_MAX_DEPTH = 4;
 export const GATEWAY_HOSTS_MAX = 64;
 const HOST_MAX_CHARS = 253;
 const LEDGER_KEYS_MAX = 16;
-/** Seconds since 1970; well inside what a clock in milliseconds can hold. */
-const INSTANT_MAX_S = 2 ** 40;
 
 export interface GatewayStatement {
   readonly fmt: typeof GATEWAY_STATEMENT_FORMAT;
@@ -47,8 +42,6 @@ export interface GatewayStatement {
   readonly workload: { readonly image: Bytes<32>; readonly config: Bytes<32> };
 }
 
-const INSTANT = z.int().min(0).max(INSTANT_MAX_S);
-
 /** As `URL.hostname` writes names and addresses. */
 export const HOST_NAME = z
   .string()
@@ -60,8 +53,8 @@ const SCHEMA = z.strictObject({
   fmt: z.literal(GATEWAY_STATEMENT_FORMAT),
   aud: z.string().regex(/^gw1\.[A-Za-z0-9_-]{43}$/, 'want gw1.…'),
   hosts: z.array(HOST_NAME).min(1).max(GATEWAY_HOSTS_MAX),
-  iat: INSTANT,
-  exp: INSTANT,
+  iat: STATED_INSTANT,
+  exp: STATED_INSTANT,
   nonce: base64UrlField(32).nullable(),
   tee: z.enum(['tdx', 'snp']),
   keys: z.strictObject({
@@ -71,33 +64,15 @@ const SCHEMA = z.strictObject({
   }),
   workload: z.strictObject({ image: base64UrlField(32), config: base64UrlField(32) }),
 });
+const FORM = {
+  format: GATEWAY_STATEMENT_FORMAT,
+  maxBytes: GATEWAY_STATEMENT_MAX_BYTES,
+  schema: SCHEMA,
+};
 
 /** Checks the form only. Throws `statement.malformed`, `statement.format`, `statement.schema`. */
 export function parseGatewayStatement(bytes: Uint8Array): GatewayStatement {
-  const value = strictJson(bytes);
-  if (isObject(value) && value['fmt'] !== GATEWAY_STATEMENT_FORMAT) {
-    throw statementError('statement.format', `want ${GATEWAY_STATEMENT_FORMAT}`);
-  }
-  const decoded = SCHEMA.safeParse(value);
-  if (!decoded.success) throw statementError('statement.schema', describeIssues(decoded.error));
-  return decoded.data;
-}
-
-function strictJson(bytes: Uint8Array): Json {
-  try {
-    return parseStrictJson(bytes, {
-      maxBytes: GATEWAY_STATEMENT_MAX_BYTES,
-      maxDepth: STATEMENT_MAX_DEPTH,
-      numbers: 'integers',
-    }).value;
-  } catch (error) {
-    if (!(error instanceof VeilError)) throw error;
-    throw statementError('statement.malformed', error.code, { cause: error });
-  }
-}
-
-function isObject(value: Json): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return readStated(bytes, FORM);
 }
 
 export type GatewayStatementFields = Omit<GatewayStatement, 'fmt' | 'aud'>;

@@ -9,11 +9,11 @@ import { sha256 } from '#primitives';
 import { toHex } from '../../core/bytes.ts';
 import type { CompiledPolicy } from '../policy/compile.ts';
 import { gatewayRole } from '../policy/gateway-role.ts';
-import { generalChecks } from '../policy/evaluate.ts';
-import { imageCheck, imageExpiryCheck, teeCheck, type JudgedRule } from '../policy/judge-rule.ts';
+import { generalChecks, nearest } from '../policy/evaluate.ts';
+import { judgeRuleOfRole } from '../policy/judge-rule.ts';
 import { freshCheck, freshUntil, listOf, notRevoked } from '../policy/revocation-checks.ts';
 import type { Revocable, RevocationKnowledge } from '../policy/revocations.ts';
-import { demanded, holds, listText, skipped } from '../policy/rule-check.ts';
+import { demanded, listText, skipped } from '../policy/rule-check.ts';
 import type { Tee, TeeFinding } from '../tee.ts';
 import type { Check } from '../verdict.ts';
 import type { GatewayStatement } from './gateway-statement.ts';
@@ -63,11 +63,16 @@ export interface GatewayRuling {
 }
 
 export function judgeGateway(question: GatewayQuestion): GatewayRuling {
-  const role = { ...question, policy: gatewayRole(question.policy) };
+  const policy = gatewayRole(question.policy);
   const facts = revocableFacts(question);
   const general = wholeChecks(question, facts);
   const revocable = [...facts.policy, ...facts.cpu, ...facts.measurement, ...facts.key];
-  const best = nearest(role.policy.document.rules.map((_, index) => judgeOne(role, index)));
+  const input = { ...question, policy, stated: question.statement };
+  const best = nearest(
+    policy.document.rules.map((_, index) =>
+      judgeRuleOfRole(input, index, { checkIds: GATEWAY_RULE_CHECK_IDS, model: [], devices: [] }),
+    ),
+  );
   if (best === undefined) {
     const ids = [...GATEWAY_RULE_CHECK_IDS, ...question.tee.ruleCheckIds];
     const rest = ids.map((id) => skipped(id, 'policy.gateways'));
@@ -131,63 +136,4 @@ function wholeChecks(question: GatewayQuestion, facts: Facts): readonly Check[] 
       got: gateways === undefined ? 'none: the policy is about workers alone' : listText([]),
     }),
   ];
-}
-
-/** `policy` is the gateways' role of it. */
-function judgeOne(question: GatewayQuestion, index: number): JudgedRule {
-  const { policy, tee, finding, statement, nowMs } = question;
-  const revocations = listOf(question.revocations);
-  const name = policy.document.rules[index]?.id ?? '';
-  if ('because' in statement) {
-    const image = { because: statement.because };
-    const cpu = finding.judge({ policy, rule: index, image, nowMs, revocations });
-    const unknown = GATEWAY_RULE_CHECK_IDS.map((id) => skipped(id, statement.because));
-    return { checks: [...unknown, ...cpu.checks], rule: name, revocable: [], validUntilMs: 0 };
-  }
-  const found = imageCheck(policy, index, statement);
-  const image = found.index === undefined ? undefined : policy.document.images[found.index];
-  const kind = teeCheck({ policy, tee }, index);
-  const cpu =
-    kind.outcome === 'pass'
-      ? finding.judge({
-          policy,
-          rule: index,
-          image: found.index ?? { because: found.check.id },
-          nowMs,
-          revocations,
-        })
-      : {
-          checks: tee.ruleCheckIds.map((id) => skipped(id, kind.id)),
-          validUntilMs: 0,
-          advisories: [],
-        };
-  const ruleFact: Revocable = { kind: 'rule', value: name };
-  const imageFacts: readonly Revocable[] =
-    image === undefined ? [] : [{ kind: 'image', value: image.name }];
-  return {
-    checks: [
-      kind,
-      found.check,
-      imageExpiryCheck(policy, found.index, nowMs),
-      notRevoked('revocation.rule', revocations, [ruleFact]),
-      image === undefined
-        ? skipped('revocation.image', found.check.id)
-        : notRevoked('revocation.image', revocations, imageFacts),
-      ...cpu.checks,
-    ],
-    rule: name,
-    ...(image === undefined ? {} : { image: image.name }),
-    ...('shape' in cpu ? { shape: cpu.shape } : {}),
-    revocable: [
-      ruleFact,
-      ...imageFacts,
-      ...cpu.advisories.map((value): Revocable => ({ kind: 'advisory', value })),
-    ],
-    validUntilMs: Math.min(image?.expires ?? 0, cpu.validUntilMs),
-  };
-}
-
-function nearest(judged: readonly JudgedRule[]): JudgedRule | undefined {
-  const misses = ({ checks }: JudgedRule): number => checks.filter((one) => !holds(one)).length;
-  return judged.toSorted((one, other) => misses(one) - misses(other))[0];
 }

@@ -81,7 +81,8 @@ export function judgeRules(input: PolicyInput): readonly JudgedRule[] {
   return input.policy.document.rules.map((_, index) => judgeRule(input, index));
 }
 
-function nearest(judged: readonly JudgedRule[]): JudgedRule | undefined {
+/** The first of those in which fewest checks fail; none fails in one that admits. */
+export function nearest(judged: readonly JudgedRule[]): JudgedRule | undefined {
   let best: JudgedRule | undefined;
   let fewest = NEVER;
   for (const candidate of judged) {

@@ -1,6 +1,7 @@
 /**
  * One rule of a policy against what one worker proved: kind of machine, model, image, what was revoked, GPU, and then the
- * rule's `cpu` section by the machine's own judge. Spec: gpu-and-policy §5.3 (3, 4, 6).
+ * rule's `cpu` section by the machine's own judge. A gateway's rule is judged here too, without model and GPU.
+ * Spec: gpu-and-policy §5.3 (3, 4, 6).
  * @module
  */
 
@@ -44,16 +45,40 @@ export interface JudgedRule {
 
 /** `index`: of the rule in the document. */
 export function judgeRule(input: PolicyInput, index: number): JudgedRule {
-  const { policy, finding, subject, nowMs } = input;
+  const { policy, subject } = input;
+  const stated = 'because' in subject ? subject : subject.statement;
+  return judgeRuleOfRole({ ...input, stated }, index, {
+    checkIds: RULE_CHECK_IDS,
+    model: 'because' in subject ? [] : modelChecks(policy, index, subject),
+    devices: [gpuCheck(policy, index)],
+  });
+}
+
+/** What one party proved and states, worker or gateway. `policy`: its role of the policy. */
+export interface RuleInput extends Omit<PolicyInput, 'subject'> {
+  readonly stated: StatedWorkload | { readonly because: string };
+}
+
+/** What a rule asks of this role alone. */
+export interface RoleChecks {
+  /** All that a rule checks before its `cpu` section, in order: each is skipped where nothing is stated. */
+  readonly checkIds: readonly string[];
+  readonly model: readonly Check[];
+  readonly devices: readonly Check[];
+}
+
+/** What every rule checks, whoever it is about, around what is asked of this role. */
+export function judgeRuleOfRole(input: RuleInput, index: number, role: RoleChecks): JudgedRule {
+  const { policy, finding, stated, nowMs } = input;
   const name = policy.document.rules[index]?.id ?? '';
   const revocations = listOf(input.revocations);
-  if ('because' in subject) {
-    const image = { because: subject.because };
+  if ('because' in stated) {
+    const image = { because: stated.because };
     const cpu = finding.judge({ policy, rule: index, image, nowMs, revocations });
-    const unknown = RULE_CHECK_IDS.map((id) => skipped(id, subject.because));
+    const unknown = role.checkIds.map((id) => skipped(id, stated.because));
     return { checks: [...unknown, ...cpu.checks], rule: name, revocable: [], validUntilMs: 0 };
   }
-  const found = imageCheck(policy, index, subject.statement);
+  const found = imageCheck(policy, index, stated);
   const image = found.index === undefined ? undefined : policy.document.images[found.index];
   const kind = teeCheck(input, index);
   const cpu =
@@ -76,14 +101,14 @@ export function judgeRule(input: PolicyInput, index: number): JudgedRule {
   return {
     checks: [
       kind,
-      ...modelChecks(policy, index, subject),
+      ...role.model,
       found.check,
       imageExpiryCheck(policy, found.index, nowMs),
       notRevoked('revocation.rule', revocations, [ruleFact]),
       image === undefined
         ? skipped('revocation.image', found.check.id)
         : notRevoked('revocation.image', revocations, imageFacts),
-      gpuCheck(policy, index),
+      ...role.devices,
       ...cpu.checks,
     ],
     rule: name,
@@ -98,10 +123,7 @@ export function judgeRule(input: PolicyInput, index: number): JudgedRule {
   };
 }
 
-export function teeCheck(
-  { policy, tee }: Pick<PolicyInput, 'policy' | 'tee'>,
-  index: number,
-): Check {
+function teeCheck({ policy, tee }: RuleInput, index: number): Check {
   const want = policy.document.rules[index]?.cpu.tee ?? 'none';
   return demanded('cpu.tee', want === tee.name, {
     at: policy.at('rules', index, 'cpu', 'tee'),
@@ -148,7 +170,7 @@ interface StatedWorkload {
 }
 
 /** The pair of digests is unique among the images of a policy, so the first that has it is the one. */
-export function imageCheck(
+function imageCheck(
   policy: CompiledPolicy,
   index: number,
   { workload }: StatedWorkload,
@@ -171,11 +193,7 @@ export function imageCheck(
   return { check: demanded(id, false, { at, want: listText(listed), got }) };
 }
 
-export function imageExpiryCheck(
-  policy: CompiledPolicy,
-  index: number | undefined,
-  nowMs: number,
-): Check {
+function imageExpiryCheck(policy: CompiledPolicy, index: number | undefined, nowMs: number): Check {
   const id = 'workload.imageExpires';
   const image = index === undefined ? undefined : policy.document.images[index];
   if (index === undefined || image === undefined) return skipped(id, 'workload.image');

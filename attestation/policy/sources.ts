@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Json, JsonObject } from '../../core/json.ts';
+import { isJsonObject, type Json } from '../../core/json.ts';
 import { policyError } from '../errors.ts';
 import type { Place, PlaceOf } from './lines.ts';
 import { readPolicyText, type PolicyPath, type PolicyText } from './yaml.ts';
@@ -86,7 +86,7 @@ function partsOf({ name, bytes }: PolicyFile): readonly Part[] {
 }
 
 function assembled(value: Json, added: ReadonlyMap<SplitList, readonly Part[]>): Json {
-  if (added.size === 0 || !isObject(value)) return value;
+  if (added.size === 0 || !isJsonObject(value)) return value;
   const members: Record<string, Json> = { ...value };
   for (const [list, parts] of added) {
     const own = members[list] ?? [];
@@ -97,15 +97,11 @@ function assembled(value: Json, added: ReadonlyMap<SplitList, readonly Part[]>):
 }
 
 function listLength(value: Json, list: SplitList | undefined): number {
-  if (list === undefined || !isObject(value)) return 0;
+  if (list === undefined || !isJsonObject(value)) return 0;
   const own = value[list];
   return own !== undefined && isList(own) ? own.length : 0;
 }
 
 function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
-}
-
-function isObject(value: Json): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

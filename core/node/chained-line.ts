@@ -9,7 +9,7 @@ import { sha256 } from '#primitives';
 import { ascii, concat, fromUtf8, toHex, utf8 } from '../bytes.ts';
 import { formatInstant, parseInstant } from '../clock.ts';
 import { assert } from '../errors.ts';
-import { canonicalJson, parseStrictJson, type Json, type JsonObject } from '../json.ts';
+import { canonicalJson, isJsonObject, parseStrictJson, type JsonObject } from '../json.ts';
 
 /** How far a chain has come: the number of its last entry, and that line's hash in hex. */
 export interface ChainHead {
@@ -108,14 +108,10 @@ function entryOf(text: string): JsonObject | undefined {
       maxDepth: ENTRY_MAX_DEPTH,
       numbers: 'integers',
     });
-    return isObject(value) && canonicalJson(value) === text ? value : undefined;
+    return isJsonObject(value) && canonicalJson(value) === text ? value : undefined;
   } catch {
     return undefined; // which rule of JSON it breaks helps nobody: we did not write it
   }
-}
-
-function isObject(value: Json): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isInstant(text: string): boolean {

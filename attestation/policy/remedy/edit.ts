@@ -6,7 +6,13 @@
 
 import { utf8 } from '../../../core/bytes.ts';
 import { formatInstant } from '../../../core/clock.ts';
-import { canonicalJson, parseStrictJson, type Json, type JsonObject } from '../../../core/json.ts';
+import {
+  canonicalJson,
+  isJsonObject,
+  parseStrictJson,
+  type Json,
+  type JsonObject,
+} from '../../../core/json.ts';
 import { restorePolicy, type CompiledPolicy } from '../compile.ts';
 import type { PolicyPath } from '../yaml.ts';
 
@@ -99,7 +105,7 @@ function changedAt(
   if (node !== undefined && isList(node)) {
     return node.map((entry, index) => (index === name ? changedAt(entry, rest, change) : entry));
   }
-  const members: JsonObject = node !== undefined && isObject(node) ? node : {};
+  const members: JsonObject = node !== undefined && isJsonObject(node) ? node : {};
   const key = String(name);
   return { ...members, [key]: changedAt(members[key], rest, change) };
 }
@@ -118,8 +124,4 @@ export function merged(edits: readonly PolicyEdit[]): readonly PolicyEdit[] {
 
 function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
-}
-
-function isObject(value: Json): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
