@@ -135,8 +135,8 @@ class Exchange {
       }),
       settled: (settled) => sink.settled?.(settled),
       fail: (code, refusal) => {
-        this.#answer = 'over';
         sink.fail(code, refusal);
+        this.#answer = 'over';
       },
     };
   }
