@@ -9,9 +9,10 @@ import { VeilError } from '../../core/errors.ts';
 import { compilePolicy } from '../../attestation/policy/compile.ts';
 import { BUNDLE } from '../../attestation/publication/bundle.ts';
 import { parseEnvelope } from '../../attestation/publication/envelope.ts';
-import { hold, type PublicationState } from '../../attestation/publication/memory.ts';
+import { hold, isNamedBy, type PublicationState } from '../../attestation/publication/memory.ts';
 import { openPublication } from '../../attestation/publication/open.ts';
 import { assertRootLives } from '../../attestation/publication/order.ts';
+import { hasSigned } from '../../attestation/publication/verified.ts';
 import { decodeState } from '../../attestation/publication/saved-state.ts';
 import type { Check } from '../../attestation/verdict.ts';
 import { SignedTrust } from '../signed-trust.ts';
@@ -96,7 +97,10 @@ function judgeSigned(policy: Signed, nowMs: number, pins: PolicyPins): JudgedPol
     const state = openPublication({ pinnedRoot, saved: policy.state, nowMs });
     assertRootLives(state.root, nowMs);
     const { unreleased } = policy;
-    return { state, unreleased: unreleased && hold(unreleased, state.root, BUNDLE) };
+    return {
+      state: provablyConfirmed(state),
+      unreleased: unreleased && hold(unreleased, state.root, BUNDLE),
+    };
   });
   if ('because' in opened) {
     const check = failed('policy.signatures', 'documents signed from the root up', opened.because);
@@ -120,8 +124,24 @@ function judgeSigned(policy: Signed, nowMs: number, pins: PolicyPins): JudgedPol
   return { checks: [...checks, inForce(policy, pins)], trust: trust.value, rootSha256 };
 }
 
+/**
+ * That somebody confirmed a list is the file's word: one revocation key makes a list that gives back. It counts where the
+ * timestamp names the list, or those who sign policies signed it too.
+ */
+function provablyConfirmed(state: PublicationState): PublicationState {
+  const { revocations, timestamp, root } = state;
+  if (revocations === undefined) return state;
+  const isNamed = timestamp !== undefined && isNamedBy(timestamp, revocations);
+  const confirmed = isNamed || hasSigned(revocations.document, root, 'policy');
+  return { ...state, revocations: { ...revocations, confirmed } };
+}
+
 function inForce({ mode, unreleased }: Signed, { offline }: PolicyPins): Check {
-  if (mode === 'online') return passed('policy.in_force');
+  if (mode === 'online') {
+    // What is in force is released; a bundle beside it is one that somebody chose.
+    if (unreleased === undefined) return passed('policy.in_force');
+    return failed('policy.in_force', 'the released policy', 'a bundle beside it');
+  }
   const what = unreleased === undefined ? 'its age was not asked' : 'nobody had released it';
   if (offline !== 'accepted') return failed('policy.in_force', 'in force by a timestamp', what);
   return waivedBy('policy.in_force', what, 'the verifier, who accepts the client option offline');

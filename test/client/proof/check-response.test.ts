@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { z } from 'zod';
 import { generateEd25519, randomBytes } from '#primitives';
 import { fixed, fromUtf8, utf8 } from '../../../core/bytes.ts';
 import { compilePolicy } from '../../../attestation/policy/compile.ts';
@@ -18,7 +19,14 @@ import {
 import { routeTag } from '../../../protocol/sx/prelude.ts';
 import { BILL_AUD, BILL_COST } from '../../support/bill-lab.ts';
 import { proofOf, REQUEST_TEXT, RESPONSE_TEXT, type ProofLies } from '../../support/proof-lab.ts';
-import { entry, makeBundle, makeRelease, makeRoot, policyOf } from '../../support/publication.ts';
+import {
+  entry,
+  makeBundle,
+  makeRelease,
+  makeRevocations,
+  makeRoot,
+  policyOf,
+} from '../../support/publication.ts';
 import { DAY_MS, NOW_MS } from '../../support/tdx/pki.ts';
 import { TEST_IMAGE, TEST_TUPLE } from '../../support/worker-evidence.ts';
 
@@ -250,6 +258,44 @@ test('a bundle that was never released counts in the mode that says so, and in n
   assert.equal(all.find(({ id }) => id === 'revocation.fresh')?.outcome, 'waived');
   const inForce = all.find(({ id }) => id === 'policy.in_force');
   assert.ok(inForce?.outcome === 'waived' && inForce.by.startsWith('the verifier'));
+});
+
+test('a bundle beside the released one counts in no proof of a client that asked what is in force', async () => {
+  const proof = await proofOf();
+  assert.ok(proof.policy.kind === 'signed');
+  const { current } = z
+    .looseObject({ release: z.looseObject({ current: z.base64() }) })
+    .parse(JSON.parse(fromUtf8(proof.policy.state))).release;
+  // Signed by all that have to, and once in force: the very one by which the worker is admitted.
+  const unreleased = Uint8Array.from(Buffer.from(current, 'base64'));
+  const beside: ResponseProof = { ...proof, policy: { ...proof.policy, unreleased } };
+  for (const pins of [PINS, { ...PINS, offline: 'accepted' }] as const) {
+    const { holds, failed } = outcomes(beside, pins);
+    assert.equal(holds, false);
+    assert.deepEqual(failed, ['policy.in_force']);
+  }
+});
+
+test('a list that gives back is no list by the word of the file and of one revocation key', async () => {
+  const proof = await proofOf({ revocations: { entries: [entry('rule', 'test-rule')] } });
+  assert.ok(proof.policy.kind === 'signed');
+  assert.deepEqual(outcomes(proof).failed, ['revocation.rule']);
+  const state = JSON.parse(fromUtf8(proof.policy.state));
+  const given = (by?: readonly string[]): ResponseProof['policy'] => {
+    const list = makeRevocations({ number: 2 }, by);
+    const revocations = {
+      ...state.revocations,
+      envelope: Buffer.from(list).toString('base64'),
+      confirmed: true,
+    };
+    const changed = utf8(JSON.stringify({ ...state, revocations }));
+    return { kind: 'signed', mode: 'online', state: changed, unreleased: undefined };
+  };
+  const { holds, failed } = outcomes({ ...proof, policy: given() });
+  assert.equal(holds, false);
+  assert.deepEqual(failed, ['policy.in_force']);
+  // Those who sign policies may give back.
+  assert.ok(outcomes({ ...proof, policy: given(['carol', 'alice', 'bob']) }).holds);
 });
 
 test('that nobody asked for the age of a policy is for the verifier to accept, not for the file', async () => {
