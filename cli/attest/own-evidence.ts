@@ -7,33 +7,28 @@
 
 import type { Command } from 'commander';
 import { randomBytes, sha256 } from '#primitives';
-import { toHex, type Bytes } from '../../core/bytes.ts';
+import { toHex } from '../../core/bytes.ts';
 import { formatInstant, systemClock } from '../../core/clock.ts';
 import { hasCode, VeilError } from '../../core/errors.ts';
 import type { Json } from '../../core/json.ts';
 import { createPinnedPool, fetchBytes } from '../../core/node/http-client.ts';
 import { errorLine, jsonLine, outputLine, paint } from '../../core/node/terminal.ts';
-import { appraiseGateway } from '../../attestation/gateway/appraise-gateway.ts';
 import type { GatewayEvidence } from '../../attestation/gateway/gateway-evidence.ts';
-import {
-  verifyGatewayStatement,
-  type Expected,
-} from '../../attestation/gateway/gateway-statement-checks.ts';
 import {
   parseGatewayStatement,
   type GatewayStatement,
 } from '../../attestation/gateway/gateway-statement.ts';
-import type { CompiledPolicy } from '../../attestation/policy/compile.ts';
 import { describeFindings } from '../../attestation/policy/explain.ts';
 import { holds } from '../../attestation/policy/rule-check.ts';
-import { teeOf } from '../../attestation/tees.ts';
 import type { Check, Verdict } from '../../attestation/verdict.ts';
 import { fetchGatewayEvidence } from '../../client/attested/attested-directory.ts';
 import { DOCUMENT_TIMEOUT_MS } from '../../client/limits.ts';
 import { documentFetch } from '../../client/node/pool-fetch.ts';
 import { gatewayUrlOf } from '../../client/open-session.ts';
+import { cliError } from '../errors.ts';
 import { readPolicy } from '../policy/read-policy.ts';
-import { readRoot } from './gather.ts';
+import { draftOwn, type DraftedOwn } from './draft-own.ts';
+import { judged, unjudged, type Unjudged } from './judge-own.ts';
 import { EXIT } from './run.ts';
 import { printable } from './text.ts';
 
@@ -42,6 +37,7 @@ interface Options {
   readonly aud?: string;
   readonly root?: string;
   readonly challenge?: true;
+  readonly draft?: true;
   readonly json?: true;
 }
 
@@ -50,7 +46,11 @@ Asks for /.well-known/veilgate/evidence and opens a second connection that has
 to end in the TLS key of the statement. Without --policy nothing says that this
 software may hold plaintext: the answer is undecided at best.
 
-Exit status: 0 accepted; 1 rejected; 2 wrong usage; 3 no evidence, or no policy.`;
+--draft: where machine, statement and key hold, the section of a policy that
+lets this gateway read prompts. It was tried on the evidence before it is
+printed; whether the release is one to trust is for a person to say.
+
+Exit status: 0 accepted, or drafted; 1 rejected; 2 wrong usage; 3 no evidence, or no policy.`;
 
 export function registerOwnEvidence(attest: Command): void {
   attest
@@ -61,6 +61,7 @@ export function registerOwnEvidence(attest: Command): void {
     .option('--aud <identity>', 'the gateway that it has to be (gw1.…)')
     .option('--root <file>', 'without a policy: trust this development root too')
     .option('--challenge', 'have it answer a new challenge')
+    .option('--draft', 'print a section "gateways" that admits it, to be added to a policy')
     .option('--json', 'one line of JSON')
     .addHelpText('after', HELP)
     .action(run);
@@ -73,22 +74,37 @@ interface Found {
   readonly verdict: Pick<Verdict, 'checks' | 'warnings' | 'simulated' | 'validUntilMs'> &
     Partial<Verdict>;
   readonly outcome: 'accepted' | 'rejected' | 'undecided';
+  /** Where one was asked for. */
+  readonly draft?: DraftedOwn;
 }
 
 const STATUS = { accepted: EXIT.accepted, rejected: EXIT.rejected, undecided: EXIT.unjudged };
 
 async function run(url: string, options: Options): Promise<void> {
   try {
+    if (options.draft === true && options.policy !== undefined) {
+      throw cliError('cli.option', '--draft makes what --policy would judge by: leave one out');
+    }
     const found = await look(url, options);
+    if (found.draft?.outcome === 'drafted') return say(found, found.draft.section, options);
     const lines = options.json === true ? [jsonLine(foundJson(found))] : foundLines(found);
     for (const line of lines) outputLine(line);
     process.exitCode = STATUS[found.outcome];
+    if (options.draft === true) errorLine('veilgate: no draft: what failed stands above');
   } catch (error) {
     if (!(error instanceof VeilError)) throw error;
-    const isUsage = error.code === 'client.option' || error.code === 'client.insecure_url';
+    const isUsage = USAGE_CODES.includes(error.code);
     process.exitCode = isUsage ? EXIT.usage : EXIT.unjudged;
     errorLine(printable(`veilgate: ${error.message}`));
   }
+}
+
+const USAGE_CODES: readonly string[] = ['client.option', 'client.insecure_url', 'cli.option'];
+
+function say({ origin }: Found, section: string, { json }: Options): void {
+  process.exitCode = EXIT.accepted;
+  if (json === true) outputLine(jsonLine({ format: 'veilgate.gateway-draft/1', origin, section }));
+  else for (const line of section.trimEnd().split('\n')) outputLine(line);
 }
 
 async function look(url: string, options: Options): Promise<Found> {
@@ -108,7 +124,7 @@ async function look(url: string, options: Options): Promise<Found> {
     });
     const nowMs = systemClock();
     const asked = { evidence, options, policy, challenge, hostname, nowMs };
-    const verdict = policy === undefined ? unjudged(asked) : judged(policy, asked);
+    const verdict: Unjudged = policy === undefined ? unjudged(asked) : judged(policy, asked);
     const statement = statementOf(evidence);
     const key = await keyCheck(origin, isSecure, statement);
     const checks = [...verdict.checks, key];
@@ -117,67 +133,21 @@ async function look(url: string, options: Options): Promise<Found> {
       : policy === undefined
         ? 'undecided'
         : 'accepted';
-    return { origin, nowMs, statement, verdict: { ...verdict, checks }, outcome };
+    const found = { origin, nowMs, statement, verdict: { ...verdict, checks }, outcome } as const;
+    const { facts } = verdict;
+    if (options.draft !== true || outcome !== 'undecided') return found;
+    if (facts === undefined || statement === undefined) return found;
+    const draft = draftOwn(asked, {
+      facts,
+      statement,
+      origin,
+      isSimulated: verdict.simulated,
+    });
+    if (draft.outcome === 'drafted') return { ...found, draft };
+    return { ...found, verdict: draft.verdict, outcome: 'rejected', draft };
   } finally {
     await pool.destroy();
   }
-}
-
-interface AskedOf {
-  readonly evidence: GatewayEvidence;
-  readonly options: Options;
-  readonly challenge: Bytes<32> | undefined;
-  readonly hostname: string;
-  readonly nowMs: number;
-}
-
-function expectedAud({ options: { aud } }: AskedOf): Expected<string> {
-  if (aud !== undefined) return { equals: aud };
-  return { waived: 'taken as it says; pin it with --aud', by: '--aud (not given)' };
-}
-
-function judged(policy: CompiledPolicy, asked: AskedOf): Verdict {
-  const { evidence, challenge, hostname, nowMs } = asked;
-  return appraiseGateway({
-    evidence,
-    policy,
-    nowMs,
-    aud: expectedAud(asked),
-    host: { equals: hostname },
-    ...(challenge === undefined ? {} : { challenge }),
-    revocations: { waived: 'this command knows no list', by: 'veilgate attest gateway' },
-  }).verdict;
-}
-
-/** The machine is genuine and the statement its own; what runs there is compared with nothing. */
-function unjudged(asked: AskedOf): Found['verdict'] {
-  const { evidence, options, challenge, hostname, nowMs } = asked;
-  const tee = teeOf(evidence.machine.tee);
-  const simulatedRoots = options.root === undefined ? [] : [readRoot(options.root).sha256];
-  const finding = tee.verify({ evidence: evidence.machine, nowMs, simulatedRoots, caches: {} });
-  const { checks } = verifyGatewayStatement({
-    bytes: evidence.statement,
-    reportData: finding.reportData,
-    expected: {
-      tee: tee.name,
-      aud: expectedAud(asked),
-      host: { equals: hostname },
-      nonce:
-        challenge === undefined
-          ? { waived: 'none was set', by: '--challenge (not given)' }
-          : { equals: challenge },
-    },
-    nowMs,
-  });
-  const { warnings, simulated, validUntilMs, platform, tcbStatus } = finding;
-  return {
-    checks: [...finding.checks, ...checks],
-    warnings,
-    simulated,
-    validUntilMs,
-    ...(platform === undefined ? {} : { platform }),
-    ...(tcbStatus === undefined ? {} : { tcbStatus }),
-  };
 }
 
 function statementOf({ statement }: GatewayEvidence): GatewayStatement | undefined {

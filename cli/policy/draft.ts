@@ -39,16 +39,22 @@ const DIGEST_SHOWN_CHARS = 12;
 const RULE_ID = { tdx: 'tdx-cpu', snp: 'snp-cpu' } as const;
 
 export function draftOf(input: DraftInput): Draft {
-  const { facts, nowMs, simulatedRoot, host } = input;
+  const { facts, nowMs, simulatedRoot, host, statement } = input;
   const frame: DraftFrame = {
     nowMs,
     ruleId: RULE_ID[facts.tee],
     isSimulated: simulatedRoot !== undefined,
     hasHost: host !== undefined,
   };
-  const cpu = facts.tee === 'tdx' ? tdxDraft(facts.tdx, frame) : snpDraft(facts.snp, frame);
-  const imageName = `image-${toHex(input.statement.workload.image).slice(0, DIGEST_SHOWN_CHARS)}`;
-  const entry = imageLines(input, cpu, imageName);
+  const cpu = draftCpu(facts, frame);
+  const imageName = draftName('image', statement.workload.image);
+  const entry = imageLines({
+    workload: statement.workload,
+    nowMs,
+    cpu,
+    imageName,
+    engine: ['  # choose: the engine of the release.', '  engine: unknown'],
+  });
   const hostEntry =
     host === undefined || cpu.cpuId === undefined
       ? []
@@ -77,11 +83,19 @@ export function draftOf(input: DraftInput): Draft {
   };
 }
 
-function textOf(lines: readonly string[]): string {
+export function draftCpu(facts: TeeFacts, frame: DraftFrame): DraftCpu {
+  return facts.tee === 'tdx' ? tdxDraft(facts.tdx, frame) : snpDraft(facts.snp, frame);
+}
+
+export function draftName(kind: string, image: Bytes<32>): string {
+  return `${kind}-${toHex(image).slice(0, DIGEST_SHOWN_CHARS)}`;
+}
+
+export function textOf(lines: readonly string[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-function listLines(name: string, entries: readonly string[]): readonly string[] {
+export function listLines(name: string, entries: readonly string[]): readonly string[] {
   return entries.length === 0 ? [`${name}: []`] : [`${name}:`, ...indented(entries, 2)];
 }
 
@@ -124,7 +138,7 @@ function headLines(
   ];
 }
 
-function limitLines(): readonly string[] {
+export function limitLines(): readonly string[] {
   return [
     'limits:',
     '  # As policies/production.yaml has them.',
@@ -157,11 +171,22 @@ function ruleLines(
   ];
 }
 
-function imageLines(
-  { statement: { workload }, nowMs }: DraftInput,
-  { image }: DraftCpu,
-  imageName: string,
-): readonly string[] {
+export interface DraftImage {
+  readonly workload: Pick<Statement['workload'], 'image' | 'config'>;
+  readonly nowMs: number;
+  readonly cpu: DraftCpu;
+  readonly imageName: string;
+  /** Member of `workload`; of workers alone. */
+  readonly engine: readonly string[];
+}
+
+export function imageLines({
+  workload,
+  nowMs,
+  cpu,
+  imageName,
+  engine,
+}: DraftImage): readonly string[] {
   return [
     '# choose: the name of the release, here and in the rule.',
     `name: ${imageName}`,
@@ -172,9 +197,8 @@ function imageLines(
     '  # From the quoted statement.',
     `  image: 'sha256:${toHex(workload.image)}'`,
     `  config: 'sha256:${toHex(workload.config)}'`,
-    '  # choose: the engine of the release.',
-    '  engine: unknown',
-    ...image,
+    ...engine,
+    ...cpu.image,
   ];
 }
 
