@@ -90,7 +90,7 @@ async function run(url: string, options: Options): Promise<void> {
     const lines = options.json === true ? [jsonLine(foundJson(found))] : foundLines(found);
     for (const line of lines) outputLine(line);
     process.exitCode = STATUS[found.outcome];
-    if (options.draft === true) errorLine('veilgate: no draft: what failed stands above');
+    if (options.draft === true) errorLine(`veilgate: no draft: ${whyNot(found)}`);
   } catch (error) {
     if (!(error instanceof VeilError)) throw error;
     const isUsage = USAGE_CODES.includes(error.code);
@@ -98,6 +98,13 @@ async function run(url: string, options: Options): Promise<void> {
     errorLine(printable(`veilgate: ${error.message}`));
   }
 }
+
+function whyNot({ verdict: { checks } }: Found): string {
+  const isForeign = checks.some(({ id, outcome }) => outcome === 'fail' && FOREIGN.test(id));
+  return `what failed stands above${isForeign ? '; a simulated machine needs the root that it ends in: --root FILE' : ''}`;
+}
+
+const FOREIGN = /^(pck|chain)\.root$/;
 
 const USAGE_CODES: readonly string[] = ['client.option', 'client.insecure_url', 'cli.option'];
 
