@@ -6,15 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { listen } from '../../gateway/listeners.ts';
-import {
-  frame,
-  FRAME,
-  headerBlock,
-  RawHttp2,
-  requestBlock,
-  testIdentity,
-} from '../support/http2.ts';
+import { frame, FRAME, headerBlock, openRaw, requestBlock, serveHttp2 } from '../support/http2.ts';
 
 for (const [name, block] of [
   ['full', headerBlock([['x-pad', 'a'.repeat(8000)]])],
@@ -22,18 +14,11 @@ for (const [name, block] of [
 ] as const) {
   test(`a connection whose headers never end is ended: ${name} frames`, async (t) => {
     let requests = 0;
-    const listener = await listen({
-      host: '127.0.0.1',
-      port: 0,
-      tls: await testIdentity(),
-      handler: (_request, response) => {
-        requests++;
-        response.end();
-      },
+    const listener = await serveHttp2(t, (_request, response) => {
+      requests++;
+      response.end();
     });
-    t.after(() => listener.close(AbortSignal.abort()));
-    const raw = await RawHttp2.open(listener.port);
-    t.after(() => raw.close());
+    const raw = await openRaw(t, listener.port);
     raw.write(frame(FRAME.headers, 0, 1, requestBlock('/')));
     // Bounded here, endless from elsewhere.
     for (let i = 0; i < 64; i++) raw.write(frame(FRAME.continuation, 0, 1, block));

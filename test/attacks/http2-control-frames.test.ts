@@ -7,15 +7,15 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:http2';
 import { test } from 'node:test';
-import { listen } from '../../gateway/listeners.ts';
 import {
   ACK,
   END_HEADERS,
   frame,
   FRAME,
+  openRaw,
   RawHttp2,
   requestBlock,
-  testIdentity,
+  serveHttp2,
 } from '../support/http2.ts';
 
 const PING = frame(FRAME.ping, 0, 0, new Uint8Array(8));
@@ -42,18 +42,11 @@ for (const [name, bytes] of [
   ['empty DATA', EMPTY_DATA],
 ] as const) {
   test(`a connection that floods with ${name} is ended, and the others are served`, async (t) => {
-    const listener = await listen({
-      host: '127.0.0.1',
-      port: 0,
-      tls: await testIdentity(),
-      handler: (request, response) => {
-        request.resume();
-        if (request.method === 'GET') response.end('served');
-      },
+    const listener = await serveHttp2(t, (request, response) => {
+      request.resume();
+      if (request.method === 'GET') response.end('served');
     });
-    t.after(() => listener.close(AbortSignal.abort()));
-    const other = await RawHttp2.open(listener.port);
-    t.after(() => other.close());
+    const other = await openRaw(t, listener.port);
     const raw = await flood(listener.port, bytes);
     await raw.until(({ isClosed }) => isClosed);
     if (bytes !== EMPTY_DATA) {
@@ -69,15 +62,8 @@ for (const [name, bytes] of [
 }
 
 test('pings at the pace of an honest client are answered', async (t) => {
-  const listener = await listen({
-    host: '127.0.0.1',
-    port: 0,
-    tls: await testIdentity(),
-    handler: (_request, response) => response.end(),
-  });
-  t.after(() => listener.close(AbortSignal.abort()));
-  const raw = await RawHttp2.open(listener.port);
-  t.after(() => raw.close());
+  const listener = await serveHttp2(t, (_request, response) => response.end());
+  const raw = await openRaw(t, listener.port);
   for (let sent = 1; sent <= 20; sent++) {
     raw.write(PING);
     await raw.until(({ frames }) => frames.filter(({ type }) => type === 6).length === sent);

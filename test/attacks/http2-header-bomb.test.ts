@@ -7,16 +7,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat, utf8 } from '../../core/bytes.ts';
-import { listen } from '../../gateway/listeners.ts';
 import {
   END_HEADERS,
   END_STREAM,
   frame,
   FRAME,
   headerBlock,
-  RawHttp2,
+  openRaw,
   requestBlock,
-  testIdentity,
+  serveHttp2,
 } from '../support/http2.ts';
 
 /** Literal with indexing of a long value (RFC 7541 §6.2.1), then the index of the newest entry (62), often. */
@@ -43,18 +42,11 @@ const BLOCKS: readonly (readonly [string, Uint8Array])[] = [
 for (const [name, block] of BLOCKS) {
   test(`headers that unpack beyond their limit reach no handler: ${name}`, async (t) => {
     let requests = 0;
-    const listener = await listen({
-      host: '127.0.0.1',
-      port: 0,
-      tls: await testIdentity(),
-      handler: (_request, response) => {
-        requests++;
-        response.end();
-      },
+    const listener = await serveHttp2(t, (_request, response) => {
+      requests++;
+      response.end();
     });
-    t.after(() => listener.close(AbortSignal.abort()));
-    const raw = await RawHttp2.open(listener.port);
-    t.after(() => raw.close());
+    const raw = await openRaw(t, listener.port);
     const bytes = concat(requestBlock('/'), block);
     const half = Math.min(bytes.length, 16_000);
     raw.write(frame(FRAME.headers, END_STREAM, 1, bytes.subarray(0, half)));

@@ -7,16 +7,15 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:http2';
 import { test } from 'node:test';
-import { listen } from '../../gateway/listeners.ts';
 import { HTTP2_STREAMS_PER_CONNECTION_MAX } from '../../gateway/limits.ts';
 import {
   END_HEADERS,
   END_STREAM,
   frame,
   FRAME,
-  RawHttp2,
+  openRaw,
   requestBlock,
-  testIdentity,
+  serveHttp2,
 } from '../support/http2.ts';
 import { until } from '../support/until.ts';
 
@@ -30,19 +29,12 @@ function requests(count: number, path = '/'): Uint8Array[] {
 test('a connection has so many streams at once, whatever it was told', async (t) => {
   let running = 0;
   let most = 0;
-  const listener = await listen({
-    host: '127.0.0.1',
-    port: 0,
-    tls: await testIdentity(),
-    handler: (request, response) => {
-      request.resume();
-      most = Math.max(most, ++running);
-      response.once('close', () => running--);
-    },
+  const listener = await serveHttp2(t, (request, response) => {
+    request.resume();
+    most = Math.max(most, ++running);
+    response.once('close', () => running--);
   });
-  t.after(() => listener.close(AbortSignal.abort()));
-  const raw = await RawHttp2.open(listener.port);
-  t.after(() => raw.close());
+  const raw = await openRaw(t, listener.port);
   raw.write(...requests(HTTP2_STREAMS_PER_CONNECTION_MAX + 20));
   const beyond = HTTP2_STREAMS_PER_CONNECTION_MAX * 2 + 1;
   await raw.until((it) => it.resetCode(beyond) !== undefined || it.isClosed);
@@ -55,23 +47,18 @@ test('whoever asks and reads nothing any more is cut, and its place is free', as
   const big = new Uint8Array(1_000_000);
   let begun = 0;
   let closed = 0;
-  const listener = await listen({
-    host: '127.0.0.1',
-    port: 0,
-    tls: await testIdentity(),
-    silenceTimeoutMs: 200,
-    http2: { idleTimeoutMs: 200 },
-    handler: (request, response) => {
+  const listener = await serveHttp2(
+    t,
+    (request, response) => {
       request.resume();
       begun++;
       response.once('close', () => closed++);
       response.end(big);
     },
-  });
-  t.after(() => listener.close(AbortSignal.abort()));
+    { silenceTimeoutMs: 200, http2: { idleTimeoutMs: 200 } },
+  );
   // As much as it likes, and then it does not even read the end.
-  const raw = await RawHttp2.open(listener.port, Uint8Array.of(0, 4, 0x7f, 0xff, 0xff, 0xff));
-  t.after(() => raw.close());
+  const raw = await openRaw(t, listener.port, Uint8Array.of(0, 4, 0x7f, 0xff, 0xff, 0xff));
   raw.write(frame(FRAME.windowUpdate, 0, 0, Uint8Array.of(0x7f, 0xff, 0, 0)));
   raw.stopReading();
   raw.write(...requests(100));
@@ -83,13 +70,9 @@ test('whoever asks and reads nothing any more is cut, and its place is free', as
 
 test('a window that is never opened ends its stream, though the connection keeps moving', async (t) => {
   let wasFinished: boolean | undefined;
-  const listener = await listen({
-    host: '127.0.0.1',
-    port: 0,
-    tls: await testIdentity(),
-    silenceTimeoutMs: 300,
-    http2: { idleTimeoutMs: 100 },
-    handler: (request, response) => {
+  const listener = await serveHttp2(
+    t,
+    (request, response) => {
       request.resume();
       if (request.url === '/small') {
         response.end('small');
@@ -100,11 +83,10 @@ test('a window that is never opened ends its stream, though the connection keeps
       });
       response.end(new Uint8Array(1_000_000));
     },
-  });
-  t.after(() => listener.close(AbortSignal.abort()));
+    { silenceTimeoutMs: 300, http2: { idleTimeoutMs: 100 } },
+  );
   // SETTINGS_INITIAL_WINDOW_SIZE 0.
-  const raw = await RawHttp2.open(listener.port, Uint8Array.of(0, 4, 0, 0, 0, 0));
-  t.after(() => raw.close());
+  const raw = await openRaw(t, listener.port, Uint8Array.of(0, 4, 0, 0, 0, 0));
   raw.write(...requests(1));
   const asking = setInterval(() => raw.write(frame(FRAME.ping, 0, 0, new Uint8Array(8))), 150);
   t.after(() => clearInterval(asking));

@@ -12,11 +12,13 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2';
+import type { TestContext } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { concat, utf8 } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import { selfSign } from '../../attestation/x509.ts';
 import { generateP256 } from '../../attestation/x509-keys.ts';
+import { listen } from '../../gateway/listeners.ts';
 import { certificateSpki, type TlsIdentity } from '../../gateway/tls-identity.ts';
 import { until } from './until.ts';
 
@@ -31,6 +33,31 @@ export async function testIdentity(): Promise<TlsIdentity> {
     notAfterMs: nowMs + 3_600_000,
   });
   return certificateSpki(certificatePem, privateKeyPem);
+}
+
+type Served = Parameters<typeof listen>[0];
+
+/** A listener of TLS on loopback, for as long as the test. */
+export async function serveHttp2(
+  t: TestContext,
+  handler: Served['handler'],
+  more: Partial<Served> = {},
+): ReturnType<typeof listen> {
+  const tls = await testIdentity();
+  const listener = await listen({ host: '127.0.0.1', port: 0, tls, handler, ...more });
+  t.after(() => listener.close(AbortSignal.abort()));
+  return listener;
+}
+
+/** Frames by hand, for as long as the test. */
+export async function openRaw(
+  t: TestContext,
+  port: number,
+  settings?: Uint8Array,
+): Promise<RawHttp2> {
+  const raw = await RawHttp2.open(port, settings);
+  t.after(() => raw.close());
+  return raw;
 }
 
 export async function openHttp2(port: number): Promise<ClientHttp2Session> {
